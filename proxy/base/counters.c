@@ -1,0 +1,161 @@
+/*
+ * counters.c -- numbers of the whole daemon in shared memory.
+ *
+ * Not for anything that must be exact at an instant: sums are read while others count.  The
+ * invariant: a place writes only its own column, and a column begins on a cache line of its own, so
+ * that counting costs no worker another's cache line.
+ */
+#include <assert.h>
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <sys/mman.h>
+
+#include "proxy/base/counters.h"
+
+/*
+ * Cells for clients, a power of two.  20,000 clients at once: about one in four shares its cell.  A
+ * page that no client touches costs nothing.
+ */
+enum { LINE = 64, CELLS = 64 * 1024 };
+
+struct column {
+	alignas(LINE) _Atomic uint64_t number[COUNTER_MAX];
+	alignas(LINE) _Atomic uint32_t client[CELLS];
+};
+
+struct counters {
+	unsigned      places;
+	struct column column[];
+};
+
+static size_t
+octets(unsigned places)
+{
+	return sizeof(struct counters) + places * sizeof(struct column);
+}
+
+struct counters *
+counters_new(unsigned places)
+{
+	void *p;
+
+	assert(places > 0);
+	p = mmap(NULL, octets(places), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		return NULL;
+	((struct counters *)p)->places = places;
+	return p;
+}
+
+void
+counters_free(struct counters *c)
+{
+	if (c != NULL)
+		munmap(c, octets(c->places));
+}
+
+static struct column *
+column(struct counters *c, unsigned place)
+{
+	assert(place < c->places);
+	return &c->column[place];
+}
+
+void
+counters_add(struct counters *c, unsigned place, enum counter k, int64_t by)
+{
+	assert(k < COUNTER_MAX);
+	atomic_fetch_add_explicit(&column(c, place)->number[k], (uint64_t)by, memory_order_relaxed);
+}
+
+uint64_t
+counters_sum(const struct counters *c, enum counter k)
+{
+	uint64_t sum = 0;
+
+	assert(k < COUNTER_MAX);
+	for (unsigned i = 0; i < c->places; i++)
+		sum += atomic_load_explicit(&c->column[i].number[k], memory_order_relaxed);
+	return sum;
+}
+
+void
+counters_clear_place(struct counters *c, unsigned place, enum counter k)
+{
+	assert(k < COUNTER_MAX);
+	atomic_store_explicit(&column(c, place)->number[k], 0, memory_order_relaxed);
+}
+
+const char *
+counter_word(enum counter k)
+{
+	static const char *const words[] = {
+#define X(name, word, text) [COUNTER_##name] = word,
+		COUNTERS(X)
+#undef X
+	};
+
+	assert(k < COUNTER_MAX);
+	return words[k];
+}
+
+const char *
+counter_text(enum counter k)
+{
+	static const char *const texts[] = {
+#define X(name, word, text) [COUNTER_##name] = text,
+		COUNTERS(X)
+#undef X
+	};
+
+	assert(k < COUNTER_MAX);
+	return texts[k];
+}
+
+static uint64_t
+client_sum(const struct counters *c, size_t cell)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < c->places; i++)
+		sum += atomic_load(&c->column[i].client[cell]);
+	return sum;
+}
+
+/*
+ * Counts first and looks then: of two workers that enter at once for the last room both may be
+ * refused, never both let in.  Hence sequentially consistent, here and in client_sum.
+ */
+bool
+counters_client_enter(struct counters *c, unsigned place, uint64_t hash, unsigned max)
+{
+	size_t            cell = hash % CELLS;
+	_Atomic uint32_t *own = &column(c, place)->client[cell];
+
+	atomic_fetch_add(own, 1);
+	if (client_sum(c, cell) <= max)
+		return true;
+	atomic_fetch_sub(own, 1);
+	return false;
+}
+
+/* A session that outlived a clearing of its column leaves nothing behind. */
+void
+counters_client_leave(struct counters *c, unsigned place, uint64_t hash)
+{
+	_Atomic uint32_t *own = &column(c, place)->client[hash % CELLS];
+
+	if (atomic_load_explicit(own, memory_order_relaxed) > 0)
+		atomic_fetch_sub_explicit(own, 1, memory_order_relaxed);
+}
+
+void
+counters_clients_clear(struct counters *c, unsigned place)
+{
+	struct column *col = column(c, place);
+
+	for (size_t i = 0; i < CELLS; i++)
+		if (atomic_load_explicit(&col->client[i], memory_order_relaxed) != 0)
+			atomic_store_explicit(&col->client[i], 0, memory_order_relaxed);
+}

@@ -1,0 +1,50 @@
+/*
+ * counters -- numbers that hold for the whole daemon: a page shared by master and workers, one column
+ * a place, so that no two processes write the same word.
+ */
+#ifndef PROXY_BASE_COUNTERS_H
+#define PROXY_BASE_COUNTERS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define COUNTERS(X) \
+	X(SESSIONS_OPEN,     "sessions_open",     "sessions open now") \
+	X(SESSIONS,          "sessions_total",    "sessions accepted") \
+	X(SESSIONS_REFUSED,  "sessions_refused",  "sessions told 421 at once") \
+	X(MESSAGES,          "messages_total",    "messages that a hop took") \
+	X(REFUSED,           "refused_total",     "commands and messages refused here") \
+	X(UPSTREAM_REFUSED,  "upstream_refused",  "commands and messages refused upstream") \
+	X(OCTETS_IN,         "octets_in",         "octets of message text taken") \
+	X(UPSTREAM_OPEN,     "upstream_open",     "upstream connections open now") \
+	X(UPSTREAM_CONNECTS, "upstream_connects", "upstream connections made") \
+	X(REPLAYS,           "replays",           "transactions replayed on a fresh connection") \
+	X(LOG_DROPPED,       "log_dropped",       "log lines dropped")
+
+enum counter {
+#define X(name, word, text) COUNTER_##name,
+	COUNTERS(X)
+#undef X
+	COUNTER_MAX
+};
+
+struct counters;                                        /* shared memory */
+
+struct counters *counters_new(unsigned places);         /* before fork; NULL: no memory */
+void counters_free(struct counters *c);
+void counters_add(struct counters *c, unsigned place, enum counter k, int64_t by);
+uint64_t counters_sum(const struct counters *c, enum counter k);
+void counters_clear_place(struct counters *c, unsigned place, enum counter k);  /* a worker died: its gauges go */
+const char *counter_word(enum counter k);
+const char *counter_text(enum counter k);
+
+/*
+ * Sessions per client over all workers: a table of fixed size in the same page, keyed by the hash of
+ * the client's address; two addresses may share a cell (counted together: it errs on the strict side).
+ * enter: false and nothing counted where it stands at `max` already.
+ */
+bool counters_client_enter(struct counters *c, unsigned place, uint64_t hash, unsigned max);
+void counters_client_leave(struct counters *c, unsigned place, uint64_t hash);
+void counters_clients_clear(struct counters *c, unsigned place);
+
+#endif

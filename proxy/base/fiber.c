@@ -1,0 +1,546 @@
+/*
+ * fiber.c -- stacks, and how one leaves one for another.
+ *
+ * A context is entered once with swapcontext(); every later switch is sigsetjmp/siglongjmp, which saves
+ * no signal mask and so makes no system call.  siglongjmp changes stacks here, it never unwinds one.
+ * A pooled stack keeps its context: the trampoline runs one function after the other, so that a fiber
+ * started on a warm stack costs two switches.  Compiled without _FORTIFY_SOURCE, whose longjmp takes
+ * a change of stacks for an error.
+ * The invariant: only the loop's side enters a fiber and a fiber only ever leaves to the loop's side,
+ * so there is one place, `outside`, to come back to.
+ */
+#undef _FORTIFY_SOURCE
+#include <assert.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "proxy/base/arena.h"
+#include "proxy/base/fiber.h"
+#include "proxy/base/loop.h"
+
+#if defined(__has_include)
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#endif
+#endif
+#ifndef VALGRIND_STACK_REGISTER
+#define VALGRIND_STACK_REGISTER(from, to) ((void)(from), (void)(to), 0u)
+#define VALGRIND_STACK_DEREGISTER(id)     ((void)(id))
+#endif
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FIBER_ASAN 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define FIBER_ASAN 1
+#endif
+#ifdef FIBER_ASAN
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#define NOT_SANITIZED __attribute__((no_sanitize_address))
+#else
+#define __sanitizer_start_switch_fiber(fake, p, n)  ((void)(fake), (void)(p), (void)(n))
+#define __sanitizer_finish_switch_fiber(fake, p, n) ((void)(fake), (void)(p), (void)(n))
+#define ASAN_UNPOISON_MEMORY_REGION(p, n)           ((void)(p), (void)(n))
+#define NOT_SANITIZED
+#endif
+
+enum state {
+	FREE,   /* in the pool */
+	QUEUED, /* a child that has not run yet */
+	RUNNING,
+	PARKED, /* woken by fiber_wake, its timer or fiber_cancel */
+	OVER    /* back to the pool as soon as its stack is left */
+};
+
+struct fiber_own {
+	struct fiber       f;
+	struct fiber_pool *pool;
+	enum state         state;
+	bool               entered; /* its context lives */
+	bool               queued;  /* parked, but on the wake queue */
+	bool               woken;   /* fiber_wake came while it was not parked */
+	bool               joining; /* wants to hear of its last child's end */
+	enum wait_rc       rc;      /* what the park that ends will return */
+	uint64_t           until;   /* the deadline of the park it is in, 0: none */
+	struct timer       timer;   /* rings at `until` or earlier */
+	void (*fn)(void *);
+	void             *arg;
+	struct fiber     *elder;       /* the other link of the list of siblings */
+	struct fiber_own *next, *prev; /* of live ones, or of free ones (next only) */
+	char             *map, *stack; /* the guard page begins at map, the stack at stack */
+	size_t            size;        /* of the stack */
+	unsigned          valgrind;
+	void             *fake; /* AddressSanitizer's */
+	sigjmp_buf        here;
+};
+
+struct fiber_pool {
+	struct loop      *loop;
+	size_t            stack;
+	unsigned          max, keep, n_live, n_free;
+	struct fiber_own *free, *live;
+};
+
+static struct fiber *current;
+static struct {
+	sigjmp_buf  here;
+	void       *fake;
+	const void *stack;
+	size_t      size;
+} outside;
+
+static struct fiber_own *
+own(struct fiber *f)
+{
+	return f->own;
+}
+
+/* ---- switching ------------------------------------------------------------------------------- */
+
+/* Leaves the fiber for the loop's side; returns when it is entered again. */
+static NOT_SANITIZED __attribute__((noinline)) void
+leave(struct fiber_own *o)
+{
+	__sanitizer_start_switch_fiber(
+	    o->state == OVER ? NULL : &o->fake, outside.stack, outside.size);
+	if (sigsetjmp(o->here, 0) == 0)
+		siglongjmp(outside.here, 1);
+	__sanitizer_finish_switch_fiber(o->fake, &outside.stack, &outside.size);
+}
+
+/* What runs on the stack: the functions of all fibers that it will ever carry. */
+static NOT_SANITIZED void
+trampoline(unsigned high, unsigned low)
+{
+	struct fiber_own *o = (struct fiber_own *)((uintptr_t)high << 16 << 16 | (uintptr_t)low);
+
+	__sanitizer_finish_switch_fiber(NULL, &outside.stack, &outside.size);
+	for (;;) {
+		o->fn(o->arg);
+		for (struct fiber *f = o->f.children; f != NULL; f = f->sibling)
+			fiber_cancel(f);
+		o->joining = true;
+		while (o->f.children != NULL)
+			fiber_hold("the end of its children");
+		o->state = OVER;
+		o->fake = NULL;
+		leave(o);
+	}
+}
+
+static NOT_SANITIZED __attribute__((noinline)) void
+enter_first(struct fiber_own *o)
+{
+	ucontext_t left, entered;
+	int        rc = getcontext(&entered);
+
+	assert(rc == 0);
+	entered.uc_link = NULL;
+	entered.uc_stack.ss_sp = o->stack;
+	entered.uc_stack.ss_size = o->size;
+	/* makecontext hands over ints only */
+	makecontext(&entered, (void (*)(void))trampoline, 2, (unsigned)((uintptr_t)o >> 16 >> 16),
+	    (unsigned)(uintptr_t)o);
+	o->entered = true;
+	rc = swapcontext(&left, &entered);
+	assert(rc == 0);
+}
+
+/* Runs the fiber until it leaves its stack. */
+static NOT_SANITIZED __attribute__((noinline)) void
+enter(struct fiber_own *o)
+{
+	__sanitizer_start_switch_fiber(&outside.fake, o->stack, o->size);
+	if (sigsetjmp(outside.here, 0) == 0) {
+		if (o->entered)
+			siglongjmp(o->here, 1);
+		enter_first(o);
+	}
+	__sanitizer_finish_switch_fiber(outside.fake, NULL, NULL);
+}
+
+/* ---- the pool -------------------------------------------------------------------------------- */
+
+static void due(void *arg);
+
+static struct fiber_own *
+own_new(struct fiber_pool *p)
+{
+	size_t            guard = (size_t)sysconf(_SC_PAGESIZE);
+	struct fiber_own *o;
+	char             *map;
+
+	map = mmap(NULL, guard + p->stack, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+	if (map == MAP_FAILED)
+		return NULL;
+	if (mprotect(map, guard, PROT_NONE) != 0) {
+		munmap(map, guard + p->stack);
+		return NULL;
+	}
+	o = mem_alloc(sizeof(*o));
+	o->pool = p;
+	o->f.own = o;
+	o->map = map;
+	o->stack = map + guard;
+	o->size = p->stack;
+	o->valgrind = VALGRIND_STACK_REGISTER(o->stack, o->stack + o->size);
+	o->timer.fn = due;
+	o->timer.arg = o;
+	return o;
+}
+
+static void
+own_free(struct fiber_own *o)
+{
+	VALGRIND_STACK_DEREGISTER(o->valgrind);
+	/* what the dead frames poisoned must not outlive the mapping */
+	ASAN_UNPOISON_MEMORY_REGION(o->stack, o->size);
+	munmap(o->map, (size_t)(o->stack - o->map) + o->size);
+	mem_free(o);
+}
+
+static struct fiber_own *
+take(struct fiber_pool *p)
+{
+	struct fiber_own *o = p->free;
+
+	if (p->n_live >= p->max)
+		return NULL;
+	if (o != NULL) {
+		p->free = o->next;
+		p->n_free--;
+	} else if ((o = own_new(p)) == NULL)
+		return NULL;
+	o->prev = NULL;
+	o->next = p->live;
+	if (p->live != NULL)
+		p->live->prev = o;
+	p->live = o;
+	p->n_live++;
+	return o;
+}
+
+static void
+give(struct fiber_own *o)
+{
+	struct fiber_pool *p = o->pool;
+
+	if (o->prev != NULL)
+		o->prev->next = o->next;
+	else
+		p->live = o->next;
+	if (o->next != NULL)
+		o->next->prev = o->prev;
+	p->n_live--;
+	o->state = FREE;
+	if (p->n_free >= p->keep) {
+		own_free(o);
+		return;
+	}
+	o->next = p->free;
+	p->free = o;
+	p->n_free++;
+}
+
+struct fiber_pool *
+fiber_pool_new(struct loop *loop, size_t stack, unsigned max, unsigned keep)
+{
+	size_t             page = (size_t)sysconf(_SC_PAGESIZE);
+	struct fiber_pool *p = mem_alloc(sizeof(*p));
+
+	p->loop = loop;
+	p->stack = (stack + page - 1) / page * page;
+	p->max = max;
+	p->keep = keep;
+	return p;
+}
+
+void
+fiber_pool_free(struct fiber_pool *p)
+{
+	struct fiber_own *o;
+
+	assert(p->n_live == 0);
+	while ((o = p->free) != NULL) {
+		p->free = o->next;
+		own_free(o);
+	}
+	mem_free(p);
+}
+
+unsigned
+fiber_pool_live(const struct fiber_pool *p)
+{
+	return p->n_live;
+}
+
+/* ---- children -------------------------------------------------------------------------------- */
+
+static void
+adopt(struct fiber *parent, struct fiber *f)
+{
+	f->parent = parent;
+	f->sibling = parent->children;
+	if (f->sibling != NULL)
+		own(f->sibling)->elder = f;
+	parent->children = f;
+	f->cancelled = parent->cancelled;
+}
+
+static void
+leave_parent(struct fiber *f)
+{
+	struct fiber *parent = f->parent, *elder = own(f)->elder;
+
+	if (parent == NULL)
+		return;
+	if (elder != NULL)
+		elder->sibling = f->sibling;
+	else
+		parent->children = f->sibling;
+	if (f->sibling != NULL)
+		own(f->sibling)->elder = elder;
+	f->parent = NULL;
+	if (parent->children == NULL && own(parent)->joining)
+		fiber_wake(parent);
+}
+
+/* ---- running --------------------------------------------------------------------------------- */
+
+void
+fiber_resume(struct fiber *f)
+{
+	struct fiber_own *o = own(f);
+
+	assert(current == NULL && (o->state == QUEUED || o->state == PARKED));
+	o->queued = false;
+	o->state = RUNNING;
+	current = f;
+	enter(o);
+	current = NULL;
+	if (o->state != OVER)
+		return;
+	timer_stop(o->pool->loop, &o->timer);
+	leave_parent(f);
+	give(o);
+}
+
+struct fiber *
+fiber_start(struct fiber_pool *p, const char *name, void (*fn)(void *), void *arg)
+{
+	struct fiber_own *o = take(p);
+	struct fiber     *f;
+
+	if (o == NULL)
+		return NULL;
+	f = &o->f;
+	*f = (struct fiber){ .name = name, .own = o };
+	o->state = QUEUED;
+	o->woken = o->joining = false;
+	o->elder = NULL;
+	o->fn = fn;
+	o->arg = arg;
+	if (current != NULL) {
+		adopt(current, f);
+		o->queued = true;
+		loop_queue_fiber(p->loop, f);
+	} else
+		fiber_resume(f);
+	return f;
+}
+
+struct fiber *
+fiber_self(void)
+{
+	return current;
+}
+
+/* ---- waiting --------------------------------------------------------------------------------- */
+
+static uint64_t
+nearer(uint64_t a, uint64_t b)
+{
+	return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+static void
+wake(struct fiber_own *o, enum wait_rc rc)
+{
+	o->rc = rc;
+	if (o->queued)
+		return;
+	o->queued = true;
+	loop_queue_fiber(o->pool->loop, &o->f);
+}
+
+/*
+ * The timer is lazy: a wait that ends in time leaves it running, the next wait moves it only to ring
+ * earlier, and when it rings it looks at what is true by then.
+ */
+static void
+due(void *arg)
+{
+	struct fiber_own *o = arg;
+	struct loop      *l = o->pool->loop;
+
+	if (o->state != PARKED || o->queued || o->until == 0)
+		return;
+	if (o->until <= loop_now(l))
+		wake(o, WAIT_TIMEOUT);
+	else
+		timer_start(l, &o->timer, o->until);
+}
+
+static enum wait_rc
+park(struct fiber_own *o, const char *what, uint64_t until)
+{
+	int saved = errno;
+
+	o->until = until;
+	if (until != 0 && (o->timer.pos == 0 || o->timer.at > until))
+		timer_start(o->pool->loop, &o->timer, until);
+	o->f.waits_for = what;
+	o->state = PARKED;
+	leave(o);
+	o->f.waits_for = NULL;
+	errno = saved;
+	return o->rc;
+}
+
+MAY_YIELD enum wait_rc
+fiber_park(const char *what, uint64_t deadline)
+{
+	struct fiber     *f = current;
+	struct fiber_own *o;
+	enum wait_rc      rc;
+
+	assert(f != NULL);
+	o = own(f);
+	if (f->cancelled)
+		return WAIT_CANCELLED;
+	if (o->woken) {
+		o->woken = false;
+		return WAIT_OK;
+	}
+	deadline = nearer(deadline, f->deadline);
+	if (deadline != 0 && deadline <= loop_now(o->pool->loop))
+		return WAIT_TIMEOUT;
+	rc = park(o, what, deadline);
+	return f->cancelled ? WAIT_CANCELLED : rc;
+}
+
+void
+fiber_wake(struct fiber *f)
+{
+	struct fiber_own *o = own(f);
+
+	assert(o->state == QUEUED || o->state == RUNNING || o->state == PARKED);
+	if (o->state == PARKED)
+		wake(o, WAIT_OK);
+	else
+		o->woken = true;
+}
+
+void
+fiber_cancel(struct fiber *f)
+{
+	struct fiber_own *o = own(f);
+
+	if (f->cancelled)
+		return; /* and so are its children: adopt() */
+	f->cancelled = true;
+	for (struct fiber *child = f->children; child != NULL; child = child->sibling)
+		fiber_cancel(child);
+	if (o->state == PARKED)
+		wake(o, WAIT_CANCELLED);
+}
+
+MAY_YIELD enum wait_rc
+fiber_join(void)
+{
+	enum wait_rc rc = WAIT_OK;
+
+	assert(current != NULL);
+	own(current)->joining = true;
+	while (current->children != NULL && rc == WAIT_OK)
+		rc = fiber_park("its children", 0);
+	own(current)->joining = false;
+	return rc;
+}
+
+MAY_YIELD enum wait_rc
+fiber_sleep(uint64_t ms)
+{
+	struct loop *l;
+	uint64_t     until;
+	enum wait_rc rc;
+
+	assert(current != NULL);
+	l = own(current)->pool->loop;
+	until = loop_now(l) + ms;
+	do
+		rc = fiber_park("sleep", until);
+	while (rc == WAIT_OK);
+	return rc == WAIT_TIMEOUT && loop_now(l) >= until ? WAIT_OK : rc;
+}
+
+MAY_YIELD enum wait_rc
+fiber_yield(void)
+{
+	struct fiber_own *o;
+
+	assert(current != NULL);
+	o = own(current);
+	o->rc = WAIT_TIMEOUT;
+	o->queued = true;
+	loop_queue_fiber(o->pool->loop, &o->f);
+	/* a wake-up that comes meanwhile is meant for the next park */
+	if (park(o, "its turn", 0) == WAIT_OK)
+		o->woken = true;
+	if (o->f.cancelled)
+		return WAIT_CANCELLED;
+	if (o->f.deadline != 0 && o->f.deadline <= loop_now(o->pool->loop))
+		return WAIT_TIMEOUT;
+	return WAIT_OK;
+}
+
+MAY_YIELD void
+fiber_hold(const char *what)
+{
+	struct fiber_own *o;
+
+	assert(current != NULL);
+	o = own(current);
+	if (!o->woken)
+		park(o, what, 0);
+	o->woken = false;
+}
+
+/* ---- looking on ------------------------------------------------------------------------------ */
+
+const char *
+wait_rc_name(enum wait_rc rc)
+{
+	static const char *const names[] = {
+		[WAIT_OK] = "ok",
+		[WAIT_TIMEOUT] = "timeout",
+		[WAIT_CLOSED] = "closed",
+		[WAIT_CANCELLED] = "cancelled",
+	};
+
+	return names[rc];
+}
+
+void
+fiber_list(struct fiber_pool *p, void (*each)(const char *name, const char *waits_for, void *arg),
+    void                     *arg)
+{
+	for (const struct fiber_own *o = p->live; o != NULL; o = o->next)
+		each(o->f.name, o->f.waits_for, arg);
+}

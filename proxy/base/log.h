@@ -1,0 +1,45 @@
+/*
+ * log -- one line an event: `id what key=value ...`, escaped, built without allocation.
+ *
+ *     struct log_line l;
+ *     log_begin(&l, world, id, "message");
+ *     log_strv(&l, "from", from);  log_number(&l, "size", n);
+ *     log_end(&l);
+ *
+ * Values with blanks, quotes or controls are written "..." with \xNN for every octet outside printable
+ * ASCII and \" \\; empty ones as "".  A value is cut at LOG_VALUE octets (so that no stranger's word
+ * crowds out the rest) and then written "..."..., a line at LOG_LINE octets; it says so with "...".
+ */
+#ifndef PROXY_BASE_LOG_H
+#define PROXY_BASE_LOG_H
+
+#include "proxy/base/strv.h"
+
+#define LOG_LINE  2000
+#define LOG_VALUE 480           /* of the text as written, without the quotes */
+
+struct world;
+
+struct log_line {
+	struct world *world;
+	unsigned      n;
+	bool          cut;
+	char          p[LOG_LINE];
+};
+
+void log_begin(struct log_line *l, struct world *w, struct strv id, const char *what);
+void log_strv(struct log_line *l, const char *key, struct strv v);      /* absent views are left out */
+void log_z(struct log_line *l, const char *key, const char *v);         /* NULL is left out */
+void log_number(struct log_line *l, const char *key, uint64_t v);
+void log_end(struct log_line *l);                                       /* hands it to world->log */
+/* A line in one go: `what text`, fmt's text escaped as a whole of controls only. id may be absent. */
+void log_event(struct world *w, struct strv id, const char *what, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/*
+ * v with every octet outside printable ASCII as \xNN, in buf (at most n octets, always whole escapes);
+ * the view of it.  Quotes and backslashes stay.  For text shown to people.
+ */
+struct strv log_escape(struct strv v, char *buf, size_t n);
+
+#endif

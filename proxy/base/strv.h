@@ -1,0 +1,112 @@
+/*
+ * strv -- a view of some octets: pointer and length, by value, never NUL-dependent.
+ *
+ * A view owns nothing.  It may not outlive the buffer or arena that the comment beside it names.
+ * p == NULL is "absent"; n == 0 with p != NULL is "empty".  SV("lit") makes one of a literal.
+ */
+#ifndef PROXY_BASE_STRV_H
+#define PROXY_BASE_STRV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct strv {
+	const char *p;
+	size_t      n;
+};
+
+#define SV(lit) ((struct strv){ "" lit, sizeof(lit) - 1 })
+
+static inline struct strv
+strv(const char *p, size_t n)
+{
+	return (struct strv){ p, n };
+}
+
+/* A view of a NUL-terminated string; NULL gives the absent view. */
+static inline struct strv
+strv_z(const char *z)
+{
+	return (struct strv){ z, z == NULL ? 0 : strlen(z) };
+}
+
+/* The part from octet `from` to the end; from <= v.n. */
+static inline struct strv
+strv_from(struct strv v, size_t from)
+{
+	return (struct strv){ v.p + from, v.n - from };
+}
+
+static inline struct strv
+strv_first(struct strv v, size_t n)
+{
+	return (struct strv){ v.p, n };
+}
+
+static inline bool
+strv_eq(struct strv a, struct strv b)
+{
+	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+/* ASCII case folded, independent of the locale. */
+static inline char
+ascii_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+static inline bool
+ascii_is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static inline bool
+ascii_is_alpha(char c)
+{
+	return ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z';
+}
+
+/* The same for eight octets at once; those above 0x7f stay as they are. */
+static inline uint64_t
+ascii_lower8(uint64_t w)
+{
+	uint64_t low = w & 0x7f7f7f7f7f7f7f7fu;
+	/* The top bit of each octet: at least 'A', above 'Z', and not above 0x7f itself. */
+	uint64_t from_a = low + 0x3f3f3f3f3f3f3f3fu;
+	uint64_t above_z = low + 0x2525252525252525u;
+
+	return w | (from_a & ~above_z & ~w & 0x8080808080808080u) >> 2;
+}
+
+bool strv_ieq(struct strv a, struct strv b);            /* equal but for ASCII case */
+int  strv_cmp(struct strv a, struct strv b);            /* as memcmp, the shorter first */
+bool strv_starts(struct strv v, struct strv prefix);
+bool strv_istarts(struct strv v, struct strv prefix);
+bool strv_ends(struct strv v, struct strv suffix);
+bool strv_iends(struct strv v, struct strv suffix);
+/* Offset of the first c, or v.n where there is none. */
+size_t strv_chr(struct strv v, char c);
+size_t strv_rchr(struct strv v, char c);                /* of the last c, or v.n */
+struct strv strv_trim(struct strv v);                   /* without SP and HT at both ends */
+/*
+ * Cuts *v at the first c: returns what stands before it and leaves in *v what follows; where
+ * there is no c returns all and leaves *v absent (p NULL), so `while (v.p != NULL)` walks all fields.
+ */
+struct strv strv_cut(struct strv *v, char c);
+/* Next run of octets that are neither SP nor HT; *v moves behind it. Empty at the end. */
+struct strv strv_word(struct strv *v);
+/*
+ * A decimal number without sign, at most `max`: true and *out set, or false (empty, not all digits,
+ * larger).  Nothing is skipped before or after it.
+ */
+bool strv_number(struct strv v, uint64_t max, uint64_t *out);
+
+#define STRV_NUMBER 20                  /* room for any uint64_t in decimal; no NUL */
+/* v in decimal, at the end of buf; the view of it. */
+struct strv strv_print_number(uint64_t v, char buf[STRV_NUMBER]);
+
+#endif

@@ -1,0 +1,73 @@
+/*
+ * world -- all that is not computation: clock, randomness, network, disk, log.
+ *
+ * Nothing below proxy/master.c touches any of these but through a struct world, so a test replaces
+ * them all (tests/sim) and what failed once runs again with its seed.  world_real.c is the machine.
+ */
+#ifndef PROXY_BASE_WORLD_H
+#define PROXY_BASE_WORLD_H
+
+#include "proxy/base/addr.h"
+#include "proxy/base/strv.h"
+
+struct arena;
+
+enum file_rc { FILE_OK, FILE_ABSENT, FILE_DENIED, FILE_FULL, FILE_TOO_BIG, FILE_FAULT };
+
+const char *file_rc_name(enum file_rc rc);      /* "no such file", "permission denied", "no space", ... static */
+
+struct world {
+	uint64_t (*now)(struct world *);                /* monotonic ms, never 0 */
+	/* Wall clock, microseconds since 1970: for log lines, Date and Received fields, certificates. */
+	uint64_t (*wall)(struct world *);
+	void (*random)(struct world *, void *p, size_t n);
+	/*
+	 * Starts a non-blocking TCP or unix connection. A descriptor (connected, or connecting: writable
+	 * when done, then SO_ERROR tells), or -1 with *why set to static text.
+	 */
+	int (*connect)(struct world *, const struct endpoint *to, const char **why);
+	/* An unlinked empty file for message text, read-write, or -1.  `dir` "": the system's own place. */
+	int (*spool)(struct world *, const char *dir);
+	/* One log line without a newline, already escaped; never blocks. */
+	void (*log)(struct world *, struct strv line);
+	/* A whole file of at most max octets into *out (arena). For configuration, lists, keys: at load only. */
+	enum file_rc (*read_file)(struct world *, struct arena *, const char *path, size_t max,
+	    struct strv *out);
+	/* Paths that match the pattern, sorted; *n of them in *out (arena).  FILE_ABSENT: none, *n is 0. */
+	enum file_rc (*glob)(struct world *, struct arena *, const char *pattern, struct strv **out,
+	    unsigned *n);
+	/*
+	 * A new file that must not exist, mode 0600, write-only: descriptor or -1 with *rc.  Directories
+	 * above it are not made.
+	 */
+	int (*create)(struct world *, const char *path, enum file_rc *rc);
+	enum file_rc (*make_dir)(struct world *, const char *path);             /* FILE_OK also where it exists */
+	/*
+	 * Makes the written file durable under its final name: fsync(fd), rename(from, to), fsync of the
+	 * directory.  May block: called from a work thread only (work.h).  A file that is called `to`
+	 * already stays (FILE_FAULT); after another fault `to` does not exist.  fd stays open.
+	 */
+	enum file_rc (*commit)(struct world *, int fd, const char *from, const char *to);
+	void (*unlink)(struct world *, const char *path);
+	/*
+	 * Runs fn(arg) where it may block, then done(arg) in the loop.  real: a thread, or at once before
+	 * world_real_start; sim: at once, done deferred.
+	 */
+	void (*work)(struct world *, void (*fn)(void *arg), void (*done)(void *arg), void *arg);
+	void *ctx;                                      /* the maker's own */
+};
+
+/*
+ * The machine.  One per process: after fork a worker calls world_real_start(w, loop), which begins the
+ * work thread and takes the log over to its end-of-round write.  `log_fd`: where lines go, -1: nowhere;
+ * it stays the caller's.  Each line gets the time in front (RFC 3339, UTC, ms).  SIGPIPE must be ignored.
+ */
+struct loop;
+struct world *world_real(int log_fd);
+void world_real_start(struct world *w, struct loop *loop);
+void world_real_stop(struct world *w);          /* joins the work thread, writes what the log still holds */
+/* Lines that could not be written without blocking, so far. */
+uint64_t world_real_log_dropped(struct world *w);
+void world_real_log_fd(struct world *w, int fd);/* after a reopen */
+
+#endif

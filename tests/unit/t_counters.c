@@ -1,0 +1,150 @@
+/*
+ * t_counters -- numbers shared by processes: summed over places, bounded per client.
+ */
+#include "tests/unit/t.h"
+
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "proxy/base/counters.h"
+
+static void
+sums_places(void)
+{
+	struct counters *c = counters_new(3);
+
+	counters_add(c, 0, COUNTER_SESSIONS, 5);
+	counters_add(c, 2, COUNTER_SESSIONS, 7);
+	counters_add(c, 1, COUNTER_SESSIONS_OPEN, 2);
+	counters_add(c, 1, COUNTER_SESSIONS_OPEN, -1);
+	T_EQ_NUM(counters_sum(c, COUNTER_SESSIONS), 12);
+	T_EQ_NUM(counters_sum(c, COUNTER_SESSIONS_OPEN), 1);
+	T_EQ_NUM(counters_sum(c, COUNTER_MESSAGES), 0);
+	counters_clear_place(c, 2, COUNTER_SESSIONS);
+	T_EQ_NUM(counters_sum(c, COUNTER_SESSIONS), 5);
+	T_EQ_NUM(counters_sum(c, COUNTER_SESSIONS_OPEN), 1);
+	counters_free(c);
+	counters_free(NULL);
+}
+
+/* What one place counts up and another down is still the right sum. */
+static void
+sums_over_negative_columns(void)
+{
+	struct counters *c = counters_new(2);
+
+	counters_add(c, 0, COUNTER_UPSTREAM_OPEN, 3);
+	counters_add(c, 1, COUNTER_UPSTREAM_OPEN, -1);
+	T_EQ_NUM(counters_sum(c, COUNTER_UPSTREAM_OPEN), 2);
+	counters_free(c);
+}
+
+static void
+names_are_told(void)
+{
+	T_EQ_STR(counter_word(COUNTER_SESSIONS_OPEN), "sessions_open");
+	T_EQ_STR(counter_text(COUNTER_LOG_DROPPED), "log lines dropped");
+	for (unsigned k = 0; k < COUNTER_MAX; k++) {
+		T_CHECK(counter_word(k) != NULL && counter_text(k) != NULL);
+		for (unsigned j = 0; j < k; j++)
+			T_CHECK(strcmp(counter_word(k), counter_word(j)) != 0);
+	}
+}
+
+static void
+bounds_clients(void)
+{
+	struct counters *c = counters_new(2);
+
+	T_CHECK(!counters_client_enter(c, 0, 42, 0));
+	T_CHECK(counters_client_enter(c, 0, 42, 3));
+	T_CHECK(counters_client_enter(c, 1, 42, 3));
+	T_CHECK(counters_client_enter(c, 1, 42, 3));
+	T_CHECK(!counters_client_enter(c, 0, 42, 3));
+	T_CHECK(!counters_client_enter(c, 1, 42, 3));
+	T_CHECK(counters_client_enter(c, 0, 43, 3));
+	counters_client_leave(c, 1, 42);
+	T_CHECK(counters_client_enter(c, 0, 42, 3));
+	T_CHECK(!counters_client_enter(c, 0, 42, 3));
+	counters_free(c);
+}
+
+/* A worker died: its sessions do not count any more, the others' do; a late leave takes nothing. */
+static void
+forgets_a_dead_place(void)
+{
+	struct counters *c = counters_new(2);
+
+	for (unsigned i = 0; i < 5; i++)
+		T_CHECK(counters_client_enter(c, 1, 1000 + i, 1));
+	T_CHECK(counters_client_enter(c, 0, 1000, 2));
+	counters_clients_clear(c, 1);
+	T_CHECK(!counters_client_enter(c, 1, 1000, 1));
+	for (unsigned i = 1; i < 5; i++)
+		T_CHECK(counters_client_enter(c, 1, 1000 + i, 1));
+	counters_client_leave(c, 1, 999);
+	T_CHECK(counters_client_enter(c, 1, 999, 1));
+	T_CHECK(!counters_client_enter(c, 1, 999, 1));
+	counters_free(c);
+}
+
+/* One of the processes: enters, counts who is inside with an exact counter, leaves. */
+static int
+enter_and_leave(struct counters *c, unsigned place, _Atomic int *inside, unsigned rounds, int max)
+{
+	for (unsigned i = 0; i < rounds; i++) {
+		counters_add(c, place, COUNTER_MESSAGES, 1);
+		if (!counters_client_enter(c, place, 7, (unsigned)max))
+			continue;
+		if (atomic_fetch_add(inside, 1) >= max)
+			return 1;
+		atomic_fetch_sub(inside, 1);
+		counters_client_leave(c, place, 7);
+	}
+	return 0;
+}
+
+/* Four processes at once: no count is lost, and no more than `max` are ever let in together. */
+static void
+processes_share_it(void)
+{
+	enum { PLACES = 4, ROUNDS = 50000, MAX = 2 };
+	struct counters *c = counters_new(PLACES);
+	_Atomic int     *inside = mmap(
+		NULL, sizeof(*inside), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t pid[PLACES];
+
+	if (!T_CHECK(inside != MAP_FAILED))
+		return;
+	for (unsigned place = 0; place < PLACES; place++) {
+		pid[place] = fork();
+		if (pid[place] == 0)
+			_exit(enter_and_leave(c, place, inside, ROUNDS, MAX));
+	}
+	for (unsigned place = 0; place < PLACES; place++) {
+		int status = -1;
+
+		if (T_CHECK(pid[place] > 0))
+			waitpid(pid[place], &status, 0);
+		T_EQ_NUM(status, 0);
+	}
+	T_EQ_NUM(counters_sum(c, COUNTER_MESSAGES), PLACES * ROUNDS);
+	T_CHECK(counters_client_enter(c, 0, 7, 1));
+	counters_free(c);
+	munmap(inside, sizeof(*inside));
+}
+
+int
+main(int argc, char **argv)
+{
+	t_begin(argc, argv);
+	T_RUN(sums_places);
+	T_RUN(sums_over_negative_columns);
+	T_RUN(names_are_told);
+	T_RUN(bounds_clients);
+	T_RUN(forgets_a_dead_place);
+	T_RUN(processes_share_it);
+	return t_end();
+}

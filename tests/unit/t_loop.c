@@ -1,0 +1,381 @@
+/*
+ * t_loop -- timers against a plain list, the wake queue, rounds, with a clock that is moved by hand.
+ */
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "proxy/base/loop.h"
+#include "proxy/base/world.h"
+#include "tests/unit/t.h"
+
+static uint64_t clock_ms = 1000;
+
+static uint64_t
+fake_now(struct world *w)
+{
+	(void)w;
+	return clock_ms;
+}
+
+static uint64_t
+true_now(struct world *w)
+{
+	struct timespec t;
+
+	(void)w;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000 + 1;
+}
+
+static struct world fake = { .now = fake_now }, machine = { .now = true_now };
+
+/* ---- timers ---------------------------------------------------------------------------------- */
+
+static struct loop *the_loop;
+static unsigned     fired;
+static uint64_t     last_at;
+static bool         in_order;
+
+struct probe {
+	struct timer timer;
+	bool         wanted, fired;
+};
+
+static void
+probe_fired(void *arg)
+{
+	struct probe *p = arg;
+
+	fired++;
+	p->fired = true;
+	in_order &= p->timer.at >= last_at && p->timer.pos == 0;
+	last_at = p->timer.at;
+}
+
+/* Starts, moves and stops at random, then lets time pass in steps: each rings once, when it is due. */
+static void
+timers_ring_in_order(void)
+{
+	enum { N = 500 };
+	static struct probe probes[N];
+	uint64_t            seed = 7;
+	unsigned            wanted = 0;
+	struct loop        *l = loop_new(&fake);
+
+	for (unsigned i = 0; i < N; i++)
+		probes[i] = (struct probe){ .timer = { .fn = probe_fired, .arg = &probes[i] } };
+	for (unsigned i = 0; i < 20 * N; i++) {
+		struct probe *p = &probes[t_random(&seed) % N];
+
+		p->wanted = t_random(&seed) % 4 != 0;
+		if (p->wanted)
+			timer_start(l, &p->timer, clock_ms + 1 + t_random(&seed) % 1000);
+		else
+			timer_stop(l, &p->timer);
+	}
+	for (unsigned i = 0; i < N; i++)
+		wanted += probes[i].wanted;
+	fired = 0;
+	last_at = 0;
+	in_order = true;
+	for (unsigned step = 0; step < 1100; step++, clock_ms++) {
+		loop_round(l, false);
+		T_CHECK(loop_next_timer(l) > clock_ms);
+	}
+	T_EQ_NUM(fired, wanted);
+	T_CHECK(in_order);
+	T_CHECK(loop_next_timer(l) == UINT64_MAX);
+	for (unsigned i = 0; i < N; i++)
+		T_CHECK(probes[i].fired == probes[i].wanted);
+	loop_free(l);
+}
+
+static void
+restart_in_the_past(void *arg)
+{
+	fired++;
+	timer_start(the_loop, arg, clock_ms - 10);
+}
+
+static void
+timer_that_restarts_itself_does_not_hold_the_round(void)
+{
+	struct timer t = { .fn = restart_in_the_past, .arg = &t };
+
+	the_loop = loop_new(&fake);
+	fired = 0;
+	timer_start(the_loop, &t, clock_ms);
+	T_CHECK(loop_round(the_loop, false));
+	T_EQ_NUM(fired, 1);
+	T_CHECK(loop_round(the_loop, false));
+	T_EQ_NUM(fired, 2);
+	timer_stop(the_loop, &t);
+	timer_stop(the_loop, &t);
+	T_CHECK(!loop_round(the_loop, false));
+	loop_free(the_loop);
+}
+
+static void
+stop_other(void *arg)
+{
+	fired++;
+	timer_stop(the_loop, arg);
+}
+
+static void
+timer_stopped_by_one_due_with_it_does_not_ring(void)
+{
+	struct timer a = { .fn = stop_other }, b = { .fn = stop_other };
+
+	the_loop = loop_new(&fake);
+	a.arg = &b;
+	b.arg = &a;
+	fired = 0;
+	timer_start(the_loop, &a, clock_ms + 5);
+	timer_start(the_loop, &b, clock_ms + 5);
+	clock_ms += 10;
+	T_CHECK(loop_round(the_loop, false));
+	T_EQ_NUM(fired, 1);
+	T_CHECK(loop_next_timer(the_loop) == UINT64_MAX);
+	loop_free(the_loop);
+}
+
+static void
+count(void *arg)
+{
+	(*(unsigned *)arg)++;
+}
+
+static void
+sleep_ends_when_the_nearest_timer_is_due(void)
+{
+	unsigned     n = 0;
+	struct timer far = { .fn = count, .arg = &n }, near = { .fn = count, .arg = &n };
+	struct loop *l = loop_new(&machine);
+	uint64_t     begin = true_now(NULL), took;
+
+	timer_start(l, &far, begin + 60000);
+	timer_start(l, &near, begin + 30);
+	while (n == 0)
+		loop_round(l, true);
+	took = true_now(NULL) - begin;
+	T_CHECKF(took >= 30 && took < 5000, "rang after %ju ms", (uintmax_t)took);
+	T_CHECK(near.pos == 0 && far.pos != 0);
+	timer_stop(l, &far);
+	loop_free(l);
+}
+
+static void
+ready(evutil_socket_t fd, short what, void *arg)
+{
+	char c;
+
+	T_EQ_NUM(read(fd, &c, 1), 1);
+	T_CHECK(what & EV_READ);
+	loop_noted(the_loop);
+	fired++;
+	(void)arg;
+}
+
+/* The first sleep is cut short by an octet; by then the alarm stands for the far timer. */
+static void
+earlier_timer_shortens_a_sleep_that_was_set(void)
+{
+	unsigned      n = 0;
+	struct timer  far = { .fn = count, .arg = &n }, near = { .fn = count, .arg = &n };
+	uint64_t      begin = true_now(NULL);
+	struct event *ev;
+	int           fd[2];
+
+	the_loop = loop_new(&machine);
+	fired = 0;
+	T_CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fd) == 0);
+	ev = event_new(loop_base(the_loop), fd[0], EV_READ | EV_PERSIST, ready, NULL);
+	T_CHECK(ev != NULL && event_add(ev, NULL) == 0);
+	timer_start(the_loop, &far, begin + 60000);
+	T_EQ_NUM(write(fd[1], "x", 1), 1);
+	T_CHECK(loop_round(the_loop, true));
+	T_EQ_NUM(fired, 1);
+	timer_start(the_loop, &near, begin + 20);
+	while (n == 0)
+		loop_round(the_loop, true);
+	T_CHECK(true_now(NULL) - begin < 5000 && far.pos != 0);
+	timer_stop(the_loop, &far);
+	event_free(ev);
+	loop_free(the_loop);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+/* ---- the wake queue, hooks, rounds ----------------------------------------------------------- */
+
+static char     order[64];
+static unsigned n_order;
+
+static void
+note(void *arg)
+{
+	if (n_order < sizeof(order) - 1)
+		order[n_order++] = *(const char *)arg;
+	order[n_order] = '\0';
+}
+
+static void
+note_and_defer(void *arg)
+{
+	note(arg);
+	loop_defer(the_loop, note, (void *)"d");
+}
+
+static void
+deferred_calls_keep_their_order(void)
+{
+	the_loop = loop_new(&fake);
+	n_order = 0;
+	loop_at_round_end(the_loop, note, (void *)".");
+	loop_defer(the_loop, note, (void *)"a");
+	loop_defer(the_loop, note_and_defer, (void *)"b");
+	loop_defer(the_loop, note, (void *)"c");
+	T_CHECK(loop_round(the_loop, false));
+	T_EQ_STR(order, "abcd.");
+	T_CHECK(!loop_round(the_loop, false));
+	T_EQ_STR(order, "abcd..");
+	loop_free(the_loop);
+}
+
+static void
+defer_itself(void *arg)
+{
+	fired++;
+	loop_defer(the_loop, defer_itself, arg);
+}
+
+static void
+call_that_defers_itself_does_not_hold_the_round(void)
+{
+	unsigned     n = 0;
+	struct timer t = { .fn = count, .arg = &n };
+
+	the_loop = loop_new(&fake);
+	fired = 0;
+	loop_defer(the_loop, defer_itself, NULL);
+	T_CHECK(loop_round(the_loop, true));
+	T_CHECK(fired >= 1 && fired < 100);
+	timer_start(the_loop, &t, clock_ms);
+	T_CHECK(loop_round(the_loop, true));
+	T_EQ_NUM(n, 1);
+	loop_free(the_loop);
+}
+
+/* More than the ring's first room, while its beginning is not at 0. */
+static void
+queue_grows_in_order(void)
+{
+	static char  letters[1000];
+	struct loop *l = loop_new(&fake);
+	unsigned     n = 0;
+
+	for (unsigned i = 0; i < 40; i++)
+		loop_defer(l, count, &n);
+	loop_round(l, false);
+	T_EQ_NUM(n, 40);
+	n_order = 0;
+	for (unsigned i = 0; i < sizeof(letters); i++) {
+		letters[i] = (char)('a' + i % 26);
+		loop_defer(l, i < 60 ? note : count, i < 60 ? (void *)&letters[i] : (void *)&n);
+	}
+	loop_round(l, false);
+	T_EQ_NUM(n, 40 + 1000 - 60);
+	T_EQ_STR(order, "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefgh");
+	loop_free(l);
+}
+
+static void
+move_clock(void *arg)
+{
+	uint64_t before = loop_now(arg);
+
+	clock_ms += 100;
+	T_CHECK(loop_now(arg) == before);
+}
+
+static void
+now_is_the_same_for_all_of_a_round(void)
+{
+	struct loop *l = loop_new(&fake);
+
+	loop_defer(l, move_clock, l);
+	loop_round(l, false);
+	T_CHECK(loop_now(l) == clock_ms - 100);
+	loop_round(l, false);
+	T_CHECK(loop_now(l) == clock_ms);
+	loop_free(l);
+}
+
+static void
+stop(void *arg)
+{
+	loop_stop(arg);
+}
+
+static void
+run_ends_by_stop_or_for_want_of_anything(void)
+{
+	struct loop *l = loop_new(&machine);
+	unsigned     n = 0;
+	struct timer t = { .fn = count, .arg = &n };
+
+	loop_run(l); /* nothing to wait for: returns */
+	timer_start(l, &t, true_now(NULL) + 5);
+	loop_run(l); /* until the timer has rung */
+	T_EQ_NUM(n, 1);
+	timer_start(l, &t, true_now(NULL) + 60000);
+	loop_defer(l, stop, l);
+	loop_run(l);
+	T_EQ_NUM(n, 1);
+	timer_stop(l, &t);
+	loop_free(l);
+}
+
+static void
+round_says_whether_a_descriptor_was_ready(void)
+{
+	int           fd[2];
+	struct event *ev;
+
+	the_loop = loop_new(&fake);
+	fired = 0;
+	T_CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fd) == 0);
+	ev = event_new(loop_base(the_loop), fd[0], EV_READ | EV_PERSIST, ready, NULL);
+	T_CHECK(ev != NULL && event_add(ev, NULL) == 0);
+	T_CHECK(!loop_round(the_loop, false));
+	T_EQ_NUM(write(fd[1], "x", 1), 1);
+	T_CHECK(loop_round(the_loop, false));
+	T_EQ_NUM(fired, 1);
+	T_CHECK(!loop_round(the_loop, false));
+	event_free(ev);
+	loop_free(the_loop);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+int
+main(int argc, char **argv)
+{
+	t_begin(argc, argv);
+	T_RUN(timers_ring_in_order);
+	T_RUN(timer_that_restarts_itself_does_not_hold_the_round);
+	T_RUN(timer_stopped_by_one_due_with_it_does_not_ring);
+	T_RUN(sleep_ends_when_the_nearest_timer_is_due);
+	T_RUN(earlier_timer_shortens_a_sleep_that_was_set);
+	T_RUN(deferred_calls_keep_their_order);
+	T_RUN(call_that_defers_itself_does_not_hold_the_round);
+	T_RUN(queue_grows_in_order);
+	T_RUN(now_is_the_same_for_all_of_a_round);
+	T_RUN(run_ends_by_stop_or_for_want_of_anything);
+	T_RUN(round_says_whether_a_descriptor_was_ready);
+	return t_end();
+}
