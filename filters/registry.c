@@ -1,0 +1,50 @@
+/*
+ * registry -- the filters in the order of their calls, and their facts numbered through.
+ *
+ * The numbers are the same in every process of one build, since nothing but the lists decides them.
+ */
+#include "filters/registry.h"
+
+#include <assert.h>
+
+#include "filters/filters.h"
+
+#define FACTS_MAX 128
+
+const struct filter *const registry_filters[] = { &client_filter, &envelope_filter, NULL };
+
+static struct fact_def facts[FACTS_MAX + 1]; /* ends with name == NULL */
+static unsigned        owners[FACTS_MAX], n_facts;
+
+/* Once a process, at its first question: before it forks or in a test. */
+static void
+collect(void)
+{
+	for (unsigned i = 0; registry_filters[i] != NULL; i++) {
+		const struct fact_def *d = registry_filters[i]->facts;
+
+		for (; d != NULL && d->name != NULL; d++) {
+			assert(n_facts < FACTS_MAX);
+			owners[n_facts] = i;
+			facts[n_facts++] = *d;
+		}
+	}
+}
+
+const struct fact_def *
+registry_facts(unsigned *n)
+{
+	if (n_facts == 0)
+		collect();
+	*n = n_facts;
+	return facts;
+}
+
+unsigned
+registry_owner(unsigned number)
+{
+	if (n_facts == 0)
+		collect();
+	assert(number < n_facts);
+	return owners[number];
+}

@@ -1,0 +1,38 @@
+/*
+ * edit -- changes to a message or its envelope that somebody wants: staged, checked, all or none.
+ */
+#ifndef PROXY_MAIL_EDIT_H
+#define PROXY_MAIL_EDIT_H
+
+#include "proxy/base/strv.h"
+
+struct arena;
+struct spool;
+
+enum edit_op { EDIT_ADD_HEADER, EDIT_INSERT_HEADER, EDIT_CHANGE_HEADER, EDIT_DELETE_HEADER, EDIT_REPLACE_BODY,
+	EDIT_ADD_RCPT, EDIT_DELETE_RCPT, EDIT_CHANGE_FROM };
+
+struct edit {
+	enum edit_op  op;
+	unsigned      at;               /* INSERT: position from 0; CHANGE, DELETE: n-th of that name, from 1 */
+	struct strv   name, value;      /* of a header; value: CRLF only before a blank (folding) */
+	struct strv   params;           /* ADD_RCPT, CHANGE_FROM */
+	struct strv   by;               /* who wants it */
+	struct spool *body;             /* REPLACE_BODY */
+};
+
+struct edits {
+	struct edit *v;
+	unsigned     n, max;
+};
+
+#define EDITS_MAX 2000
+
+/* No NUL, no CR or LF that is not CRLF followed by a blank, a legal name, sizes: true; else *why. */
+bool edit_check(const struct edit *e, const char **why);
+/* Adds a copy (strings too) when edit_check agrees and there are fewer than EDITS_MAX. */
+bool edits_add(struct arena *a, struct edits *e, const struct edit *add, const char **why);
+/* Forgets all edits from mark on; mark is a former e->n. */
+void edits_rewind(struct edits *e, unsigned mark);
+
+#endif

@@ -1,0 +1,208 @@
+/*
+ * fact -- the slots of facts that were asked for, and how several fibers ask for one.
+ *
+ * Not for what a fact means: the filter that owns it fills it in, reached by facts.ask.  The invariant:
+ * at most one fiber is inside `ask` for a slot, and nobody is left parked when it leaves.
+ */
+#include "proxy/mail/fact.h"
+
+#include <assert.h>
+
+#include "proxy/base/arena.h"
+#include "proxy/mail/path.h"
+
+/* On the stack of the fiber that waits; it leaves the list itself. */
+struct fact_waiter {
+	struct fiber       *fiber;
+	struct fact_waiter *next;
+};
+
+static struct fact *
+find_slot(const struct facts *fs, unsigned number, unsigned rcpt, struct strv arg)
+{
+	for (unsigned i = 0; i < fs->n; i++) {
+		struct fact *f = fs->slot[i];
+
+		if (f->number == number && f->rcpt == rcpt && strv_eq(f->arg, arg))
+			return f;
+	}
+	return NULL;
+}
+
+static struct fact *
+add_slot(
+    struct facts *fs, const struct fact_def *defs, unsigned number, unsigned rcpt, struct strv arg)
+{
+	struct fact *f = arena_alloc(fs->a, sizeof(*f));
+
+	f->def = &defs[number];
+	f->number = number;
+	f->rcpt = rcpt;
+	f->arg = arg.p == NULL ? arg : arena_dup(fs->a, arg);
+	fs->slot = arena_grow(fs->a, fs->slot, &fs->max, fs->n + 1, sizeof(struct fact *));
+	fs->slot[fs->n++] = f;
+	return f;
+}
+
+/* This fiber is the one that asks. */
+MAY_YIELD static enum wait_rc
+ask(struct facts *fs, struct fact *f)
+{
+	enum wait_rc rc;
+
+	f->state = FACT_RUNNING;
+	f->asker = fiber_self();
+	rc = fs->ask(fs->ctx, f);
+	f->asker = NULL;
+	/* Cancelled: no answer, and not the fact's fault. The next may ask. */
+	if (rc == WAIT_CANCELLED)
+		f->state = FACT_UNASKED;
+	else if (rc != WAIT_OK || f->state == FACT_RUNNING || f->state == FACT_UNASKED)
+		f->state = FACT_UNKNOWN;
+	for (struct fact_waiter *w = f->waiting; w != NULL; w = w->next)
+		fiber_wake(w->fiber);
+	return rc == WAIT_CANCELLED ? rc : WAIT_OK;
+}
+
+/* Parks until the asker has left. */
+MAY_YIELD static enum wait_rc
+wait_for(struct fact *f)
+{
+	struct fact_waiter me = { .fiber = fiber_self() }, **at = &f->waiting;
+	enum wait_rc       rc = WAIT_OK;
+
+	/* Nobody can wait in the loop, nor for oneself. */
+	if (me.fiber == NULL || me.fiber == f->asker)
+		return WAIT_TIMEOUT;
+	while (*at != NULL)
+		at = &(*at)->next;
+	*at = &me;
+	while (f->state == FACT_RUNNING && rc == WAIT_OK)
+		rc = fiber_park("a fact", 0);
+	for (at = &f->waiting; *at != &me; at = &(*at)->next)
+		;
+	*at = me.next;
+	return f->state == FACT_RUNNING || rc == WAIT_CANCELLED ? rc : WAIT_OK;
+}
+
+static struct fact *
+unknown_copy(struct facts *fs, const struct fact *f)
+{
+	struct fact *copy = arena_alloc(fs->a, sizeof(*copy));
+
+	*copy = *f;
+	copy->state = FACT_UNKNOWN;
+	copy->waiting = NULL;
+	return copy;
+}
+
+MAY_YIELD enum wait_rc
+fact_get(struct facts *fs, const struct fact_def *defs, unsigned number, unsigned rcpt,
+    struct strv arg, struct fact **out)
+{
+	struct facts *home = fs;
+	struct fact  *f;
+	enum wait_rc  rc;
+
+	while (defs[number].per_session && home->outer != NULL)
+		home = home->outer;
+	if (!defs[number].per_rcpt)
+		rcpt = 0;
+	f = find_slot(home, number, rcpt, arg);
+	if (f == NULL)
+		f = add_slot(home, defs, number, rcpt, arg);
+	while (f->state == FACT_UNASKED || f->state == FACT_RUNNING) {
+		rc = f->state == FACT_UNASKED ? ask(fs, f) : wait_for(f);
+		if (rc == WAIT_CANCELLED)
+			return rc;
+		if (rc != WAIT_OK)
+			f = unknown_copy(fs, f);
+	}
+	*out = f;
+	return WAIT_OK;
+}
+
+int
+fact_find(const struct fact_def *defs, unsigned n, struct strv name)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (strv_eq(name, strv_z(defs[i].name)))
+			return (int)i;
+	return -1;
+}
+
+bool
+fact_absent(const struct fact *f)
+{
+	assert(f->state == FACT_KNOWN);
+	switch (f->def->type) {
+	case FACT_BOOL:
+		return false;
+	case FACT_NUMBER:
+		return f->v.number == FACT_NUMBER_ABSENT;
+	case FACT_TEXT:
+		return f->v.text.p == NULL;
+	case FACT_ADDR:
+		return f->v.addr.family == ADDR_NONE;
+	case FACT_PATH:
+		return f->v.path == NULL;
+	case FACT_WORD:
+		return f->v.word == FACT_WORD_ABSENT;
+	case FACT_ADDRS:
+		return f->v.addrs.n == 0;
+	case FACT_TEXTS:
+		return f->v.texts.n == 0;
+	}
+	return true;
+}
+
+static struct strv
+print_addr(struct arena *a, const struct addr *addr)
+{
+	char text[ADDR_TEXT];
+
+	return arena_dup(a, addr_print(addr, text));
+}
+
+/* Item i of a list; both kinds of list print alike. */
+static struct strv
+print_item(struct arena *a, const struct fact *f, unsigned i)
+{
+	return f->def->type == FACT_ADDRS ? print_addr(a, &f->v.addrs.v[i]) : f->v.texts.v[i];
+}
+
+static struct strv
+print_list(struct arena *a, const struct fact *f)
+{
+	unsigned    n = f->def->type == FACT_ADDRS ? f->v.addrs.n : f->v.texts.n;
+	struct strv all = print_item(a, f, 0);
+
+	for (unsigned i = 1; i < n && i < 100; i++)
+		all = arena_concat(a, arena_concat(a, all, SV(", ")), print_item(a, f, i));
+	return all;
+}
+
+struct strv
+fact_print(struct arena *a, const struct fact *f)
+{
+	if (f->state != FACT_KNOWN || fact_absent(f))
+		return SV("");
+	switch (f->def->type) {
+	case FACT_BOOL:
+		return f->v.yes ? SV("yes") : SV("no");
+	case FACT_NUMBER:
+		return arena_printf(a, "%lld", (long long)f->v.number);
+	case FACT_TEXT:
+		return f->v.text;
+	case FACT_ADDR:
+		return print_addr(a, &f->v.addr);
+	case FACT_PATH:
+		return f->v.path->kind == PATH_NULL ? SV("<>") : path_text(f->v.path);
+	case FACT_WORD:
+		return strv_z(f->def->words[f->v.word]);
+	case FACT_ADDRS:
+	case FACT_TEXTS:
+		break;
+	}
+	return print_list(a, f);
+}

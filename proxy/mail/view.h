@@ -1,0 +1,29 @@
+/*
+ * view -- a message seen through the first `upto` edits.
+ */
+#ifndef PROXY_MAIL_VIEW_H
+#define PROXY_MAIL_VIEW_H
+
+#include "proxy/mail/edit.h"
+#include "proxy/mail/message.h"
+
+struct view {
+	const struct message *msg;
+	const struct edits   *edits;
+	unsigned              upto;
+};
+
+/* One header field as the view has it. */
+struct view_field {
+	struct strv name;               /* empty: nameless */
+	struct strv raw;                /* the field as it will be sent, with its CRLF */
+};
+
+/*
+ * The visible fields in order, in the arena; *n of them.  Without edits nothing is copied but the table.
+ */
+struct view_field *view_fields(struct arena *a, const struct view *v, unsigned *n);
+/* The body as the view has it: the message's spool or the one of the last REPLACE_BODY. */
+struct spool *view_body(const struct view *v);
+
+#endif

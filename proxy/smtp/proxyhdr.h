@@ -1,0 +1,28 @@
+/*
+ * proxyhdr -- the PROXY protocol's header, versions 1 and 2, read and (later) written.  Pure.
+ * haproxy doc/proxy-protocol.txt.
+ */
+#ifndef PROXY_SMTP_PROXYHDR_H
+#define PROXY_SMTP_PROXYHDR_H
+
+#include "proxy/base/addr.h"
+
+#define PROXYHDR_MAX 4096               /* octets of a v2 header that are taken: 16 + addresses + TLVs */
+
+struct proxyhdr {
+	bool            local;          /* LOCAL, UNKNOWN or UNSPEC: use the socket's own endpoints */
+	struct endpoint src, dst;
+	/* TLVs, views into the input */
+	struct strv     alpn, authority, unique_id, netns;
+	bool            ssl;            /* the SSL TLV is there and its client bit says TLS */
+	bool            ssl_verified;   /* a certificate was shown and verified */
+	struct strv     ssl_version, ssl_cn, ssl_cipher;
+};
+
+/*
+ * 1: complete, *used octets belong to it; 0: more are needed; -1: malformed, *why static.
+ * The CRC32C TLV is checked when there.  IPv4-mapped addresses become IPv4.
+ */
+int proxyhdr_parse(struct strv in, struct proxyhdr *out, size_t *used, const char **why);
+
+#endif
