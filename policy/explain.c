@@ -1,0 +1,111 @@
+/*
+ * explain -- what was understood of a policy, for people: lists with their counts, the gate's lines.
+ */
+#include "policy/lists.h"
+#include "policy/rules.h"
+#include "proxy/base/arena.h"
+#include "proxy/base/buf.h"
+
+#define LINE_OCTETS 4000
+
+struct teller {
+	const struct policy *p;
+	struct arena        *a;
+	struct buf           b;
+	void               (*emit)(struct strv line, void *arg);
+	void                *arg;
+};
+
+static void
+end_line(struct teller *t)
+{
+	struct strv v = buf_view(&t->b);
+
+	t->emit(v, t->arg);
+	buf_clear(&t->b);
+}
+
+static void
+tell_list(struct teller *t, const struct list *x)
+{
+	static const char *const kinds[] = { "networks", "domains", "addresses" };
+	const struct conf_list  *c = x->conf;
+
+	buf_printf(&t->b, "%s ", kinds[c->kind]);
+	buf_add(&t->b, c->name.text);
+	buf_printf(&t->b, ": %zu %s", x->items, x->items == 1 ? "item" : "items");
+	if (x->nets != NULL && netset_count(x->nets) != x->items)
+		buf_printf(&t->b, ", joined into %zu", netset_count(x->nets));
+	else if (x->names != NULL && nameset_count(x->names) != x->items)
+		buf_printf(&t->b, ", %zu different", nameset_count(x->names));
+	if (c->store == STORE_FILE)
+		buf_printf(&t->b, ", from %s",
+		    diag_quote(t->a, strv_z(lists_path(t->a, &c->where.pos, c->where.text))));
+	end_line(t);
+}
+
+/* The lines of the gate as they are written, numbered. */
+struct gate_lines {
+	struct teller *t;
+	unsigned       n;
+	bool           in;
+};
+
+static void
+tell_gate_line(struct strv line, void *arg)
+{
+	struct gate_lines *g = arg;
+
+	line = strv_trim(line);
+	if (strv_starts(line, SV("allow")))
+		buf_printf(&g->t->b, "%4u. ", ++g->n);
+	else if (strv_starts(line, SV("routing-characters")) || strv_eq(line, SV("}")) || strv_starts(line, SV("relay")))
+		return;
+	else
+		buf_add(&g->t->b, SV("          "));
+	buf_add(&g->t->b, strv_first(line, line.n < LINE_OCTETS / 2 ? line.n : LINE_OCTETS / 2));
+	end_line(g->t);
+}
+
+static void
+tell_gate(struct teller *t)
+{
+	struct gate_lines g = { .t = t };
+	struct conf_tree  tree = { 0 };
+	struct conf       only = { .tree = &tree };
+
+	if (!t->p->has_relay) {
+		buf_add(&t->b, SV("relay: no block: every recipient is refused"));
+		end_line(t);
+		return;
+	}
+	buf_add(&t->b, t->p->n_line > 0 ? SV("relay: a recipient is taken where one of these holds") :
+	    SV("relay: nothing is allowed: every recipient but <postmaster> is refused"));
+	end_line(t);
+	for (unsigned i = 0; i < t->p->conf->tree->n; i++) {
+		if (t->p->conf->tree->block[i].kind != BLOCK_RELAY)
+			continue;
+		tree.block = &t->p->conf->tree->block[i];
+		tree.n = 1;
+		conf_print(&only, t->a, tell_gate_line, &g);
+	}
+	buf_add(&t->b, t->p->routing ?
+	    SV("    local parts with @ % ! | or a leading . or / are taken as any other: the upstream must not route by them") :
+	    SV("    local parts with @ % ! | or a leading . or / match no `to'"));
+	end_line(t);
+}
+
+void
+policy_explain(const struct policy *p, struct arena *a, void (*emit)(struct strv line, void *arg), void *arg)
+{
+	struct teller t = { .p = p, .a = a, .emit = emit, .arg = arg };
+
+	buf_init(&t.b, LINE_OCTETS);
+	for (unsigned i = 0; i < p->n_list; i++)
+		tell_list(&t, &p->list[i]);
+	tell_gate(&t);
+	buf_add(&t.b, p->reject_at_stage ? SV("refusals of connect, helo and mail are said at once") :
+	    SV("refusals of connect, helo and mail are said to each recipient"));
+	end_line(&t);
+	buf_fini(&t.b);
+}

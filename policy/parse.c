@@ -1,0 +1,421 @@
+/*
+ * parse -- files of the configuration into statements: plain ones, named blocks, includes.
+ *
+ * All mistakes of all files are reported.  What is bounded: the octets and tokens of a file, the number
+ * of files, how deep they include each other, how deep expressions nest.
+ */
+#include "policy/parse.h"
+
+#include "policy/lists.h"
+#include "policy/words.h"
+#include "proxy/base/arena.h"
+
+#define FILE_OCTETS  (16u << 20)        /* of one file */
+#define ALL_OCTETS   (64u << 20)        /* of all */
+#define FILES_MAX    1000
+#define INCLUDE_DEEP 10
+
+struct files {
+	struct world *w;
+	unsigned      n;
+	size_t        octets;
+};
+
+struct block *
+parse_add(struct parser *p, enum block_kind kind, const struct token *head)
+{
+	struct conf_tree *t = p->conf->tree;
+
+	t->block = arena_grow(p->a, t->block, &t->max, t->n + 1, sizeof(*t->block));
+	t->block[t->n] = (struct block){ .kind = kind, .pos = head->pos };
+	return &t->block[t->n++];
+}
+
+static void
+add_plain(struct parser *p, const struct token *head, const struct conf_plain *x)
+{
+	struct conf *c = p->conf;
+
+	c->plain = arena_grow(p->a, c->plain, &c->tree->max_plain, c->n_plain + 1, sizeof(*c->plain));
+	parse_add(p, BLOCK_PLAIN, head)->u.plain = c->n_plain;
+	c->plain[c->n_plain++] = *x;
+}
+
+static void
+add_value(struct parser *p, struct conf_plain *x, struct conf_value v)
+{
+	x->v = arena_grow(p->a, x->v, &x->max, x->n + 1, sizeof(*x->v));
+	x->v[x->n++] = v;
+}
+
+static struct conf_value
+value_of(struct lit x)
+{
+	return (struct conf_value){ .kind = x.quoted ? CONF_STRING : CONF_WORD, .text = x.text, .pos = x.pos };
+}
+
+/* ---- plain statements ---- */
+
+static bool
+plain_set(struct parser *p, struct conf_plain *x)
+{
+	struct conf_value v = { .kind = CONF_SET, .pos = parse_peek(p)->pos };
+	struct lits       set = { 0 };
+
+	if (!parse_set(p, &set))
+		return false;
+	v.item = arena_array(p->a, set.n, sizeof(*v.item));
+	for (; v.n_item < set.n; v.n_item++)
+		v.item[v.n_item] = value_of(set.v[v.n_item]);
+	add_value(p, x, v);
+	return true;
+}
+
+/* WORD | STRING | "," | set */
+static bool
+plain_value(struct parser *p, struct conf_plain *x)
+{
+	struct lit v;
+
+	if (parse_is_kind(p, TOKEN_OPEN))
+		return plain_set(p, x);
+	if (parse_is_kind(p, TOKEN_COMMA)) {
+		const struct token *t = parse_take(p);
+
+		add_value(p, x, (struct conf_value){ .kind = CONF_COMMA, .text = t->text, .pos = t->pos });
+		return true;
+	}
+	if (!parse_value(p, "a word or a string", &v))
+		return false;
+	add_value(p, x, value_of(v));
+	return true;
+}
+
+/* plain = KEYWORD { WORD | STRING | "," | set } ["when" expr] */
+static void
+parse_plain(struct parser *p, const struct token *head)
+{
+	struct conf_plain x = { .keyword = head->text, .pos = head->pos };
+	unsigned          errors = p->d->errors;
+
+	while (!parse_at_end(p) && !parse_is(p, "when") && !parse_is_kind(p, TOKEN_CLOSE)) {
+		if (!plain_value(p, &x)) {
+			parse_skip_statement(p);
+			return;
+		}
+	}
+	if (parse_accept(p, "when")) {
+		x.when = parse_expr(p);
+		if (x.when != NULL && !parse_at_end(p))
+			parse_expected(p, "the end of the statement");
+	}
+	if (p->d->errors > errors)
+		parse_skip_statement(p);
+	else
+		add_plain(p, head, &x);
+}
+
+/* "transaction-class" expr */
+static void
+parse_class(struct parser *p, const struct token *head)
+{
+	struct conf_plain x = { .keyword = head->text, .pos = head->pos };
+
+	x.when = parse_expr(p);
+	if (x.when != NULL && !parse_at_end(p)) {
+		parse_expected(p, "the end of the statement");
+		x.when = NULL;
+	}
+	if (x.when == NULL)
+		parse_skip_statement(p);
+	else
+		add_plain(p, head, &x);
+}
+
+/* ---- named blocks ---- */
+
+static void
+no_comma(struct parser *p)
+{
+	if (parse_is_kind(p, TOKEN_COMMA))
+		diag_add(p->d, DIAG_ERROR, parse_take(p)->pos, strv(NULL, 0),
+		    "between words and their values there are no commas");
+}
+
+/* { WORD value } */
+static bool
+named_pair(struct parser *p, struct conf_plain *x)
+{
+	struct lit word, value;
+	bool       is_word;
+
+	no_comma(p);
+	if (parse_peek(p)->kind == TOKEN_CLOSE)
+		return true;
+	is_word = !parse_is_kind(p, TOKEN_STRING);
+	if (is_word && !parse_word(p, "a word and its value", &word))
+		return false;
+	if (!is_word) {
+		/* Its value belongs to it all the same. */
+		parse_expected(p, "a word and its value");
+		word = parse_take_lit(p);
+	}
+	no_comma(p);
+	if (parse_peek(p)->kind == TOKEN_CLOSE) {
+		diag_add(p->d, DIAG_ERROR, word.pos, strv(NULL, 0), "%s has no value",
+		    diag_quote(p->a, word.text));
+		return true;
+	}
+	if (!parse_value(p, "a value", &value))
+		return false;
+	if (is_word) {
+		add_value(p, x, value_of(word));
+		add_value(p, x, value_of(value));
+	}
+	return true;
+}
+
+/* named = ("limits"|"spf"|"dkim"|"greylist"|"memory" NAME) "{" { WORD value } "}" */
+static void
+parse_named(struct parser *p, const struct token *head, bool named)
+{
+	static const char *const none[] = { NULL };
+	struct conf_plain        x = { .keyword = head->text, .pos = head->pos, .block = true };
+	struct block_state       b;
+	struct lit               name;
+	unsigned                 at;
+
+	if (named && parse_name(p, "the name of a memory", &name))
+		x.name = value_of(name);
+	if (!parse_open(p, &b, diag_quote(p->a, head->text))) {
+		parse_skip_statement(p);
+		return;
+	}
+	while (parse_more(p, &b)) {
+		at = p->at;
+		if (named_pair(p, &x))
+			continue;
+		if (p->at == at)
+			parse_take(p);
+		if (parse_peek(p)->kind == TOKEN_OPEN)
+			parse_sync(p, &b, none);
+	}
+	add_plain(p, head, &x);
+}
+
+/* ---- includes ---- */
+
+static void parse_file(struct parser *from, struct pos at, const char *path);
+
+static bool
+has_wildcard(struct strv v)
+{
+	return strv_chr(v, '*') < v.n || strv_chr(v, '?') < v.n || strv_chr(v, '[') < v.n;
+}
+
+/* A pattern that finds nothing is no mistake (conf.d may be empty), a file that is not there is. */
+static void
+include(struct parser *p, struct lit pattern)
+{
+	const char  *path = lists_path(p->a, &pattern.pos, pattern.text);
+	struct strv *found = NULL;
+	unsigned     n = 0;
+
+	if (!has_wildcard(pattern.text)) {
+		parse_file(p, pattern.pos, path);
+		return;
+	}
+	if (p->files->w->glob(p->files->w, p->a, path, &found, &n) != FILE_OK)
+		return;
+	for (unsigned i = 0; i < n && p->files->n <= FILES_MAX; i++)
+		parse_file(p, pattern.pos, arena_z(p->a, found[i]));
+}
+
+static void
+parse_include(struct parser *p)
+{
+	struct lit pattern;
+
+	if (!parse_string(p, "the file to include", &pattern)) {
+		parse_skip_statement(p);
+		return;
+	}
+	if (!parse_at_end(p)) {
+		parse_expected(p, "the end of the statement");
+		parse_skip_statement(p);
+	}
+	include(p, pattern);
+}
+
+/* The name without "./" and "folder/../": by its text alone, the disk is not asked. */
+static struct strv
+plain_name(struct arena *a, struct strv name)
+{
+	char  *out = arena_bytes(a, name.n + 1);
+	size_t n = 0, parts = 0, slash;
+
+	while (name.p != NULL) {
+		bool        first = n == 0;
+		struct strv part = strv_cut(&name, '/');
+
+		if (strv_eq(part, SV(".")) || (part.n == 0 && !first))
+			continue;
+		if (strv_eq(part, SV("..")) && parts > 0) {
+			slash = strv_rchr(strv(out, n - 1), '/');
+			n = slash < n - 1 ? slash + 1 : 0;
+			parts--;
+			continue;
+		}
+		parts += part.n > 0 && !strv_eq(part, SV(".."));
+		memcpy(out + n, part.p, part.n);
+		n += part.n;
+		out[n++] = '/';
+	}
+	return strv(out, n);
+}
+
+/* Is the file among those that are being read?  Links are caught by the depth. */
+static bool
+is_cycle(struct arena *a, const struct source *src, struct strv name)
+{
+	for (name = plain_name(a, name); src != NULL; src = src->includer) {
+		if (strv_eq(plain_name(a, src->name), name))
+			return true;
+	}
+	return false;
+}
+
+static unsigned
+depth_of(const struct source *src)
+{
+	unsigned n = 0;
+
+	for (; src != NULL; src = src->includer)
+		n++;
+	return n;
+}
+
+/* May one more file be read? */
+static bool
+may_read(struct parser *from, struct pos at, const char *path)
+{
+	struct files *f = from->files;
+
+	if (is_cycle(from->a, at.src, strv_z(path)))
+		diag_add(from->d, DIAG_ERROR, at, strv(NULL, 0), "%s includes itself",
+		    diag_quote(from->a, strv_z(path)));
+	else if (depth_of(at.src) >= INCLUDE_DEEP)
+		diag_add(from->d, DIAG_ERROR, at, strv(NULL, 0), "files include each other more than %d deep",
+		    INCLUDE_DEEP);
+	else if (++f->n <= FILES_MAX)
+		return true;
+	else if (f->n == FILES_MAX + 1)
+		diag_add(from->d, DIAG_ERROR, at, strv(NULL, 0), "more than %d files", FILES_MAX);
+	return false;
+}
+
+/* ---- one file ---- */
+
+static void
+unknown_statement(struct parser *p, const struct token *t)
+{
+	if (t->kind == TOKEN_WORD)
+		diag_add(p->d, DIAG_ERROR, t->pos,
+		    diag_did_you_mean(p->a, strv_z(diag_nearest(t->text, statement_words()))),
+		    "there is no statement %s", diag_quote(p->a, t->text));
+	else if (t->kind == TOKEN_CLOSE)
+		diag_add(p->d, DIAG_ERROR, t->pos, strv(NULL, 0), "there is no `{' that this closes");
+	else
+		diag_add(p->d, DIAG_ERROR, t->pos, strv(NULL, 0),
+		    "expected a statement, found %s", t->kind == TOKEN_STRING ? "a string" :
+		    diag_quote(p->a, t->text));
+	/* What may follow "}" on its line is a statement of its own. */
+	if (t->kind != TOKEN_CLOSE) {
+		p->at--;
+		parse_skip_statement(p);
+	}
+}
+
+static void
+parse_statement(struct parser *p)
+{
+	const struct token     *head = parse_take(p);
+	const struct statement *s = head->kind == TOKEN_WORD ? statement_find(head->text) : NULL;
+
+	if (s == NULL) {
+		unknown_statement(p, head);
+		return;
+	}
+	switch (s->kind) {
+	case STATEMENT_PLAIN:   parse_plain(p, head); break;
+	case STATEMENT_CLASS:   parse_class(p, head); break;
+	case STATEMENT_INCLUDE: parse_include(p); break;
+	case STATEMENT_NAMED:   parse_named(p, head, false); break;
+	case STATEMENT_MEMORY:  parse_named(p, head, true); break;
+	case STATEMENT_LIST:    parse_list(p, head); break;
+	case STATEMENT_RELAY:   parse_relay(p, head); break;
+	case STATEMENT_CHECK:   parse_check(p, head); break;
+	case STATEMENT_RATE:    parse_rate(p, head); break;
+	case STATEMENT_MILTER:  parse_milter(p, head); break;
+	case STATEMENT_TEST:    parse_test(p, head); break;
+	}
+}
+
+/* file = { plain EOS | block | EOS } */
+static void
+parse_source(struct parser *p)
+{
+	unsigned n;
+
+	p->t = lex(p->a, p->src, p->d, &n);
+	for (;;) {
+		while (parse_peek(p)->kind == TOKEN_EOS)
+			parse_take(p);
+		if (parse_peek(p)->kind == TOKEN_END)
+			return;
+		p->start = p->at;
+		p->depth = 0;
+		p->nest = 0;
+		parse_statement(p);
+	}
+}
+
+static void
+parse_file(struct parser *from, struct pos at, const char *path)
+{
+	struct source *src = arena_alloc(from->a, sizeof(*src));
+	struct parser  p = { .a = from->a, .d = from->d, .conf = from->conf, .files = from->files, .src = src };
+	struct files  *f = from->files;
+	enum file_rc   rc;
+
+	if (!may_read(from, at, path))
+		return;
+	src->name = strv_z(path);
+	src->includer = at.src;
+	rc = f->w->read_file(f->w, from->a, path, FILE_OCTETS, &src->text);
+	f->octets += src->text.n;
+	if (rc != FILE_OK) {
+		diag_add(from->d, DIAG_ERROR, at, strv(NULL, 0), "cannot read %s: %s",
+		    diag_quote(from->a, src->name), file_rc_name(rc));
+		src->text = strv("", 0);
+	} else if (f->octets > ALL_OCTETS) {
+		diag_add(from->d, DIAG_ERROR, at, SV("put long lists into files of their own"),
+		    "all files together have more than %u MiB", ALL_OCTETS >> 20);
+		return;
+	}
+	if (from->conf->source == NULL)
+		from->conf->source = src;
+	parse_source(&p);
+}
+
+struct conf *
+conf_parse(struct arena *a, struct world *w, const char *path, struct diags *d)
+{
+	struct conf  *c = arena_alloc(a, sizeof(*c));
+	struct files  files = { .w = w };
+	struct parser p = { .a = a, .d = d, .conf = c, .files = &files };
+
+	c->tree = arena_alloc(a, sizeof(*c->tree));
+	parse_file(&p, (struct pos){ 0 }, arena_z(a, strv_z(path)));
+	return c;
+}

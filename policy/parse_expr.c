@@ -1,0 +1,407 @@
+/*
+ * parse_expr -- expressions, facts, references to lists.
+ *
+ * Recursion is bounded by PARSE_NEST_MAX, whatever the input.
+ */
+#include "policy/parse.h"
+#include "policy/words.h"
+#include "proxy/base/arena.h"
+
+static bool
+enter(struct parser *p)
+{
+	if (p->nest < PARSE_NEST_MAX) {
+		p->nest++;
+		return true;
+	}
+	diag_add(p->d, DIAG_ERROR, parse_peek(p)->pos, strv(NULL, 0), "nested more than %d deep",
+	    PARSE_NEST_MAX);
+	return false;
+}
+
+static void
+leave(struct parser *p)
+{
+	p->nest--;
+}
+
+/* ---- facts ---- */
+
+static bool
+is_number(struct strv v)
+{
+	double number;
+
+	return word_number(v, &number);
+}
+
+static bool
+parse_arg(struct parser *p, struct arg *out)
+{
+	const struct token *t = parse_peek(p);
+
+	if (t->kind == TOKEN_STRING || (t->kind == TOKEN_WORD && is_number(t->text))) {
+		out->kind = t->kind == TOKEN_STRING ? ARG_STRING : ARG_NUMBER;
+		out->lit = parse_take_lit(p);
+		return true;
+	}
+	out->kind = ARG_FACT;
+	return parse_fact(p, &out->fact);
+}
+
+/* args = "(" [ (STRING|fact|NUMBER) { "," (STRING|fact|NUMBER) } ] ")" */
+static bool
+parse_args(struct parser *p, struct fact_ref *f)
+{
+	parse_take(p);
+	f->call = true;
+	if (parse_accept_kind(p, TOKEN_RPAREN))
+		return true;
+	do {
+		struct arg x = { 0 };
+
+		if (!parse_arg(p, &x))
+			return false;
+		f->arg = arena_grow(p->a, f->arg, &f->max_arg, f->n_arg + 1, sizeof(*f->arg));
+		f->arg[f->n_arg++] = x;
+	} while (parse_accept_kind(p, TOKEN_COMMA));
+	if (parse_accept_kind(p, TOKEN_RPAREN))
+		return true;
+	parse_expected(p, "`,' or `)'");
+	return false;
+}
+
+/* Blanks forgotten around an operator make one WORD of three. */
+static struct strv
+hint_blanks(struct parser *p, struct strv v)
+{
+	for (size_t i = 0; i < v.n; i++) {
+		if (v.p[i] == '=' || v.p[i] == '<' || v.p[i] == '>' || v.p[i] == '!') {
+			size_t n = i + 1 < v.n && v.p[i + 1] == '=' ? 2 : 1;
+
+			return arena_printf(p->a, "put blanks around %s",
+			    diag_quote(p->a, strv(v.p + i, n)));
+		}
+	}
+	return strv(NULL, 0);
+}
+
+/* fact = FACT [ args ] */
+bool
+parse_fact(struct parser *p, struct fact_ref *out)
+{
+	bool ok = true;
+
+	if (parse_is_kind(p, TOKEN_STRING)) {
+		diag_add(p->d, DIAG_ERROR, parse_peek(p)->pos, SV("facts are written without quotes"),
+		    "expected a fact, found a string");
+		return false;
+	}
+	if (!parse_word(p, "a fact", &out->name))
+		return false;
+	if (!word_is_fact(out->name.text)) {
+		diag_add(p->d, DIAG_ERROR, out->name.pos, hint_blanks(p, out->name.text),
+		    "%s is not the name of a fact", diag_quote(p->a, out->name.text));
+		return false;
+	}
+	if (parse_is_kind(p, TOKEN_LPAREN)) {
+		if (!enter(p))
+			return false;
+		ok = parse_args(p, out);
+		leave(p);
+	}
+	return ok;
+}
+
+/* listref = NAME | set | call ;  call = NAME args */
+bool
+parse_list_ref(struct parser *p, struct list_ref *out)
+{
+	struct fact_ref call = { 0 };
+
+	out->name.pos = parse_peek(p)->pos;
+	if (parse_is_kind(p, TOKEN_OPEN)) {
+		out->kind = REF_SET;
+		return parse_set(p, &out->set);
+	}
+	if (!parse_is_kind(p, TOKEN_WORD)) {
+		parse_expected(p, "a list or { ... }");
+		return false;
+	}
+	if (!parse_name(p, "the name of a list", &out->name))
+		return false;
+	out->kind = REF_NAME;
+	if (!parse_is_kind(p, TOKEN_LPAREN))
+		return true;
+	if (!enter(p))
+		return false;
+	call.name = out->name;
+	out->kind = REF_CALL;
+	out->call = arena_alloc(p->a, sizeof(*out->call));
+	*out->call = call;
+	if (!parse_args(p, out->call)) {
+		leave(p);
+		return false;
+	}
+	leave(p);
+	return true;
+}
+
+/* ---- predicates ---- */
+
+/* `is not in LIST` is what one writes who knows `is in` from elsewhere. */
+static bool
+is_in(struct parser *p, const struct pred *x)
+{
+	const struct token *t = parse_peek(p);
+
+	if (!parse_is(p, "in") || (t[1].kind != TOKEN_OPEN && t[1].kind != TOKEN_WORD))
+		return false;
+	diag_add(p->d, DIAG_ERROR, t->pos, x->negated ? SV("write `not in'") : SV("write `in' without `is'"),
+	    "`in' cannot follow `is'");
+	return true;
+}
+
+/* "is" ["not"] value {"," value} */
+static bool
+pred_is(struct parser *p, struct pred *x)
+{
+	x->op = PRED_IS;
+	x->negated = parse_accept(p, "not");
+	if (is_in(p, x))
+		return false;
+	do {
+		struct lit v;
+
+		if (!parse_value(p, "a value", &v))
+			return false;
+		lits_add(p->a, &x->value, v);
+	} while (parse_accept_kind(p, TOKEN_COMMA));
+	return true;
+}
+
+static bool
+pred_matches(struct parser *p, struct pred *x)
+{
+	struct lit v;
+
+	x->op = PRED_MATCHES;
+	if (parse_is_kind(p, TOKEN_STRING))
+		v = parse_take_lit(p);
+	else if (!parse_name(p, "the name of a list of patterns", &v))
+		return false;
+	lits_add(p->a, &x->value, v);
+	return true;
+}
+
+/* ("=" | "!=") (value|set) | ("<"|"<="|">"|">=") value */
+static bool
+pred_compare(struct parser *p, struct pred *x, enum pred_op op)
+{
+	struct lit v;
+
+	x->op = op;
+	if (op == PRED_EQ && parse_is_kind(p, TOKEN_OPEN)) {
+		x->list.kind = REF_SET;
+		x->list.name.pos = parse_peek(p)->pos;
+		return parse_set(p, &x->list.set);
+	}
+	if (!parse_value(p, "a value", &v))
+		return false;
+	lits_add(p->a, &x->value, v);
+	return true;
+}
+
+static bool
+pred_not(struct parser *p, struct pred *x)
+{
+	x->negated = true;
+	if (parse_accept(p, "in")) {
+		x->op = PRED_IN;
+		return parse_list_ref(p, &x->list);
+	}
+	if (parse_accept(p, "matches"))
+		return pred_matches(p, x);
+	parse_expected(p, "`in' or `matches' behind `not'");
+	return false;
+}
+
+static bool
+pred_op(struct parser *p, struct pred *x)
+{
+	static const struct {
+		const char  *word;
+		enum pred_op op;
+		bool         negated;
+	} compare[] = {
+		{ "=", PRED_EQ, false }, { "!=", PRED_EQ, true }, { "<", PRED_LT, false },
+		{ "<=", PRED_LE, false }, { ">", PRED_GT, false }, { ">=", PRED_GE, false },
+	};
+
+	x->op_pos = parse_peek(p)->pos;
+	if (parse_accept(p, "is"))
+		return pred_is(p, x);
+	if (parse_accept(p, "in")) {
+		x->op = PRED_IN;
+		return parse_list_ref(p, &x->list);
+	}
+	if (parse_accept(p, "matches"))
+		return pred_matches(p, x);
+	if (parse_accept(p, "not"))
+		return pred_not(p, x);
+	for (size_t i = 0; i < sizeof(compare) / sizeof(compare[0]); i++) {
+		if (parse_accept(p, compare[i].word)) {
+			x->negated = compare[i].negated;
+			return pred_compare(p, x, compare[i].op);
+		}
+	}
+	if (parse_is(p, "==") || parse_is(p, "~") || parse_is(p, "=~") || parse_is(p, "<>")) {
+		bool pattern = parse_peek(p)->text.p[parse_peek(p)->text.n - 1] == '~';
+
+		diag_add(p->d, DIAG_ERROR, x->op_pos, pattern ? SV("did you mean `matches'?") :
+		    parse_is(p, "==") ? SV("did you mean `='?") : SV("did you mean `!='?"),
+		    "%s is no operator", diag_quote(p->a, parse_peek(p)->text));
+		return false;
+	}
+	x->op = parse_accept(p, "resolves") ? PRED_RESOLVES : PRED_BARE;
+	return true;
+}
+
+static struct expr *
+new_expr(struct parser *p, enum expr_kind kind, struct pos pos)
+{
+	struct expr *e = arena_alloc(p->a, sizeof(*e));
+
+	e->kind = kind;
+	e->pos = pos;
+	return e;
+}
+
+static void
+add_kid(struct parser *p, struct expr *e, struct expr *kid)
+{
+	e->kid = arena_grow(p->a, e->kid, &e->max_kid, e->n_kid + 1, sizeof(struct expr *));
+	e->kid[e->n_kid++] = kid;
+}
+
+static struct expr *
+parse_pred(struct parser *p)
+{
+	struct expr *e = new_expr(p, EXPR_PRED, parse_peek(p)->pos);
+
+	e->pred = arena_alloc(p->a, sizeof(*e->pred));
+	if (!parse_fact(p, &e->pred->fact) || !pred_op(p, e->pred))
+		return NULL;
+	return e;
+}
+
+/* ---- and, or, not ---- */
+
+/* "(" expr ")" */
+static struct expr *
+parse_parens(struct parser *p)
+{
+	struct expr *e;
+
+	parse_take(p);
+	e = parse_expr(p);
+	if (e == NULL || parse_accept_kind(p, TOKEN_RPAREN))
+		return e;
+	parse_expected(p, "`and', `or' or `)'");
+	return NULL;
+}
+
+/* "any" and "all" are facts' names elsewhere: only "rcpt (" makes them what they are. */
+static bool
+at_quantifier(const struct parser *p)
+{
+	const struct token *t = parse_peek(p);
+
+	return (parse_is(p, "any") || parse_is(p, "all")) && t[1].kind == TOKEN_WORD &&
+	    strv_eq(t[1].text, SV("rcpt"));
+}
+
+static struct expr *
+parse_quantifier(struct parser *p)
+{
+	const struct token *t = parse_take(p);
+	struct expr        *e, *kid;
+
+	e = new_expr(p, strv_eq(t->text, SV("any")) ? EXPR_ANY_RCPT : EXPR_ALL_RCPT, t->pos);
+	parse_take(p);
+	if (!parse_is_kind(p, TOKEN_LPAREN)) {
+		parse_expected(p, "`('");
+		return NULL;
+	}
+	kid = parse_parens(p);
+	if (kid == NULL)
+		return NULL;
+	add_kid(p, e, kid);
+	return e;
+}
+
+/* neg = "not" neg | "(" expr ")" | ("any"|"all") "rcpt" "(" expr ")" | pred */
+static struct expr *
+parse_neg(struct parser *p)
+{
+	struct pos   pos = parse_peek(p)->pos;
+	struct expr *e = NULL, *kid;
+
+	if (!enter(p))
+		return NULL;
+	if (parse_accept(p, "not")) {
+		kid = parse_neg(p);
+		if (kid != NULL) {
+			e = new_expr(p, EXPR_NOT, pos);
+			add_kid(p, e, kid);
+		}
+	} else if (parse_is_kind(p, TOKEN_LPAREN)) {
+		e = parse_parens(p);
+	} else if (at_quantifier(p)) {
+		e = parse_quantifier(p);
+	} else {
+		e = parse_pred(p);
+	}
+	leave(p);
+	return e;
+}
+
+/* conj = neg { "and" neg } */
+static struct expr *
+parse_conj(struct parser *p)
+{
+	struct expr *e = parse_neg(p), *first = e;
+
+	while (e != NULL && parse_accept(p, "and")) {
+		struct expr *kid = parse_neg(p);
+
+		if (kid == NULL)
+			return NULL;
+		if (e == first) {
+			e = new_expr(p, EXPR_AND, first->pos);
+			add_kid(p, e, first);
+		}
+		add_kid(p, e, kid);
+	}
+	return e;
+}
+
+/* expr = conj { "or" conj } */
+struct expr *
+parse_expr(struct parser *p)
+{
+	struct expr *e = parse_conj(p), *first = e;
+
+	while (e != NULL && parse_accept(p, "or")) {
+		struct expr *kid = parse_conj(p);
+
+		if (kid == NULL)
+			return NULL;
+		if (e == first) {
+			e = new_expr(p, EXPR_OR, first->pos);
+			add_kid(p, e, first);
+		}
+		add_kid(p, e, kid);
+	}
+	return e;
+}

@@ -1,0 +1,102 @@
+/*
+ * policy -- the configuration and policy language: parse, check, decide.  Knows facts by number only.
+ *
+ * conf_parse reads one file with its includes into statements.  Plain statements (listen, upstream ...)
+ * are for proxy/settings.c; lists, relay, checks are compiled here by policy_load.
+ */
+#ifndef POLICY_POLICY_H
+#define POLICY_POLICY_H
+
+#include "proxy/base/diag.h"
+#include "proxy/base/world.h"
+#include "proxy/mail/edit.h"
+#include "proxy/mail/fact.h"
+#include "proxy/mail/verdict.h"
+
+struct policy;
+struct expr;
+struct hash_key;
+
+/* One value of a plain statement: a word, a string, a comma or a set { ... }. */
+enum conf_value_kind { CONF_WORD, CONF_STRING, CONF_COMMA, CONF_SET };
+
+struct conf_value {
+	enum conf_value_kind kind;
+	struct strv          text;      /* WORD, STRING */
+	struct conf_value   *item;      /* SET: WORDs and STRINGs */
+	unsigned             n_item;
+	struct pos           pos;
+};
+
+/* A plain statement `keyword value ...`, or a named block `limits { word value ... }` (its values: word, value, word, value). */
+struct conf_plain {
+	struct strv        keyword;
+	struct pos         pos;
+	struct conf_value *v;
+	unsigned           n, max;
+	bool               block;       /* written with { } as limits, spf, dkim, greylist, memory are */
+	struct conf_value  name;        /* memory NAME { ... }; else its text is absent */
+	struct expr       *when;        /* `when ...` behind the values: policy/'s own; NULL: none */
+};
+
+struct conf {
+	struct conf_plain *plain;       /* in file order, includes expanded */
+	unsigned           n_plain;
+	struct conf_tree  *tree;        /* the rest, policy/'s own */
+	const struct source *source;    /* the main file */
+};
+
+/*
+ * conf_parse -- the whole language of one file, includes expanded
+ *
+ *   a   owns everything; d gets every mistake; path is read by w->read_file
+ *
+ * Never NULL; with d->errors > 0 the result is only good for further diagnostics.
+ */
+struct conf *conf_parse(struct arena *a, struct world *w, const char *path, struct diags *d);
+
+/*
+ * Resolve names of listrefs in plain statements ("from LIST", "for LIST"): a networks list by NAME or a
+ * set, as conf_value.  NULL: a diagnostic was added.  The policy must have been loaded.
+ */
+const struct netset *policy_networks(const struct policy *p, const struct conf_value *v, struct diags *d);
+
+/*
+ * policy_load -- compile lists, relay gate and checks
+ *
+ *   facts, n_facts  the registry's table
+ *   listeners       names that `on NAME` may use
+ *   key             hash key of this process' tables (random)
+ *
+ * Reads list files through w.  Statements and facts that are not of this build: an error "not in this
+ * build".  NULL when d has errors.  The result lives in a; lists on the heap until policy_free.
+ */
+struct policy *policy_load(struct arena *a, struct world *w, const struct conf *c, const struct fact_def *facts,
+    unsigned n_facts, const struct strv *listeners, unsigned n_listeners, const struct hash_key *key, struct diags *d);
+void policy_free(struct policy *p);
+
+/*
+ * policy_eval -- what the policy says at a stage
+ *
+ *   rcpt    which recipient, at STAGE_RCPT (the relay gate looks here); else 0
+ *   facts   the transaction's, or the session's before MAIL
+ *   out     NONE: no opinion; else verdict with `by` set. Views in it live as long as the policy or the facts' arena
+ *
+ * WAIT_OK; WAIT_CANCELLED.
+ */
+MAY_YIELD enum wait_rc policy_eval(const struct policy *p, enum stage at, unsigned rcpt, struct facts *facts,
+    struct verdict *out, struct edits *edits);
+bool policy_needs(const struct policy *p, unsigned fact, enum stage by);
+/* Can anything in it still change a message (header actions)?  Then it is spooled, never streamed. */
+bool policy_edits(const struct policy *p);
+/* No relay block: every recipient is refused.  `check` says so. */
+bool policy_relays_nothing(const struct policy *p);
+/* `reject-at stage`: verdicts of connect, helo, mail are told at once; else (default) at RCPT. */
+bool policy_reject_at_stage(const struct policy *p);
+
+/* What was understood, line by line, for `check`. */
+void policy_explain(const struct policy *p, struct arena *a, void (*emit)(struct strv line, void *arg), void *arg);
+/* The canonical text of a parsed configuration: print(parse(p)) parses to the same. */
+void conf_print(const struct conf *c, struct arena *a, void (*emit)(struct strv line, void *arg), void *arg);
+
+#endif

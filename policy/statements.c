@@ -1,0 +1,87 @@
+/*
+ * statements -- the table of all statements of the language.
+ *
+ * A statement that this build does not have is still parsed whole; check.c says "not in this build".
+ */
+#include "policy/statements.h"
+
+/* clang-format off */
+#define STATEMENTS(X) \
+	X("hostname",     PLAIN,   true,  "hostname NAME") \
+	X("listen",       PLAIN,   true,  "listen ADDR:PORT [tls] [no-starttls] [require-tls] [require-auth] " \
+		"[proxy-protocol from LIST] [xclient from LIST [xclient-login]] [pool NAME] [name WORD]") \
+	X("upstream",     PLAIN,   true,  "upstream ADDR:PORT [pool NAME] [xclient|xforward|proxy-protocol] " \
+		"[tls off|may|require|verify] [timeout DURATION] [connections N] [eager] [no-chunking] " \
+		"[no-streaming] [weight N] " \
+		"[backup], or upstream lmtp ADDR:PORT, or upstream maildir \"DIR\"") \
+	X("route",        PLAIN,   false, "route MAP") \
+	X("transaction-class", CLASS, false, "transaction-class EXPR") \
+	X("tls",          PLAIN,   true,  "tls certificate FILE key FILE [server-name NAME], or tls minimum 1.2") \
+	X("resolver",     PLAIN,   false, "resolver system, or resolver ADDR:PORT ...") \
+	X("authenticate", PLAIN,   false, "authenticate spf, dkim, dmarc, arc [as AUTHSERV-ID]") \
+	X("spf",          NAMED,   false, "spf { engine own|libspf2  cross-check libspf2 }") \
+	X("dkim",         NAMED,   false, "dkim { signatures N  minimum-key BITS }") \
+	X("sign",         PLAIN,   false, "sign LIST selector NAME key \"FILE\" [when EXPR]") \
+	X("seal",         PLAIN,   false, "seal NAME selector NAME key \"FILE\" [when EXPR]") \
+	X("networks",     LIST,    true,  "networks NAME { ADDRESS, CIDR, RANGE ... }, or networks NAME file \"FILE\"") \
+	X("domains",      LIST,    true,  "domains NAME { DOMAIN, .DOMAIN ... }, or domains NAME file \"FILE\"") \
+	X("addresses",    LIST,    true,  "addresses NAME { USER@DOMAIN, @DOMAIN, <> ... }, or addresses NAME file \"FILE\"") \
+	X("patterns",     LIST,    false, "patterns NAME { \"PATTERN\" ... }") \
+	X("map",          LIST,    false, "map NAME { KEY VALUE, VALUE ... }, or map NAME file \"FILE\"") \
+	X("limits",       NAMED,   true,  "limits { WORD VALUE ... }") \
+	X("line-endings", PLAIN,   true,  "line-endings normalize|reject [for LIST]") \
+	X("reject-at",    PLAIN,   true,  "reject-at rcpt|stage") \
+	X("decide-within", PLAIN,  false, "decide-within DURATION") \
+	X("greylist",     NAMED,   false, "greylist { delay DURATION  window DURATION  remember DURATION }") \
+	X("memory",       MEMORY,  false, "memory NAME { for DURATION  max N }") \
+	X("geoip",        PLAIN,   false, "geoip \"FILE\"") \
+	X("policyd",      PLAIN,   false, "policyd NAME \"SOCKET\"") \
+	X("clamd",        PLAIN,   false, "clamd \"SOCKET\"") \
+	X("rspamd",       PLAIN,   false, "rspamd \"SOCKET\"") \
+	X("quarantine",   PLAIN,   false, "quarantine \"DIR\" [max SIZE]") \
+	X("state",        PLAIN,   false, "state lmdb \"DIR\", or state redis \"inet:HOST:PORT\"") \
+	X("log",          PLAIN,   true,  "log stderr|syslog|file \"FILE\" [json]") \
+	X("metrics",      PLAIN,   false, "metrics ADDR:PORT [public]") \
+	X("control",      PLAIN,   false, "control \"SOCKET\"") \
+	X("user",         PLAIN,   true,  "user NAME") \
+	X("workers",      PLAIN,   true,  "workers N") \
+	X("spool",        PLAIN,   true,  "spool \"DIR\" [memory SIZE]") \
+	X("drain",        PLAIN,   true,  "drain DURATION") \
+	X("received",     PLAIN,   true,  "received on|off") \
+	X("include",      INCLUDE, true,  "include \"GLOB\"") \
+	X("relay",        RELAY,   true,  "relay { allow from LIST  allow authenticated over tls  allow to LIST ... }") \
+	X("check",        CHECK,   false, "check NAME [warn] { [at STAGE] when EXPR [on unknown VERDICT] EFFECT ... VERDICT }") \
+	X("rate",         RATE,    false, "rate NAME [warn] { count WHAT per KEY [when EXPR] limit N in DURATION ... VERDICT }") \
+	X("milter",       MILTER,  false, "milter NAME [warn] { socket \"SOCKET\" [timeout DURATION] [when EXPR] [on failure WORD] }") \
+	X("plugin",       MILTER,  false, "plugin NAME [warn] { load \"FILE\" [isolated] [args { ... }] [on failure WORD] }") \
+	X("test",         TEST,    false, "test \"WHAT IT SHOWS\" { client ADDRESS ... expect CODE }")
+
+static const struct statement statements[] = {
+#define X(word, kind, here, form) { word, STATEMENT_##kind, here, form },
+	STATEMENTS(X)
+#undef X
+};
+
+static const char *const words[] = {
+#define X(word, kind, here, form) word,
+	STATEMENTS(X)
+#undef X
+	NULL
+};
+/* clang-format on */
+
+const struct statement *
+statement_find(struct strv word)
+{
+	for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++) {
+		if (strv_eq(word, strv_z(statements[i].word)))
+			return &statements[i];
+	}
+	return NULL;
+}
+
+const char *const *
+statement_words(void)
+{
+	return words;
+}
