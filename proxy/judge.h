@@ -1,0 +1,69 @@
+/*
+ * judge -- where filters and policy meet: it owns a session's hearing and its transaction, knows no SMTP.
+ *
+ * smtp, `check`, `explain` and every other host of the policy use this face alone.
+ */
+#ifndef PROXY_JUDGE_H
+#define PROXY_JUDGE_H
+
+#include "proxy/mail/filter.h"
+
+struct policy;
+struct judge;                           /* policy and filters of one configuration; shared by all sessions */
+struct seat;                            /* one filter's place in a hearing */
+
+struct transaction {                    /* one MAIL ... end of data */
+	struct arena   *a;
+	char            id[16];         /* as the log and refusals name it, NUL-terminated */
+	struct envelope env;
+	struct message  msg;
+	struct mail     mail;
+	struct facts    facts;          /* outer: the hearing's */
+	struct edits    edits;
+	struct verdict  verdict;        /* held: of mail and earlier stages, spoken at RCPT (reject-at rcpt) */
+};
+
+struct hearing {                        /* one session */
+	const struct judge  *judge;
+	struct arena        *a;
+	const struct client *client;
+	struct facts         facts;
+	struct mail          mail;      /* env and msg NULL */
+	struct seat         *seat;      /* one for each filter of the registry */
+	struct transaction  *tx;        /* NULL between transactions */
+	struct verdict       held;      /* of connect and helo */
+};
+
+/* a owns it. The policy outlives it; NULL: nothing is decided (every recipient is refused by the gate all the same). */
+struct judge *judge_new(struct arena *a, const struct policy *p);
+/* Can anything loaded still change a message after its text has begun to arrive?  Then text is spooled, never streamed. */
+bool judge_edits(const struct judge *j);
+/* Does any filter want the body's text? */
+bool judge_wants_body(const struct judge *j);
+
+/* The hearing lives in a (the session's arena), closed by judge_close on every path. `client` stays the session's. */
+struct hearing *judge_open(const struct judge *j, struct arena *a, const struct client *client);
+void judge_close(struct hearing *h);
+
+/*
+ * judge_stage -- filters' at(), then the policy, at connect, helo, auth, mail, data
+ *
+ * out: what to say now.  With `reject-at rcpt` a refusal is held and out is NONE until RCPT (but for
+ * disconnect).  WAIT_OK; WAIT_CANCELLED.  May park.
+ */
+MAY_YIELD enum wait_rc judge_stage(struct hearing *h, enum stage at, struct verdict *out);
+/* A transaction begins: its arena holds everything of it. env.from and params are filled by the caller afterwards. */
+struct transaction *judge_begin(struct hearing *h, struct arena *a);
+/* Recipient i of tx->env: the verdict held, else the relay gate and checks. */
+MAY_YIELD enum wait_rc judge_rcpt(struct hearing *h, unsigned i, struct verdict *out);
+/* Canonical text of the body, as it comes, to the filters that want it. */
+MAY_YIELD enum wait_rc judge_body(struct hearing *h, struct strv text);
+/* The header is complete / the message is: filters, policy, then seal. */
+MAY_YIELD enum wait_rc judge_headers(struct hearing *h);
+MAY_YIELD enum wait_rc judge_message(struct hearing *h, struct verdict *out);
+/* The transaction is over, however: filters are re-armed; tx is NULL. Its arena is the caller's. */
+void judge_end(struct hearing *h);
+/* HELO again, STARTTLS: what was learnt of the client may have changed; facts of the session are forgotten. */
+void judge_forget(struct hearing *h);
+
+#endif

@@ -1,0 +1,163 @@
+/*
+ * bdat -- BDAT: a length instead of a mark.  RFC 3030 2.
+ *
+ * Whatever is wrong, exactly the announced octets are taken before the reply, or the rest of the session
+ * would be read askew; how many are dropped so has a bound.
+ */
+#include "proxy/smtp/session.h"
+
+#define SKIP_AT_LEAST (1024 * 1024)
+
+static void
+skip(struct session *s, uint16_t code, const char *enh, const char *text)
+{
+	s->skip = (struct reply){ code, "", strv_z(text) };
+	memcpy(s->skip.enh, enh, strlen(enh) + 1);
+	s->phase = PHASE_SKIP;
+}
+
+/* A chunk that comes at the wrong time. True: it is refused. */
+static bool
+out_of_order(struct session *s)
+{
+	const struct envelope *e = session_tx(s) != NULL ? &session_tx(s)->env : NULL;
+
+	if (s->listener->require_tls && !s->client.tls.on)
+		skip(s, 530, "5.7.0", "must issue a STARTTLS command first");
+	else if (!(s->offered.caps & EHLO_CHUNKING))
+		skip(s, 503, "5.5.1", "BDAT was not offered");
+	else if (e == NULL)
+		skip(s, 503, "5.5.1", "need MAIL command first");
+	else if (s->text.failed)
+		skip(s, 503, "5.5.1", "a chunk was refused, RSET is next");
+	else if (envelope_taken(e) + envelope_dropped(e) == 0)
+		skip(s, 554, "5.5.1", "no valid recipients");
+	else
+		return false;
+	return true;
+}
+
+/* The first chunk is what DATA is: the same stage, the same refusals. */
+static bool
+first_chunk(struct session *s)
+{
+	struct verdict v = { 0 };
+	uint64_t       left = s->text.left;
+	bool           last = s->text.last;
+
+	if (s->relay.broken) {
+		skip(s, 451, "4.3.2", "the mail server was lost, try again");
+		return false;
+	}
+	if (judge_stage(s->hearing, STAGE_DATA, &v) != WAIT_OK)
+		return false;
+	text_begin(s, true);
+	s->text.left = left;
+	s->text.last = last;
+	s->state = SMTP_BDAT;
+	if (verdict_final(&v))
+		s->text.fault = reply_of_verdict(&v);
+	return true;
+}
+
+void
+bdat_run(struct session *s, struct strv rest)
+{
+	struct fault f = { 0 };
+	uint64_t     size;
+	bool         last;
+
+	if (!parse_bdat(rest, &size, &last, &f)) {
+		/* How much follows is not known; the transaction takes no more (RFC 3030 2). */
+		s->text.failed = true;
+		if (session_tx(s) != NULL)
+			s->state = SMTP_BDAT;
+		say_error(s, f.code, f.enh, strv_z(f.text));
+		return;
+	}
+	s->text.left = size;
+	s->text.last = last;
+	if (out_of_order(s))
+		return;
+	if (s->state == SMTP_MAIL && !first_chunk(s))
+		return;
+	s->phase = PHASE_CHUNK;
+	session_deadline(s, loop_now(s->smtp->loop) + s->smtp->conf->limits.command_timeout);
+}
+
+/* More was dropped than a message may be long: the client does not mean it well. */
+static bool
+too_much(struct session *s)
+{
+	uint64_t max = s->smtp->conf->limits.message_size;
+
+	if (s->text.dropped <= (max > SKIP_AT_LEAST ? max : SKIP_AT_LEAST))
+		return false;
+	say(s, 421, "4.7.0", SV("too many octets after an error"));
+	session_end(s, "endless chunk");
+	return true;
+}
+
+static void
+skip_turn(struct session *s, struct strv v)
+{
+	intake_take(&s->in, v.n);
+	s->text.dropped += v.n;
+	if (too_much(s) || s->text.left > 0)
+		return;
+	s->phase = PHASE_COMMAND;
+	s->errors++;
+	slots_say(&s->replies, &s->skip);
+	if (session_tx(s) != NULL) {
+		s->text.failed = true;
+		s->state = SMTP_BDAT;
+	}
+}
+
+static void
+chunk_end(struct session *s)
+{
+	struct strv rest;
+
+	s->phase = PHASE_COMMAND;
+	if (s->text.fault.code != 0 && !s->text.last) {
+		s->text.failed = true;
+		s->errors++;
+		slots_say(&s->replies, &s->text.fault);
+	} else if (!s->text.last) {
+		say(s, 250, "2.0.0", SV("Ok"));
+	} else {
+		rest = dots_finish(&s->text.dots);
+		if (rest.n > 0)
+			text_take(s, rest);
+		text_done(s);
+	}
+}
+
+static void
+chunk_turn(struct session *s, struct strv v)
+{
+	struct strv piece;
+	size_t      n = v.n;
+
+	session_rate(s, n);
+	while (dots_decode(&s->text.dots, &v, &piece) == DOTS_PIECE && !s->turn->cancelled)
+		text_take(s, piece);
+	intake_take(&s->in, n);
+	if (!too_much(s) && s->text.left == 0 && !s->turn->cancelled)
+		chunk_end(s);
+}
+
+void
+bdat_turn(struct session *s)
+{
+	struct strv v = intake_unread(&s->in);
+
+	if (v.n > s->text.left)
+		v.n = (size_t)s->text.left;
+	s->text.left -= v.n;
+	if (s->phase == PHASE_SKIP)
+		skip_turn(s, v);
+	else
+		chunk_turn(s, v);
+}

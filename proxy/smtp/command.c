@@ -1,0 +1,123 @@
+/*
+ * command -- is a command known, timely, well formed in its arguments' presence: then it runs.
+ */
+#include "proxy/smtp/command.h"
+
+#define IN(state) (1u << SMTP_##state)
+#define IN_ANY    (IN(NEW) | IN(READY) | IN(MAIL) | IN(BDAT))
+#define IN_NO_TX  (IN(NEW) | IN(READY))
+#define IN_TX     (IN(MAIL) | IN(BDAT))
+
+/* clang-format off */
+const struct command commands[] = {
+	/* verb        flags                                 allowed          run           syntax                       source */
+	{ "EHLO",     CMD_PLAIN | CMD_BARRIER | CMD_NEEDS_ARG, IN_ANY,        ehlo_run,     "EHLO name",                 "RFC 5321 4.1.1.1" },
+	{ "HELO",     CMD_PLAIN | CMD_BARRIER | CMD_NEEDS_ARG, IN_ANY,        helo_run,     "HELO name",                 "RFC 5321 4.1.1.1" },
+	{ "MAIL",     0,                                       IN(READY),     mail_run,     "MAIL FROM:<path> [param]",  "RFC 5321 4.1.1.2" },
+	{ "RCPT",     0,                                       IN(MAIL),      rcpt_run,     "RCPT TO:<path> [param]",    "RFC 5321 4.1.1.3" },
+	{ "DATA",     CMD_BARRIER | CMD_NO_ARG,                IN(MAIL),      data_run,     "DATA",                      "RFC 5321 4.1.1.4" },
+	/* A BDAT out of order has octets behind it that must be dropped: it judges its order itself. */
+	{ "BDAT",     CMD_PLAIN | CMD_BARRIER,                 IN_ANY,        bdat_run,     "BDAT size [LAST]",          "RFC 3030 2" },
+	{ "RSET",     CMD_BARRIER | CMD_NO_ARG | CMD_JUNK,     IN_ANY,        rset_run,     "RSET",                      "RFC 5321 4.1.1.5" },
+	{ "NOOP",     CMD_PLAIN | CMD_JUNK,                    IN_ANY,        noop_run,     "NOOP [text]",               "RFC 5321 4.1.1.9" },
+	{ "VRFY",     CMD_NEEDS_ARG | CMD_JUNK,                IN_ANY,        vrfy_run,     "VRFY text",                 "RFC 5321 3.5.3" },
+	{ "EXPN",     CMD_NEEDS_ARG | CMD_JUNK,                IN_ANY,        expn_run,     "EXPN text",                 "RFC 5321 3.5.2" },
+	{ "HELP",     CMD_JUNK,                                IN_ANY,        help_run,     "HELP [command]",            "RFC 5321 4.1.1.8" },
+	{ "ETRN",     CMD_NEEDS_ARG | CMD_JUNK,                IN_ANY,        etrn_run,     "ETRN domain",               "RFC 1985" },
+	{ "STARTTLS", CMD_PLAIN | CMD_BARRIER | CMD_NO_ARG,    IN_NO_TX,      starttls_run, "STARTTLS",                  "RFC 3207 4" },
+	{ "QUIT",     CMD_PLAIN | CMD_BARRIER | CMD_NO_ARG,    IN_ANY,        quit_run,     "QUIT",                      "RFC 5321 4.1.1.10" },
+	{ NULL, 0, 0, NULL, NULL, NULL }
+};
+/* clang-format on */
+
+const struct command *
+command_find(struct strv verb)
+{
+	const struct command *c = commands;
+
+	while (c->verb != NULL && !strv_ieq(verb, strv_z(c->verb)))
+		c++;
+	return c->verb != NULL ? c : NULL;
+}
+
+/* RFC 5321 4.2.4, 4.1.4: out of order, and what would be in order. */
+static struct strv
+order_text(const struct session *s, const struct command *c)
+{
+	if (c->allowed == IN(MAIL))
+		return s->state == SMTP_BDAT ? SV("a BDAT transaction is open") :
+					       SV("need MAIL command first");
+	if (s->state == SMTP_NEW)
+		return SV("send HELO or EHLO first");
+	return SV("a transaction is open already");
+}
+
+/* Answers what stands in the way.  True: something did. */
+static bool
+refused(struct session *s, const struct command *c, struct strv rest)
+{
+	bool needs_tls = s->listener->require_tls && !s->client.tls.on;
+
+	if (needs_tls && !(c->flags & CMD_PLAIN))
+		say_error(s, 530, "5.7.0", SV("must issue a STARTTLS command first"));
+	else if (!(c->allowed & 1u << s->state))
+		say_error(s, 503, "5.5.1", order_text(s, c));
+	else if ((c->flags & CMD_NO_ARG) && rest.n > 0)
+		say_error(s, 501, "5.5.4", SV("this command takes no argument"));
+	else if ((c->flags & CMD_NEEDS_ARG) && rest.n == 0)
+		say_error(s, 501, "5.5.4", SV("this command needs an argument"));
+	else
+		return false;
+	return true;
+}
+
+/* RFC 5321 7.8: what moves no mail may be said a number of times between two messages, then it is an error. */
+static void
+count_junk(struct session *s)
+{
+	if (++s->junk > s->smtp->conf->limits.junk)
+		s->errors++;
+}
+
+/* A client that had its transaction is asked to come again once we are leaving. */
+static bool
+must_leave(struct session *s, const struct command *c)
+{
+	if (!s->smtp->draining || s->n_tx == 0 || s->state > SMTP_READY || c == NULL ||
+	    c->run == quit_run)
+		return false;
+	say(s, 421, "4.3.2", SV("service is restarting, try again"));
+	session_end(s, "shutdown");
+	return true;
+}
+
+static void
+check_errors(struct session *s)
+{
+	if (s->ending || s->errors < s->smtp->conf->limits.errors)
+		return;
+	say(s, 421, "4.7.0", SV("too many errors"));
+	session_end(s, "too many errors");
+}
+
+void
+smtp_dispatch(struct session *s, struct strv line)
+{
+	struct strv           rest, verb = parse_verb(line, &rest);
+	const struct command *c = command_find(verb);
+
+	s->commands++;
+	if (must_leave(s, c))
+		return;
+	if (c != NULL && (c->flags & CMD_BARRIER))
+		relay_settle(s);
+	if (s->relay.told)
+		tx_end(s);
+	if (c != NULL && (c->flags & CMD_JUNK))
+		count_junk(s);
+	if (c == NULL)
+		say_error(s, 500, "5.5.2", SV("command not recognized"));
+	else if (!refused(s, c, rest))
+		c->run(s, rest);
+	check_errors(s);
+}

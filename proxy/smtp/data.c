@@ -1,0 +1,238 @@
+/*
+ * data -- DATA, and what becomes of a message's text whether it came by DATA or BDAT.
+ *
+ * RFC 5321 4.1.1.4.  The 354 is ours.  What is wrong with a text is told after its true end, never before:
+ * a client that is cut off inside its text would take the rest of it for commands' replies.
+ */
+#include "proxy/base/netset.h"
+#include "proxy/smtp/sessionlog.h"
+
+void
+text_fault(struct session *s, uint16_t code, const char *enh, const char *text)
+{
+	struct reply *f = &s->text.fault;
+
+	if (f->code != 0)
+		return;
+	f->code = code;
+	memcpy(f->enh, enh, strlen(enh) + 1);
+	f->text = strv_z(text);
+	if (session_tx(s)->msg.body != NULL && !s->relay.streaming)
+		spool_clear(session_tx(s)->msg.body);
+}
+
+void
+text_begin(struct session *s, bool chunked)
+{
+	struct transaction  *tx = session_tx(s);
+	const struct limits *l = &s->smtp->conf->limits;
+
+	memset(&s->text, 0, sizeof s->text);
+	dots_in_begin(&s->text.dots, !chunked);
+	s->text.dots.count_lines = l->line > 0;
+	s->text.began = loop_now(s->smtp->loop);
+	message_begin(&tx->msg, tx->a, spool_new(s->smtp->spools), (uint32_t)l->header_size);
+	session_deadline(s, s->text.began + l->command_timeout);
+}
+
+static bool
+any_recipient(const struct session *s)
+{
+	const struct envelope *e = &session_tx(s)->env;
+
+	return envelope_taken(e) + envelope_dropped(e) > 0;
+}
+
+void
+data_run(struct session *s, struct strv rest)
+{
+	struct verdict v = { 0 };
+
+	(void)rest;
+	if (!any_recipient(s)) {
+		say_error(s, 554, "5.5.1", SV("no valid recipients"));
+		return;
+	}
+	if (s->relay.broken) {
+		slots_say(&s->replies, &s->relay.refusal);
+		return;
+	}
+	if (judge_stage(s->hearing, STAGE_DATA, &v) != WAIT_OK)
+		return;
+	if (verdict_final(&v)) {
+		say_verdict(s, &v, STAGE_DATA, NULL);
+		return;
+	}
+	text_begin(s, false);
+	say(s, 354, "", SV("End data with <CR><LF>.<CR><LF>"));
+	s->phase = PHASE_TEXT;
+}
+
+static void
+feed_fault(struct session *s, enum message_rc rc)
+{
+	if (rc == MESSAGE_HEADER_TOO_BIG)
+		text_fault(s, 552, "5.3.4", "message header is too big");
+	else if (rc == MESSAGE_FULL)
+		text_fault(s, 452, "4.3.1", "no space for the message now");
+	else if (rc == MESSAGE_FAULT)
+		text_fault(s, 451, "4.3.0", "could not keep the message");
+}
+
+/* RFC 5321 6.3: a message that has passed so many hosts goes in a circle. */
+static void
+header_is_there(struct session *s)
+{
+	struct message *m = &session_tx(s)->msg;
+
+	if (!m->headers_done || s->text.headed)
+		return;
+	s->text.headed = true;
+	if (m->received > s->smtp->conf->limits.received_hops)
+		text_fault(s, 554, "5.4.6", "too many hops, this message goes in a circle");
+	else
+		judge_headers(s->hearing);
+}
+
+static void
+take_body(struct session *s, struct strv body)
+{
+	if (body.n == 0 || s->text.fault.code != 0)
+		return;
+	if (judge_wants_body(s->smtp->conf->judge))
+		judge_body(s->hearing, body);
+	relay_text(s, body);
+}
+
+void
+text_take(struct session *s, struct strv text)
+{
+	struct message *m = &session_tx(s)->msg;
+	struct strv     body = { NULL, 0 };
+	uint64_t        max = s->smtp->conf->limits.message_size;
+
+	if (s->text.fault.code != 0) {
+		m->octets += text.n;
+		s->text.dropped += text.n;
+		return;
+	}
+	feed_fault(s, message_feed(m, text, &body));
+	if (max > 0 && m->octets > max)
+		text_fault(s, 552, "5.3.4", "message size exceeds fixed limit");
+	header_is_there(s);
+	take_body(s, body);
+}
+
+void
+data_turn(struct session *s)
+{
+	struct strv  v = intake_unread(&s->in), piece;
+	size_t       n = v.n;
+	enum dots_rc rc;
+
+	session_rate(s, n);
+	while ((rc = dots_decode(&s->text.dots, &v, &piece)) == DOTS_PIECE && !s->turn->cancelled)
+		text_take(s, piece);
+	intake_take(&s->in, n - v.n);
+	if (rc != DOTS_END || s->turn->cancelled)
+		return;
+	s->phase = PHASE_COMMAND;
+	text_done(s);
+}
+
+/* `line-endings reject`: read to the true end, then 550. */
+static bool
+refuses_odd(const struct session *s)
+{
+	const struct smtp_conf *c = s->smtp->conf;
+
+	return c->lines == LINES_REJECT &&
+	    (c->lines_for == NULL || netset_has(c->lines_for, &s->client.addr.addr));
+}
+
+static void
+last_checks(struct session *s)
+{
+	struct strv body = { NULL, 0 };
+	uint64_t    line = s->smtp->conf->limits.line;
+
+	if (s->text.fault.code == 0) {
+		feed_fault(s, message_end(&session_tx(s)->msg, &body));
+		header_is_there(s);
+		take_body(s, body);
+	}
+	if (s->text.dots.odd && refuses_odd(s))
+		text_fault(s, 550, "5.5.2", "the message has bare CR, bare LF or NUL octets");
+	if (line > 0 && s->text.dots.longest > line)
+		text_fault(s, 554, "5.6.0", "the message has a line that is too long");
+	session_tx(s)->msg.complete = true;
+}
+
+static void
+discard(struct session *s, struct reply *r)
+{
+	s->relay.outcome = OUTCOME_DISCARDED;
+	*r = (struct reply){ 250, "2.0.0", SV("Ok") };
+}
+
+/* Who decides, in order: limits, filters and policy, the hop. */
+static void
+decide(struct session *s, struct reply *r)
+{
+	struct transaction *tx = session_tx(s);
+	struct verdict      v = { 0 };
+
+	if (s->text.fault.code != 0) {
+		*r = s->text.fault;
+		s->errors += r->code >= 500;
+		return;
+	}
+	if (judge_message(s->hearing, &v) != WAIT_OK)
+		return;
+	if (verdict_final(&v))
+		tx->verdict = v;
+	if (v.kind == VERDICT_DISCARD || (!verdict_final(&v) && envelope_taken(&tx->env) == 0))
+		discard(s, r);
+	else if (verdict_final(&v))
+		*r = reply_of_verdict(&v);
+	else
+		relay_finish(s, r);
+}
+
+static void
+count(struct session *s, const struct reply *r)
+{
+	struct smtp *m = s->smtp;
+
+	counters_add(m->counters, m->place, COUNTER_OCTETS_IN, (int64_t)session_tx(s)->msg.octets);
+	if (s->relay.outcome == OUTCOME_TAKEN) {
+		counters_add(m->counters, m->place, COUNTER_MESSAGES, 1);
+		s->n_taken++;
+		s->junk = 0;
+	} else if (s->relay.outcome == OUTCOME_REFUSED) {
+		counters_add(m->counters, m->place, COUNTER_UPSTREAM_REFUSED, 1);
+	} else if (r->code >= 400) {
+		counters_add(m->counters, m->place, COUNTER_REFUSED, 1);
+	}
+}
+
+/* RFC 5321 6.1: between the hop's 250 and ours nothing waits. */
+void
+text_done(struct session *s)
+{
+	struct reply r = { 0 };
+	bool         heard = false;
+
+	last_checks(s);
+	decide(s, &r);
+	if (r.code == 0)
+		r = (struct reply){ 451, "4.3.0", SV("the session was cancelled") };
+	slots_say(&s->replies, &r);
+	if (!s->gone)
+		heard = slots_flush(&s->replies, &s->io);
+	if (!heard)
+		session_cut(s, "client is gone");
+	count(s, &r);
+	session_log_message(s, &r, heard);
+	tx_end(s);
+}

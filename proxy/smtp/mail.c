@@ -1,0 +1,108 @@
+/*
+ * mail -- MAIL, and the life of a transaction.  RFC 5321 4.1.1.2, 3.3.
+ */
+#include <stdio.h>
+
+#include "proxy/smtp/session.h"
+
+#define TX_ARENA 8192 /* a small message's envelope and header fit */
+#define TX_QUOTA (16 * 1024 * 1024)
+
+struct arena *
+tx_arena_take(struct smtp *m)
+{
+	return m->n_spare > 0 ? m->spare[--m->n_spare] : arena_new(TX_ARENA, TX_QUOTA);
+}
+
+void
+tx_arena_give(struct smtp *m, struct arena *a)
+{
+	if (m->n_spare == SMTP_SPARE_ARENAS) {
+		arena_free(a);
+		return;
+	}
+	arena_reset(a);
+	m->spare[m->n_spare++] = a;
+}
+
+void
+tx_begin(struct session *s)
+{
+	struct transaction *tx = judge_begin(s->hearing, tx_arena_take(s->smtp));
+
+	snprintf(tx->id, sizeof tx->id, "%.8s.%u", s->id, ++s->n_tx % 10000);
+	memset(&s->text, 0, sizeof s->text);
+	relay_begin(s);
+}
+
+void
+tx_end(struct session *s)
+{
+	struct arena *a;
+
+	if (session_tx(s) == NULL)
+		return;
+	a = session_tx(s)->a;
+	relay_end(s);
+	spool_free(session_tx(s)->msg.body);
+	judge_end(s->hearing);
+	tx_arena_give(s->smtp, a);
+	s->replies.utf8 = false;
+	if (s->state > SMTP_READY)
+		s->state = SMTP_READY;
+}
+
+/* RFC 1870 6.1: what is announced as too big need not come. */
+static bool
+too_big(struct session *s)
+{
+	uint64_t max = s->offered.size, size = session_tx(s)->env.params.size;
+
+	if (max == 0 || size <= max)
+		return false;
+	say_error(s, 552, "5.3.4", SV("message size exceeds fixed limit"));
+	return true;
+}
+
+static bool
+parse_it(struct session *s, struct strv rest)
+{
+	struct transaction *tx = session_tx(s);
+	struct fault        f = { 0 };
+	/* RFC 5321 3.2: to a HELO client no extension was offered. */
+	bool ok = parse_mail(tx->a, rest, s->offered.caps, &tx->env.from, &tx->env.params, &f);
+
+	if (!ok)
+		say_error(s, f.code, f.enh, strv_z(f.text));
+	return ok;
+}
+
+static bool
+judged(struct session *s)
+{
+	struct verdict v = { 0 };
+
+	if (judge_stage(s->hearing, STAGE_MAIL, &v) != WAIT_OK)
+		return false;
+	if (verdict_final(&v))
+		say_verdict(s, &v, STAGE_MAIL, NULL);
+	return !verdict_final(&v);
+}
+
+void
+mail_run(struct session *s, struct strv rest)
+{
+	if (s->n_tx >= s->smtp->conf->limits.transactions) {
+		say(s, 421, "4.7.0", SV("too many messages in one session"));
+		session_end(s, "too many transactions");
+		return;
+	}
+	tx_begin(s);
+	if (!parse_it(s, rest) || too_big(s) || !judged(s)) {
+		tx_end(s);
+		return;
+	}
+	s->state = SMTP_MAIL;
+	s->replies.utf8 = session_tx(s)->env.params.smtputf8;
+	relay_mail(s);
+}

@@ -1,0 +1,175 @@
+/*
+ * relay -- what every kind of hop has in common: MAIL held, text spooled or streamed, one refusal for
+ * the rest of a broken transaction.
+ */
+#include "proxy/smtp/session.h"
+
+#include <stdio.h>
+
+void
+relay_begin(struct session *s)
+{
+	struct relay *r = &s->relay;
+	struct relay  next = { .hop = r->hop, .up = r->up, .mail = MAIL_HELD };
+
+	*r = next;
+}
+
+void
+relay_break(struct session *s, uint16_t code, const char *enh, struct strv text)
+{
+	struct relay *r = &s->relay;
+
+	if (r->broken)
+		return;
+	r->broken = true;
+	r->refusal = (struct reply){ code, "", arena_dup(session_tx(s)->a, text) };
+	snprintf(r->refusal.enh, sizeof r->refusal.enh, "%s", enh);
+}
+
+/*
+ * A held MAIL costs the upstream nothing while every recipient is refused here.  What depends on the
+ * server's word about MAIL itself is sent at once: `eager`, SMTPUTF8, BODY.
+ */
+static bool
+at_once(const struct session *s)
+{
+	const struct mail_params *p = &session_tx(s)->env.params;
+
+	return s->relay.hop->mail != NULL &&
+	    (s->smtp->conf->server->eager || p->smtputf8 || p->body != BODY_NONE);
+}
+
+void
+relay_mail(struct session *s)
+{
+	if (at_once(s))
+		s->relay.hop->mail(s, slots_open(&s->replies));
+	else
+		say(s, 250, "2.1.0", SV("Ok"));
+}
+
+void
+relay_rcpt(struct session *s, unsigned i)
+{
+	if (s->relay.broken)
+		slots_say(&s->replies, &s->relay.refusal);
+	else
+		s->relay.hop->rcpt(s, i, slots_open(&s->replies));
+}
+
+void
+relay_settle(struct session *s)
+{
+	if (slots_owed(&s->replies) && s->relay.hop->settle != NULL)
+		s->relay.hop->settle(s);
+}
+
+static bool
+may_stream(const struct session *s)
+{
+	return s->relay.hop->stream != NULL && !s->smtp->conf->server->no_streaming &&
+	    !judge_edits(s->smtp->conf->judge) && !s->relay.broken &&
+	    envelope_taken(&session_tx(s)->env) > 0;
+}
+
+static void
+spool_text(struct session *s, struct strv text)
+{
+	enum spool_rc rc = spool_add(session_tx(s)->msg.body, text);
+
+	if (rc == SPOOL_FULL)
+		text_fault(s, 452, "4.3.1", "no space for the message now");
+	else if (rc == SPOOL_FAULT)
+		text_fault(s, 451, "4.3.0", "could not keep the message");
+}
+
+void
+relay_text(struct session *s, struct strv text)
+{
+	struct relay *r = &s->relay;
+
+	if (!r->streaming && spool_would_spill(session_tx(s)->msg.body, text.n) && may_stream(s))
+		r->streaming = true;
+	if (!r->streaming)
+		spool_text(s, text);
+	else if (!r->hop->stream(s, text))
+		s->text.fault = r->refusal;
+}
+
+void
+relay_finish(struct session *s, struct reply *out)
+{
+	if (s->relay.broken)
+		*out = s->relay.refusal;
+	else
+		s->relay.hop->finish(s, out);
+}
+
+void
+relay_end(struct session *s)
+{
+	if (s->relay.hop->end != NULL)
+		s->relay.hop->end(s);
+	s->relay.mail = MAIL_NONE;
+	s->relay.committed = s->relay.told = false;
+}
+
+void
+relay_close(struct session *s)
+{
+	if (s->relay.hop->close != NULL)
+		s->relay.hop->close(s);
+}
+
+/* RFC 5321 3.3: date and time with the zone, here always UTC. */
+static struct strv
+date(struct arena *a, uint64_t wall)
+{
+	static const char days[] = "SunMonTueWedThuFriSat",
+			  months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	uint64_t secs = wall / 1000000, day = secs / 86400, rest = secs % 86400;
+	/* Civil date from days, Howard Hinnant's chrono algorithms. */
+	uint64_t z = day + 719468, era = z / 146097, doe = z % 146097;
+	uint64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+	uint64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
+	unsigned d = (unsigned)(doy - (153 * mp + 2) / 5 + 1),
+		 m = (unsigned)(mp < 10 ? mp + 3 : mp - 9);
+	uint64_t y = yoe + era * 400 + (m <= 2);
+
+	return arena_printf(a, "%.3s, %u %.3s %llu %02u:%02u:%02u +0000",
+	    days + 3 * ((day + 4) % 7), d, months + 3 * (m - 1), (unsigned long long)y,
+	    (unsigned)(rest / 3600), (unsigned)(rest / 60 % 60), (unsigned)(rest % 60));
+}
+
+/* RFC 3848, 6531 4.3: the protocol word. */
+static const char *
+protocol(const struct session *s)
+{
+	bool tls = s->client.tls.on, utf8 = session_tx(s)->env.params.smtputf8;
+
+	if (utf8)
+		return tls ? "UTF8SMTPS" : "UTF8SMTP";
+	if (!s->client.esmtp)
+		return "SMTP";
+	return tls ? "ESMTPS" : "ESMTP";
+}
+
+struct strv
+relay_fields(struct session *s)
+{
+	struct arena *a = session_tx(s)->a;
+	struct world *w = s->smtp->world;
+	char          text[ADDR_TEXT];
+	struct strv   ip = addr_print(&s->client.addr.addr, text), host = s->smtp->conf->hostname,
+		    when;
+	const char *tag = s->client.addr.addr.family == ADDR_IP6 ? "IPv6:" : "";
+
+	if (!s->smtp->conf->received)
+		return strv("", 0);
+	when = date(a, w->wall(w));
+	return arena_printf(a,
+	    "Received: from %.*s ([%s%.*s])\r\n\tby %.*s (Postern) with %s id %s;\r\n\t%.*s\r\n",
+	    (int)s->client.helo.n, s->client.helo.p, tag, (int)ip.n, ip.p, (int)host.n, host.p,
+	    protocol(s), session_tx(s)->id, (int)when.n, when.p);
+}

@@ -1,0 +1,45 @@
+/*
+ * render -- the head of a message as it will be sent, and where its body lies.
+ */
+#include "proxy/smtp/render.h"
+
+#include "proxy/base/arena.h"
+
+static size_t
+head_size(const struct view_field *f, unsigned n, struct strv extra, bool gap)
+{
+	size_t size = extra.n + (gap ? 2 : 0);
+
+	for (unsigned i = 0; i < n; i++)
+		size += f[i].raw.n;
+	return size;
+}
+
+static char *
+append(char *p, struct strv v)
+{
+	if (v.n > 0)
+		memcpy(p, v.p, v.n);
+	return p + v.n;
+}
+
+void
+render_begin(struct render *r, struct arena *a, const struct view *v, struct strv extra)
+{
+	unsigned           n;
+	struct view_field *f = view_fields(a, v, &n);
+	/* Octet for octet: no empty line is put in, but where fields of ours would swallow a bare body. */
+	bool   gap = !v->msg->no_gap || (n == 0 && extra.n > 0);
+	size_t size = head_size(f, n, extra, gap);
+	char  *p = arena_bytes(a, size);
+
+	r->head = strv(p, size);
+	p = append(p, extra);
+	for (unsigned i = 0; i < n; i++)
+		p = append(p, f[i].raw);
+	if (gap)
+		append(p, SV("\r\n"));
+	r->body = view_body(v);
+	r->at = 0;
+	r->size = size + (r->body != NULL ? spool_size(r->body) : 0);
+}

@@ -1,0 +1,370 @@
+/*
+ * session -- a client's connection in the loop: what an event means in each phase, when a turn begins and
+ * what it does.  Opening and closing are beside this file, what commands do in their own files.
+ *
+ * Invariant: while in_turn is true only the turn touches the session; it is freed in the loop alone.
+ */
+#include "proxy/smtp/session_own.h"
+#include "proxy/smtp/sessionlog.h"
+
+#define ADVANCE_ROUNDS 16
+#define STARVED_MS     20
+
+void
+session_deadline(struct session *s, uint64_t at)
+{
+	s->deadline = at;
+	if (s->timer.pos == 0 || s->timer.at > at)
+		timer_start(s->smtp->loop, &s->timer, at);
+}
+
+/*
+ * Postfix's smtpd_min_data_rate: each octet buys 1/rate seconds, the purse never holds more than
+ * command-timeout.  A trickle so runs dry, a slow honest line does not.
+ */
+void
+session_rate(struct session *s, size_t n)
+{
+	const struct limits *l = &s->smtp->conf->limits;
+	uint64_t             now = loop_now(s->smtp->loop), at = s->deadline;
+
+	at += l->min_data_rate > 0 ? (uint64_t)n * 1000 / l->min_data_rate : l->command_timeout;
+	if (at > now + l->command_timeout)
+		at = now + l->command_timeout;
+	if (at > s->text.began + l->data_total)
+		at = s->text.began + l->data_total;
+	session_deadline(s, at);
+}
+
+void
+session_end(struct session *s, const char *why)
+{
+	if (!s->ending)
+		s->end_why = why;
+	s->ending = true;
+}
+
+void
+session_cut(struct session *s, const char *why)
+{
+	session_end(s, why);
+	s->gone = true;
+}
+
+static void
+session_resume(void *arg)
+{
+	struct session *s = arg;
+
+	s->deferred = false;
+	session_advance(s);
+}
+
+void
+session_later(struct session *s)
+{
+	if (s->deferred)
+		return;
+	s->deferred = true;
+	loop_defer(s->smtp->loop, session_resume, s);
+}
+
+/* --- the turn --------------------------------------------------------------------------------- */
+
+/* Greets, or says why not.  RFC 5321 3.1, 4.2: 220 or 554; 421 where no server is up. */
+static void
+greet(struct session *s)
+{
+	struct verdict v = { 0 };
+
+	if (judge_stage(s->hearing, STAGE_CONNECT, &v) != WAIT_OK) {
+		session_cut(s, "cancelled");
+		return;
+	}
+	s->greeted = true;
+	if (verdict_final(&v)) {
+		say_verdict(s, &v, STAGE_CONNECT, NULL);
+		session_end(s, "refused");
+		return;
+	}
+	say(s, 220, "", arena_concat(s->a, s->smtp->conf->hostname, SV(" ESMTP")));
+	s->phase = PHASE_COMMAND;
+}
+
+/* RFC 5321 4.5.3.1.4, 4.2.4: the tail of a line that was too long is never a command. */
+static void
+bad_line(struct session *s, enum intake_rc rc)
+{
+	s->commands++;
+	if (rc == INTAKE_TOO_LONG)
+		say_error(s, 500, "5.5.2", SV("line too long"));
+	else
+		say_error(s, 500, "5.5.2", SV("a bare CR, bare LF or NUL in a command line"));
+}
+
+/* One command, if a whole line is there. */
+static bool
+command_step(struct session *s)
+{
+	struct strv    line;
+	enum intake_rc rc = intake_line(&s->in, &line);
+
+	if (rc == INTAKE_MORE)
+		return false;
+	if (rc == INTAKE_LINE_OK) {
+		smtp_dispatch(s, line);
+	} else if (rc == INTAKE_ENDLESS) {
+		say(s, 421, "4.7.0", SV("line too long, closing connection"));
+		session_end(s, "endless line");
+	} else {
+		bad_line(s, rc);
+	}
+	return true;
+}
+
+static bool
+turn_step(struct session *s)
+{
+	switch (s->phase) {
+	case PHASE_GREET:
+		greet(s);
+		return true;
+	case PHASE_COMMAND:
+		return command_step(s);
+	case PHASE_TEXT:
+		if (intake_unread(&s->in).n == 0)
+			return false;
+		data_turn(s);
+		return true;
+	case PHASE_CHUNK:
+	case PHASE_SKIP:
+		if (intake_unread(&s->in).n == 0 && s->text.left > 0)
+			return false;
+		bdat_turn(s);
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* RFC 5321 3.8, 4.5.3.2: a spent arena is answered at the next boundary. */
+static void
+check_quota(struct session *s)
+{
+	if (!s->ending && arena_spent(s->a)) {
+		say(s, 421, "4.3.1", SV("session used up its memory"));
+		session_end(s, "memory");
+	}
+}
+
+static void
+session_turn(void *arg)
+{
+	struct session *s = arg;
+
+	s->turn = fiber_self();
+	while (!s->ending && !s->turn->cancelled && turn_step(s))
+		check_quota(s);
+	if (!s->gone && !s->turn->cancelled)
+		relay_settle(s);
+	if (s->turn->cancelled)
+		session_cut(s, s->end_why != NULL ? s->end_why : "client reset the connection");
+	if (!s->gone && !slots_flush(&s->replies, &s->io))
+		session_cut(s, "client is gone");
+	if (s->phase == PHASE_COMMAND)
+		session_deadline(
+		    s, loop_now(s->smtp->loop) + s->smtp->conf->limits.command_timeout);
+	s->turn = NULL;
+	s->in_turn = false;
+	if (!s->advancing)
+		session_later(s);
+}
+
+/* False: no fiber is free now; the timer tries again. */
+static bool
+start_turn(struct session *s)
+{
+	s->in_turn = true;
+	s->starved = false;
+	if (fiber_start(s->smtp->fibers, "session", session_turn, s) != NULL)
+		return true;
+	s->in_turn = false;
+	s->starved = true;
+	timer_start(s->smtp->loop, &s->timer, loop_now(s->smtp->loop) + STARVED_MS);
+	return false;
+}
+
+/* --- events ----------------------------------------------------------------------------------- */
+
+/* A turn is parked and its client has done something: only a reset matters now. */
+static void
+look_for_reset(struct session *s)
+{
+	if (s->turn == NULL || s->gone || (!s->io.fault && conn_peek(&s->io) >= 0))
+		return;
+	s->gone = true;
+	s->end_why = "client reset the connection";
+	if (!s->relay.committed)
+		fiber_cancel(s->turn);
+}
+
+/* RFC 5321 4.1.1.10: a client that closes without QUIT; what it has sent whole was answered. */
+static void
+hang_up(struct session *s, enum io_rc rc)
+{
+	if (rc == IO_EOF)
+		session_end(s,
+		    s->phase == PHASE_COMMAND ? "client closed the connection" :
+						"client closed inside a message");
+	else
+		session_cut(s, "client reset the connection");
+}
+
+static bool
+has_work(struct session *s)
+{
+	size_t n = intake_unread(&s->in).n;
+
+	switch (s->phase) {
+	case PHASE_GREET:
+		return session_may_greet(s);
+	case PHASE_COMMAND:
+		return n > 0 &&
+		    (n > INTAKE_LINE || s->in.skipping ||
+			memchr(intake_unread(&s->in).p, '\n', n) != NULL);
+	case PHASE_TEXT:
+		return n > 0;
+	case PHASE_CHUNK:
+	case PHASE_SKIP:
+		return n > 0 || s->text.left == 0;
+	default:
+		return false;
+	}
+}
+
+/* Reads once. False: nothing to read now. */
+static bool
+read_once(struct session *s)
+{
+	enum io_rc rc;
+
+	/* Backpressure: who does not take our replies is not read. */
+	if (!s->io.readable || s->phase == PHASE_GREET || conn_unsent(&s->io) > CONN_OUT_HIGH)
+		return false;
+	rc = intake_recv(&s->in, &s->io);
+	if (rc == IO_EOF || rc == IO_FAULT)
+		hang_up(s, rc);
+	return rc != IO_AGAIN;
+}
+
+/* One step outside a turn. False: wait for the next event. */
+static bool
+advance_step(struct session *s)
+{
+	if (s->phase == PHASE_TLS) {
+		session_handshake(s);
+		return s->phase != PHASE_TLS || s->ending;
+	}
+	if (s->phase == PHASE_PROXY && intake_unread(&s->in).n > 0) {
+		session_proxy_header(s);
+		if (s->phase != PHASE_PROXY || s->ending)
+			return true;
+	} else if (has_work(s)) {
+		/* A line that is not whole yet leaves has_work true and the turn without work: read on then. */
+		struct strv before = intake_unread(&s->in);
+		enum phase  phase = s->phase;
+
+		if (!start_turn(s))
+			return false;
+		if (s->in_turn || s->ending || s->phase != phase ||
+		    intake_unread(&s->in).n != before.n)
+			return true;
+	}
+	return read_once(s);
+}
+
+void
+session_advance(struct session *s)
+{
+	bool more = true;
+
+	if (s->in_turn || s->advancing)
+		return;
+	s->advancing = true;
+	for (unsigned i = 0;
+	     i < ADVANCE_ROUNDS && more && !s->in_turn && !s->ending && s->phase != PHASE_CLOSING;
+	     i++)
+		more = advance_step(s);
+	s->advancing = false;
+	if (s->in_turn)
+		return;
+	if (s->phase == PHASE_CLOSING)
+		session_closing(s);
+	else if (s->ending)
+		session_begin_closing(s);
+	else if (more)
+		session_later(s);
+	else
+		intake_rest(&s->in);
+}
+
+void
+session_event(void *arg)
+{
+	struct session *s = arg;
+
+	if (s->in_turn)
+		look_for_reset(s);
+	else
+		session_advance(s);
+}
+
+static void
+timed_out(struct session *s)
+{
+	switch (s->phase) {
+	case PHASE_COMMAND:
+	case PHASE_TEXT:
+	case PHASE_CHUNK:
+	case PHASE_SKIP:
+		say(s, 421, "4.4.2", SV("timeout, closing connection"));
+		session_end(s, "timeout");
+		break;
+	case PHASE_GREET:
+		s->greeted = true;
+		say(s, 421, "4.3.2", SV("no mail server is available now"));
+		session_end(s, "no upstream");
+		break;
+	default:
+		session_cut(s, "timeout");
+	}
+}
+
+/* RFC 5321 3.8: a server that shuts down says 421. */
+static void
+say_draining(struct session *s)
+{
+	say(s, 421, "4.3.2", SV("service is restarting, try again"));
+	session_end(s, "shutdown");
+}
+
+void
+session_timer(void *arg)
+{
+	struct session *s = arg;
+	uint64_t        now = loop_now(s->smtp->loop);
+
+	if (s->in_turn)
+		return;
+	if (now < s->deadline && !s->starved) {
+		timer_start(s->smtp->loop, &s->timer, s->deadline);
+		return;
+	}
+	if (s->phase == PHASE_CLOSING)
+		s->gone = true;
+	else if (!s->starved && s->smtp->draining && s->phase == PHASE_COMMAND)
+		say_draining(s);
+	else if (!s->starved)
+		timed_out(s);
+	session_advance(s);
+}

@@ -1,0 +1,182 @@
+/*
+ * session -- one client's conversation: phases, the turn, and what the command files share.
+ *
+ * While a session waits for its client it has no fiber.  An event reads once; a whole command line or
+ * text starts a *turn*, a fiber that answers all that is there and ends.  Nothing but the turn (and, when
+ * there is none, the event) touches the session.
+ */
+#ifndef PROXY_SMTP_SESSION_H
+#define PROXY_SMTP_SESSION_H
+
+#include "proxy/base/arena.h"
+#include "proxy/base/counters.h"
+#include "proxy/base/hash.h"
+#include "proxy/base/loop.h"
+#include "proxy/base/spool.h"
+#include "proxy/base/world.h"
+#include "proxy/judge.h"
+#include "proxy/smtp/ehlo.h"
+#include "proxy/smtp/intake.h"
+#include "proxy/smtp/parse.h"
+#include "proxy/smtp/pool.h"
+#include "proxy/smtp/relay.h"
+#include "proxy/smtp/slots.h"
+#include "proxy/smtp/smtp.h"
+
+#define SMTP_SPARE_ARENAS 64
+
+struct smtp {                           /* what all sessions of a loop share */
+	const struct smtp_conf *conf;
+	struct world           *world;
+	struct loop            *loop;
+	struct fiber_pool      *fibers;
+	struct bufpool         *bufs;
+	struct spool_pool      *spools;
+	struct counters        *counters;
+	unsigned                place;
+	struct pool            *pool;   /* NULL: the hop is not SMTP */
+	const struct hop       *hop;
+	struct hash_key         key;
+	struct session         *sessions;
+	unsigned                n_sessions;
+	struct arena           *spare[SMTP_SPARE_ARENAS];       /* of transactions, to be used again */
+	unsigned                n_spare;
+	struct ehlo             fixed;  /* what a hop without EHLO takes */
+	bool                    draining;
+	void                  (*drained)(void *arg);
+	void                   *drained_arg;
+};
+
+enum phase {
+	PHASE_PROXY,                    /* a PROXY header must come first */
+	PHASE_TLS,                      /* a handshake */
+	PHASE_GREET,                    /* waiting until some EHLO of the upstream is known */
+	PHASE_COMMAND,
+	PHASE_TEXT,                     /* behind 354 */
+	PHASE_CHUNK,                    /* the octets of a BDAT */
+	PHASE_SKIP,                     /* octets of a refused BDAT */
+	PHASE_CLOSING                   /* replies go out, input is dropped */
+};
+
+enum smtp_state {                       /* what commands are timely */
+	SMTP_NEW,                       /* no HELO yet */
+	SMTP_READY,                     /* no transaction */
+	SMTP_MAIL,                      /* MAIL was taken */
+	SMTP_BDAT                       /* chunks have come */
+};
+
+/* The text of a message on its way in: what is wrong with it is told after its end. */
+struct intext {
+	struct dots_in dots;
+	struct reply   fault;           /* code 0: nothing wrong so far */
+	uint64_t       left;            /* octets of this BDAT still to come */
+	uint64_t       began;           /* ms, of the first text */
+	uint64_t       dropped;         /* octets dropped since something was wrong */
+	bool           last;            /* of this BDAT */
+	bool           failed;          /* a chunk was refused: the transaction takes no more (RFC 3030 2) */
+	bool           headed;          /* the filters have seen the header */
+};
+
+struct session {
+	struct conn            io;
+	struct smtp           *smtp;
+	const struct listener *listener;
+	struct arena          *a;
+	struct session        *prev, *next;
+	char                   id[12];
+	struct client          client;
+	struct hearing        *hearing;
+	struct relay           relay;
+	struct slots           replies;
+	struct intake          in;
+	struct intext          text;
+	struct reply           skip;    /* PHASE_SKIP: what is said when the octets are gone; static text */
+	struct fiber          *turn;    /* NULL: waiting for the client */
+	struct timer           timer;
+	uint64_t               deadline;        /* of the client; looked at when the timer fires */
+	struct pool_watch      watch;           /* for the greeting */
+	enum phase             phase;
+	enum smtp_state        state;
+	struct ehlo            offered;
+	uint64_t               client_hash;
+	uint64_t               opened;          /* ms of loop_now, for the session's log line */
+
+	bool                   ending;          /* no more commands: flush, then close */
+	bool                   gone;            /* the client has reset, or our cut: nothing more can be said */
+	bool                   greeted;         /* 220 was said (or refused) */
+	bool                   counted;         /* in the table of sessions per client */
+	bool                   in_turn;         /* a turn runs or is parked */
+	bool                   advancing;       /* session_advance is on the stack: it looks again itself */
+	bool                   deferred;        /* session_resume is in the wake queue: not to be freed */
+	bool                   starved;         /* no fiber was to be had: the timer tries again */
+	bool                   lingering;       /* our side is shut; input is dropped until the client closes */
+	uint32_t               drained;         /* octets dropped while lingering */
+	unsigned               errors, junk, commands, n_tx, n_taken;
+	const char            *end_why;         /* static: how the session ended, for its log line */
+};
+
+/* NULL between transactions, and before the client's address is known. */
+static inline struct transaction *
+session_tx(const struct session *s)
+{
+	return s->hearing != NULL ? s->hearing->tx : NULL;
+}
+
+/* Says a reply of our own. enh "" for none; text static or valid until the flush copies it. */
+void say(struct session *s, uint16_t code, const char *enh, struct strv text);
+/* The same and counts an error of the client; too many end the session with 421. */
+void say_error(struct session *s, uint16_t code, const char *enh, struct strv text);
+/* A refusal by policy: the verdict's reply with the id behind it, and a log line. Disconnect ends the session. */
+void say_verdict(struct session *s, const struct verdict *v, enum stage at, const struct path *rcpt);
+/* No more commands: what is queued goes out, then the connection is closed. */
+void session_end(struct session *s, const char *why);
+/* Nothing more can be said. */
+void session_cut(struct session *s, const char *why);
+
+/* Transactions: mail.c. */
+void tx_begin(struct session *s);               /* arena, judge_begin, relay_begin */
+void tx_end(struct session *s);                 /* on every path; harmless without one */
+struct arena *tx_arena_take(struct smtp *m);
+void tx_arena_give(struct smtp *m, struct arena *a);
+
+/* The turn: dispatches one line (command.c); text and chunks (data.c, bdat.c). */
+MAY_YIELD void smtp_dispatch(struct session *s, struct strv line);
+MAY_YIELD void data_turn(struct session *s);
+MAY_YIELD void bdat_turn(struct session *s);
+/* The message has come whole: judge, hop, reply, log. data.c; used by bdat.c */
+void text_begin(struct session *s, bool chunked);
+MAY_YIELD void text_take(struct session *s, struct strv canonical);
+MAY_YIELD void text_done(struct session *s);
+void text_fault(struct session *s, uint16_t code, const char *enh, const char *text);  /* the first one counts */
+
+/* Deadlines of the client, session.c. */
+void session_deadline(struct session *s, uint64_t at);
+/* n octets of text came: the deadline moves by n / min-data-rate, never beyond command-timeout (Postfix's rule). */
+void session_rate(struct session *s, size_t n);
+
+/* The handshake begins; for STARTTLS after its 220 has gone out. */
+void session_start_tls(struct session *s);
+void smtp_is_drained(struct smtp *m);            /* a drain was asked for and the last session is gone */
+/* After a drain has begun: an idle client is told within 30 s. */
+void session_drain(struct session *s);
+/* Ends it now, its transaction cut. */
+void session_abort(struct session *s);
+struct strv session_id(const struct session *s);        /* the transaction's id, else the session's */
+
+/* Commands, one file each. `rest`: the argument, blanks cut. */
+MAY_YIELD void helo_run(struct session *s, struct strv rest);
+MAY_YIELD void ehlo_run(struct session *s, struct strv rest);
+MAY_YIELD void mail_run(struct session *s, struct strv rest);
+MAY_YIELD void rcpt_run(struct session *s, struct strv rest);
+MAY_YIELD void data_run(struct session *s, struct strv rest);
+MAY_YIELD void bdat_run(struct session *s, struct strv rest);
+MAY_YIELD void starttls_run(struct session *s, struct strv rest);
+MAY_YIELD void rset_run(struct session *s, struct strv rest);
+MAY_YIELD void noop_run(struct session *s, struct strv rest);
+MAY_YIELD void vrfy_run(struct session *s, struct strv rest);
+MAY_YIELD void expn_run(struct session *s, struct strv rest);
+MAY_YIELD void etrn_run(struct session *s, struct strv rest);
+MAY_YIELD void help_run(struct session *s, struct strv rest);
+MAY_YIELD void quit_run(struct session *s, struct strv rest);
+
+#endif

@@ -1,0 +1,112 @@
+/*
+ * session_close -- the end of a session: last replies, the client's end of the line, what is given back.
+ *
+ * Invariant: a session is freed in the loop, never in its own turn, and not while session_resume is queued.
+ */
+#include "proxy/base/tls.h"
+#include "proxy/smtp/session_own.h"
+#include "proxy/smtp/sessionlog.h"
+
+#define LINGER_MS     5000
+#define LINGER_OCTETS (1024 * 1024) /* dropped in patience after our last word */
+#define CLOSE_MS      30000         /* for a slow client to take its last replies */
+
+static void
+unlist(struct session *s)
+{
+	struct smtp *m = s->smtp;
+
+	if (s->prev != NULL)
+		s->prev->next = s->next;
+	else
+		m->sessions = s->next;
+	if (s->next != NULL)
+		s->next->prev = s->prev;
+	m->n_sessions--;
+	counters_add(m->counters, m->place, COUNTER_SESSIONS_OPEN, -1);
+	if (s->counted)
+		counters_client_leave(m->counters, m->place, s->client_hash);
+	if (m->draining && m->n_sessions == 0)
+		smtp_is_drained(m);
+}
+
+static void
+session_free(struct session *s)
+{
+	if (s->greeted || s->commands > 0)
+		session_log_end(s);
+	tx_end(s);
+	relay_close(s);
+	judge_close(s->hearing);
+	if (s->watch.on)
+		pool_unwatch(s->smtp->pool, &s->watch);
+	timer_stop(s->smtp->loop, &s->timer);
+	slots_fini(&s->replies);
+	intake_fini(&s->in);
+	conn_close(&s->io);
+	unlist(s);
+	arena_free(s->a);
+}
+
+/*
+ * A close while the client's octets are unread would become a RST, which can take our last reply with it:
+ * so our side is shut first, and what still comes is dropped for a while.
+ */
+static void
+linger(struct session *s)
+{
+	s->lingering = true;
+	conn_shutdown(&s->io);
+	session_deadline(s, loop_now(s->smtp->loop) + LINGER_MS);
+}
+
+/* Drops input.  True: the client has closed, or more came than we care for. */
+static bool
+drop_input(struct session *s)
+{
+	while (s->io.readable) {
+		enum io_rc rc;
+
+		intake_take(&s->in, intake_unread(&s->in).n);
+		rc = intake_recv(&s->in, &s->io);
+		s->drained += s->in.n;
+		if (rc == IO_EOF || rc == IO_FAULT || s->drained > LINGER_OCTETS)
+			return true;
+	}
+	intake_take(&s->in, intake_unread(&s->in).n);
+	intake_rest(&s->in);
+	return false;
+}
+
+/* PHASE_CLOSING: replies first, then our end of the line, then theirs.  May free s. */
+void
+session_closing(struct session *s)
+{
+	if (s->deferred)
+		return;
+	if (s->gone || s->io.fault) {
+		session_free(s);
+		return;
+	}
+	if (conn_unsent(&s->io) > 0)
+		return;
+	if (!s->lingering && !s->io.readable && intake_unread(&s->in).n == 0) {
+		session_free(s);
+		return;
+	}
+	if (!s->lingering)
+		linger(s);
+	if (drop_input(s))
+		session_free(s);
+}
+
+void
+session_begin_closing(struct session *s)
+{
+	tx_end(s);
+	if (!s->gone && !slots_flush(&s->replies, &s->io))
+		s->gone = true;
+	s->phase = PHASE_CLOSING;
+	session_deadline(s, loop_now(s->smtp->loop) + CLOSE_MS);
+	session_closing(s);
+}

@@ -1,0 +1,237 @@
+/*
+ * session_open -- from accept to the greeting: PROXY header, limits, TLS, and waiting for an upstream.
+ *
+ * Invariant: nothing is said and no filter is asked before the client's address is known for good.
+ */
+#include "proxy/base/netset.h"
+#include "proxy/base/tls.h"
+#include "proxy/smtp/proxyhdr.h"
+#include "proxy/smtp/session_own.h"
+#include "proxy/smtp/sessionlog.h"
+
+#define SESSION_ARENA 1536 /* a session that waits holds little more than this */
+#define SESSION_QUOTA (1024 * 1024)
+#define TLS_MS        60000
+#define DRAIN_IDLE_MS 30000
+
+static void
+upstream_known(void *arg)
+{
+	session_later(arg);
+}
+
+/* The upstream's EHLO is known (or the hop has none): a turn greets. */
+bool
+session_may_greet(struct session *s)
+{
+	struct smtp *m = s->smtp;
+
+	if (m->pool == NULL || pool_ehlo(m->pool) != NULL)
+		return true;
+	if (!s->watch.on) {
+		s->watch.fn = upstream_known;
+		s->watch.arg = s;
+		pool_watch(m->pool, &s->watch);
+		session_deadline(s, loop_now(m->loop) + m->conf->limits.greeting_wait);
+	}
+	return false;
+}
+
+static void
+to_greeting(struct session *s)
+{
+	s->phase = PHASE_GREET;
+	session_deadline(s, loop_now(s->smtp->loop) + s->smtp->conf->limits.command_timeout);
+}
+
+void
+session_start_tls(struct session *s)
+{
+	s->phase = PHASE_TLS;
+	session_deadline(s, loop_now(s->smtp->loop) + TLS_MS);
+	if (!tls_accept(&s->io, s->listener->context))
+		session_cut(s, "no memory for TLS");
+}
+
+/* RFC 3207 4.2: after the handshake everything learnt before is forgotten. */
+void
+session_handshake(struct session *s)
+{
+	const char *why = "";
+	enum io_rc  rc = tls_handshake(&s->io, &why);
+
+	if (rc == IO_AGAIN)
+		return;
+	if (rc != IO_OK) {
+		session_log_event(
+		    s, "tls-failed", rc == IO_EOF ? "client closed the connection" : why);
+		session_cut(s, "TLS handshake failed");
+		return;
+	}
+	tls_facts_get(&s->io, s->a, &s->client.tls);
+	s->io.readable = true;
+	if (s->greeted) {
+		s->phase = PHASE_COMMAND;
+		session_deadline(
+		    s, loop_now(s->smtp->loop) + s->smtp->conf->limits.command_timeout);
+	} else {
+		to_greeting(s);
+	}
+}
+
+static void enter(struct session *s);
+
+static void
+apply_proxy_header(struct session *s, const struct proxyhdr *h)
+{
+	if (!h->local) {
+		s->client.addr = h->src;
+		s->client.local = h->dst;
+		s->client.proxied = true;
+	}
+	enter(s);
+}
+
+/* haproxy's proxy-protocol.txt: no greeting before the whole header; a malformed one drops the connection. */
+void
+session_proxy_header(struct session *s)
+{
+	struct proxyhdr h;
+	const char     *why = "";
+	size_t          used = 0;
+	struct strv     v = intake_unread(&s->in);
+	int             rc = proxyhdr_parse(v, &h, &used, &why);
+
+	if (rc == 0 && v.n > PROXYHDR_MAX) {
+		rc = -1;
+		why = "too long";
+	}
+	if (rc < 0) {
+		session_log_event(s, "proxy-header-refused", why);
+		session_cut(s, "bad PROXY header");
+	} else if (rc > 0) {
+		intake_take(&s->in, used);
+		apply_proxy_header(s, &h);
+	}
+}
+
+static bool
+count_client(struct session *s)
+{
+	struct smtp *m = s->smtp;
+
+	s->client_hash = hash_sip(&m->key, strv((const char *)s->client.addr.addr.b, 16));
+	s->counted = counters_client_enter(
+	    m->counters, m->place, s->client_hash, (unsigned)m->conf->limits.sessions_per_client);
+	return s->counted;
+}
+
+static void
+refuse(struct session *s, struct strv text)
+{
+	counters_add(s->smtp->counters, s->smtp->place, COUNTER_SESSIONS_REFUSED, 1);
+	s->greeted = true;
+	say(s, 421, "4.7.0", text);
+	session_end(s, "too many sessions");
+}
+
+/* The client's address is known: limits, then TLS or the greeting. */
+static void
+enter(struct session *s)
+{
+	struct smtp *m = s->smtp;
+
+	s->hearing = judge_open(m->conf->judge, s->a, &s->client);
+	if (counters_sum(m->counters, COUNTER_SESSIONS_OPEN) > m->conf->limits.sessions)
+		refuse(s, SV("too many sessions, try again later"));
+	else if (!count_client(s))
+		refuse(s, SV("too many sessions from your address"));
+	else if (s->listener->tls)
+		session_start_tls(s);
+	else
+		to_greeting(s);
+}
+
+static void
+list(struct smtp *m, struct session *s)
+{
+	s->next = m->sessions;
+	if (m->sessions != NULL)
+		m->sessions->prev = s;
+	m->sessions = s;
+	m->n_sessions++;
+	counters_add(m->counters, m->place, COUNTER_SESSIONS_OPEN, 1);
+	counters_add(m->counters, m->place, COUNTER_SESSIONS, 1);
+}
+
+static void
+make_id(struct world *w, char *id, size_t n)
+{
+	static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
+	uint64_t          r;
+
+	w->random(w, &r, sizeof r);
+	for (size_t i = 0; i + 1 < n; i++, r >>= 5)
+		id[i] = digits[r & 31];
+	id[n - 1] = '\0';
+}
+
+static struct session *
+session_new(struct smtp *m, const struct listener *l, const struct endpoint *peer,
+    const struct endpoint *local)
+{
+	struct arena   *a = arena_new(SESSION_ARENA, SESSION_QUOTA);
+	struct session *s = arena_alloc(a, sizeof *s);
+
+	s->a = a;
+	s->smtp = m;
+	s->listener = l;
+	s->client.addr = s->client.peer = *peer;
+	s->client.local = *local;
+	s->client.listener = l->name;
+	s->opened = loop_now(m->loop);
+	s->timer.fn = session_timer;
+	s->timer.arg = s;
+	make_id(m->world, s->id, 9);
+	slots_init(&s->replies);
+	intake_init(&s->in, m->bufs);
+	s->relay.hop = m->hop;
+	return s;
+}
+
+void
+session_open(struct smtp *m, const struct listener *l, int fd, const struct endpoint *peer,
+    const struct endpoint *local)
+{
+	struct session *s = session_new(m, l, peer, local);
+
+	list(m, s);
+	if (!conn_init(&s->io, m->loop, fd, session_event, s))
+		session_cut(s, "no memory");
+	else if (l->proxy_from != NULL && netset_has(l->proxy_from, &peer->addr)) {
+		s->phase = PHASE_PROXY;
+		session_deadline(s, loop_now(m->loop) + m->conf->limits.proxy_header_wait);
+	} else {
+		enter(s);
+	}
+	session_advance(s);
+}
+
+void
+session_drain(struct session *s)
+{
+	uint64_t at = loop_now(s->smtp->loop) + DRAIN_IDLE_MS;
+
+	if (s->phase == PHASE_COMMAND && !s->in_turn && s->deadline > at)
+		session_deadline(s, at);
+}
+
+void
+session_abort(struct session *s)
+{
+	session_cut(s, "shutdown");
+	if (s->in_turn && s->turn != NULL)
+		fiber_cancel(s->turn);
+	else
+		session_later(s);
+}

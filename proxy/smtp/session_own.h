@@ -1,0 +1,26 @@
+/*
+ * session_own -- what session.c, session_open.c and session_close.c share; nobody else includes it.
+ */
+#ifndef PROXY_SMTP_SESSION_OWN_H
+#define PROXY_SMTP_SESSION_OWN_H
+
+#include "proxy/smtp/session.h"
+
+/* What there is to do outside a turn; begins one where there is text for it.  May free s. */
+void session_advance(struct session *s);
+/* The same from the loop's wake queue. */
+void session_later(struct session *s);
+void session_event(void *arg);           /* the connection's on_event */
+void session_timer(void *arg);
+
+/* session_open.c: steps of the phases before the greeting. */
+void session_proxy_header(struct session *s);
+void session_handshake(struct session *s);
+/* The upstream's EHLO is known (or the hop has none).  False: it is being watched, with a deadline. */
+bool session_may_greet(struct session *s);
+
+/* session_close.c.  Both may free s. */
+void session_begin_closing(struct session *s);
+void session_closing(struct session *s);
+
+#endif

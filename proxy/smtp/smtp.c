@@ -1,0 +1,88 @@
+/*
+ * smtp -- what the sessions of one loop share: made, drained, freed.
+ */
+#include "proxy/smtp/session.h"
+
+#define FIBER_STACK (64 * 1024)
+#define FIBERS_MAX  20000 /* two mappings each: below vm.max_map_count */
+#define FIBERS_KEEP 256
+#define BUFS_KEEP   32
+
+/* What a hop without an EHLO of its own takes. */
+static struct ehlo
+fixed_offer(void)
+{
+	return (struct ehlo){ .caps = EHLO_PIPELINING | EHLO_ENHANCED | EHLO_8BITMIME |
+		    EHLO_SMTPUTF8 | EHLO_CHUNKING };
+}
+
+struct smtp *
+smtp_new(const struct smtp_conf *conf, struct world *w, struct loop *l, struct counters *c,
+    unsigned place)
+{
+	struct smtp *m = mem_alloc(sizeof *m);
+
+	m->conf = conf;
+	m->world = w;
+	m->loop = l;
+	m->counters = c;
+	m->place = place;
+	m->key = conf->key;
+	m->fixed = fixed_offer();
+	m->fibers = fiber_pool_new(l, FIBER_STACK, FIBERS_MAX, FIBERS_KEEP);
+	m->bufs = bufpool_new(BUFS_KEEP);
+	m->spools = spool_pool_new(
+	    w, conf->spool_dir, conf->spool_memory, conf->limits.spool_total);
+	m->hop = conf->server->kind == HOP_MAILDIR ? &hop_maildir : &hop_smtp;
+	if (conf->server->kind == HOP_SMTP)
+		m->pool = pool_new(m);
+	return m;
+}
+
+/* The last session is gone: the pool's fibers end in the wake queue, then the caller hears of it. */
+void
+smtp_is_drained(struct smtp *m)
+{
+	if (m->pool != NULL)
+		pool_stop(m->pool);
+	if (m->drained != NULL)
+		loop_defer(m->loop, m->drained, m->drained_arg);
+}
+
+void
+smtp_drain(struct smtp *m, void (*done)(void *arg), void *arg)
+{
+	m->draining = true;
+	m->drained = done;
+	m->drained_arg = arg;
+	for (struct session *s = m->sessions; s != NULL; s = s->next)
+		session_drain(s);
+	if (m->n_sessions == 0)
+		smtp_is_drained(m);
+}
+
+void
+smtp_abort(struct smtp *m)
+{
+	for (struct session *s = m->sessions; s != NULL; s = s->next)
+		session_abort(s);
+}
+
+unsigned
+smtp_sessions(const struct smtp *m)
+{
+	return m->n_sessions;
+}
+
+void
+smtp_free(struct smtp *m)
+{
+	if (m->pool != NULL)
+		pool_free(m->pool);
+	while (m->n_spare > 0)
+		arena_free(m->spare[--m->n_spare]);
+	spool_pool_free(m->spools);
+	bufpool_free(m->bufs);
+	fiber_pool_free(m->fibers);
+	mem_free(m);
+}

@@ -1,0 +1,238 @@
+/*
+ * upstream -- one connection to a server: commands out, replies in.  Knows no session and no pool rule.
+ *
+ * Invariant: octets are parsed only while a reply is owed; what comes unasked is found by upstream_quiet.
+ */
+#include "proxy/base/loop.h"
+#include "proxy/smtp/session.h"
+
+const char *
+up_rc_text(enum up_rc rc)
+{
+	static const char *const text[] = { "ok", "timed out", "closed the connection",
+		"talked nonsense", "refused", "is busy", "cancelled" };
+
+	return text[rc];
+}
+
+/* RFC 5321 4.5.3.2: what a client must wait at each stage. */
+uint64_t
+upstream_ms(const struct upstream *up, enum owed_kind kind)
+{
+	static const uint64_t ms[] = {
+		[OWED_RSET] = 300000,
+		[OWED_MAIL] = 300000,
+		[OWED_RCPT] = 300000,
+		[OWED_DATA] = 120000,
+		[OWED_CHUNK] = 600000,
+		[OWED_TEXT] = 600000,
+	};
+	uint64_t own = up->sv->conf->timeout;
+
+	return own > 0 ? own : ms[kind];
+}
+
+static void
+give_input(struct upstream *up)
+{
+	if (up->in != NULL)
+		bufpool_give(up->smtp->bufs, up->in);
+	up->in = NULL;
+	up->in_at = up->in_n = 0;
+}
+
+static enum io_rc
+read_more(struct upstream *up)
+{
+	enum io_rc rc;
+	size_t     got = 0;
+
+	if (up->in == NULL)
+		up->in = bufpool_take(up->smtp->bufs);
+	rc = conn_recv(&up->io, up->in, BUFPOOL_SIZE, &got);
+	up->in_at = 0;
+	up->in_n = got;
+	if (got == 0)
+		give_input(up);
+	return rc;
+}
+
+/* Parses what is there. 1: *out is set; 0: more is needed; -1: nonsense. */
+static int
+parse(struct upstream *up, struct reply *out)
+{
+	struct strv v = strv(up->in + up->in_at, up->in_n - up->in_at);
+	int         rc = reply_parse(&up->parser, &v, out);
+
+	up->in_at = up->in_n - v.n;
+	if (v.n == 0)
+		give_input(up);
+	return rc;
+}
+
+static enum up_rc
+wait_for_octets(struct upstream *up, uint64_t deadline)
+{
+	switch (conn_wait(&up->io, deadline)) {
+	case WAIT_OK:
+		return UP_OK;
+	case WAIT_TIMEOUT:
+		return UP_TIMEOUT;
+	case WAIT_CLOSED:
+		return UP_CLOSED;
+	default:
+		return UP_CANCELLED;
+	}
+}
+
+enum up_rc
+upstream_reply(struct upstream *up, uint64_t ms, struct reply *out)
+{
+	uint64_t   deadline = loop_now(up->smtp->loop) + ms;
+	enum up_rc rc = UP_OK;
+
+	while (rc == UP_OK) {
+		int        got = up->in != NULL ? parse(up, out) : 0;
+		enum io_rc io;
+
+		if (got != 0) {
+			up->heard = up->heard || got > 0;
+			return got > 0 ? UP_OK : UP_BAD;
+		}
+		io = read_more(up);
+		if (io == IO_EOF || io == IO_FAULT)
+			return UP_CLOSED;
+		if (io == IO_AGAIN)
+			rc = wait_for_octets(up, deadline);
+	}
+	return rc;
+}
+
+bool
+upstream_flush(struct upstream *up)
+{
+	bool ok = up->cmds.n == 0 || (!up->cmds.full && conn_queue_v(&up->io, buf_view(&up->cmds)));
+
+	buf_clear(&up->cmds);
+	return ok;
+}
+
+/* An answer before its question is how a reply for one message is passed off as another's. */
+enum up_idle
+upstream_quiet(struct upstream *up)
+{
+	enum io_rc rc = IO_AGAIN;
+
+	if (up->in != NULL || up->parser.open)
+		return UP_SPOKE;
+	if (up->io.fault)
+		return UP_GONE;
+	if (up->io.readable || up->io.eof)
+		rc = read_more(up);
+	if (rc == IO_AGAIN)
+		return UP_QUIET;
+	if (rc != IO_OK)
+		return UP_GONE;
+	/* A server that says 421 and closes has gone, too: nothing of ours was answered by it. */
+	return up->in_n >= 4 && memcmp(up->in, "421", 3) == 0 ? UP_GONE : UP_SPOKE;
+}
+
+static void
+on_event(void *arg)
+{
+	struct upstream *up = arg;
+
+	if (up->owner == NULL && !up->connecting)
+		pool_drop(up);
+}
+
+struct upstream *
+upstream_new(struct smtp *m, struct pool_server *sv, const char **why)
+{
+	struct upstream *up = mem_alloc(sizeof *up);
+
+	up->smtp = m;
+	up->sv = sv;
+	up->connecting = true;
+	buf_init(&up->cmds, 256 * 1024);
+	reply_parser_init(&up->parser);
+	if (conn_dial(&up->io, m->loop, &sv->conf->at, on_event, up, why))
+		return up;
+	mem_free(up);
+	return NULL;
+}
+
+void
+upstream_free(struct upstream *up)
+{
+	give_input(up);
+	conn_close(&up->io);
+	buf_fini(&up->cmds);
+	reply_parser_fini(&up->parser);
+	mem_free(up);
+}
+
+/* Sends a line and waits for its reply, which must be of class 2. */
+static enum up_rc
+ask(struct upstream *up, struct strv line, uint64_t ms, struct reply *out)
+{
+	enum up_rc rc;
+
+	if (line.n > 0)
+		buf_add(&up->cmds, line);
+	if (!upstream_flush(up))
+		return UP_CLOSED;
+	rc = upstream_reply(up, ms, out);
+	if (rc != UP_OK)
+		return rc;
+	if (up->in != NULL)
+		return UP_BAD;
+	return reply_is_ok(out) ? UP_OK : UP_REFUSED;
+}
+
+enum up_rc
+upstream_ehlo(struct upstream *up, struct strv name, struct reply *out)
+{
+	uint64_t   ms = upstream_ms(up, OWED_MAIL);
+	struct buf line;
+	enum up_rc rc;
+
+	buf_init(&line, 1024);
+	buf_printf(&line, "EHLO %.*s\r\n", (int)name.n, name.p);
+	rc = ask(up, buf_view(&line), ms, out);
+	if (rc == UP_OK)
+		ehlo_parse(out->text, &up->ehlo);
+	/* RFC 5321 3.2: a server that knows only HELO; it offers nothing. */
+	if (rc == UP_REFUSED && out->code / 100 == 5) {
+		buf_clear(&line);
+		buf_printf(&line, "HELO %.*s\r\n", (int)name.n, name.p);
+		memset(&up->ehlo, 0, sizeof up->ehlo);
+		rc = ask(up, buf_view(&line), ms, out);
+	}
+	buf_fini(&line);
+	return rc;
+}
+
+enum up_rc
+upstream_greet(struct upstream *up, struct strv name, struct reply *out)
+{
+	uint64_t     now = loop_now(up->smtp->loop), ms = upstream_ms(up, OWED_DATA);
+	enum wait_rc w = conn_connected(
+	    &up->io, now + (ms < UPSTREAM_CONNECT_MS ? ms : UPSTREAM_CONNECT_MS));
+	enum up_rc rc;
+
+	if (w != WAIT_OK)
+		return w == WAIT_TIMEOUT ? UP_TIMEOUT : w == WAIT_CLOSED ? UP_CLOSED : UP_CANCELLED;
+	rc = ask(up, (struct strv){ NULL, 0 }, ms, out);
+	if (rc == UP_OK)
+		rc = upstream_ehlo(up, name, out);
+	up->connecting = false;
+	up->heard = false;
+	return rc;
+}
+
+enum up_rc
+upstream_ask(struct upstream *up, struct strv line, struct reply *out)
+{
+	return ask(up, line, upstream_ms(up, OWED_MAIL), out);
+}
