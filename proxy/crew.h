@@ -1,0 +1,76 @@
+/*
+ * crew -- the workers: which there are, which place each serves, how they come and go.
+ *
+ * A place is a column of listening sockets.  A generation is the workers of one configuration: one for
+ * each place.  The owner of a place is the worker that accepts there: the newest of its own that is
+ * ready, or, while it has none, whoever can.  From that one rule follow the change of generations and
+ * what happens when a worker dies.  Old workers that own nothing drain.
+ */
+#ifndef PROXY_CREW_H
+#define PROXY_CREW_H
+
+#include <poll.h>
+#include <sys/types.h>
+
+#include "proxy/settings.h"
+#include "proxy/sockets.h"
+
+#define CREW_MAX 128                    /* workers of a generation */
+
+struct child {
+	pid_t    pid;                   /* 0: no such */
+	int      control;               /* -1: its end was seen */
+	unsigned generation, place;
+	bool     ready, draining;
+	uint64_t started, kill_at;      /* kill_at: 0 never */
+};
+
+struct place {
+	int      own;                   /* the worker of this generation for it: index of child, or -1 */
+	int      owner;                 /* who accepts here, or -1 */
+	uint64_t start_at;              /* when the next worker of its own begins; 0: none is wanted */
+	uint64_t backoff;
+};
+
+struct crew {
+	struct world          *w;
+	struct counters       *counters;
+	/* What new workers are given; the master changes it before crew_want. */
+	const struct settings *settings;
+	const struct sockets  *sockets;
+	unsigned               workers;
+	int                    log_fd;
+	/* In a new process: closes what is the master's and not a worker's. */
+	void                 (*leave)(void *arg);
+	void                  *arg;
+	/* crew.c's own */
+	struct child          *child;   /* n_child; child[i] counts in column i of the counters */
+	unsigned               n_child;
+	struct place          *place;
+	unsigned               n_place;
+	unsigned               generation;
+	bool                   stopping, waits;        /* waits: for a column; that was said */
+};
+
+/* Columns for so many workers, and for those of older generations that drain. False: no memory. */
+bool crew_init(struct crew *c, struct world *w, unsigned workers);
+void crew_fini(struct crew *c);                 /* nobody is alive */
+/* A new generation, of settings, sockets and workers as they are now. */
+void crew_want(struct crew *c);
+/* Is the process that ended one of them? */
+bool crew_ended(struct crew *c, pid_t pid, int status);
+void crew_log(struct crew *c, int fd);          /* the log was opened again */
+void crew_drain(struct crew *c);                /* all finish what they have and end; none is replaced */
+void crew_abort(struct crew *c);                /* all end now */
+bool crew_alive(const struct crew *c);
+
+/* Fills n_child pollfds; crew_reports takes what they say. */
+void crew_poll(const struct crew *c, struct pollfd *p);
+void crew_reports(struct crew *c, const struct pollfd *p);
+/* When something is due next (UINT64_MAX: nothing), and doing it. */
+uint64_t crew_next(const struct crew *c);
+void crew_due(struct crew *c);
+/* In a child of the master: the ends of all others. */
+void crew_close(const struct crew *c);
+
+#endif

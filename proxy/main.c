@@ -1,0 +1,264 @@
+/*
+ * main -- the command line: a table of commands, their options, their exit status.
+ *
+ * The only file that writes to standard output.  What it prints and returns is a contract with scripts
+ * and packagers: postern(8) says the same, tests/cli holds it.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "proxy/base/arena.h"
+#include "proxy/master.h"
+#include "proxy/values.h"
+
+#ifndef SYSCONFDIR
+#define SYSCONFDIR "/usr/local/etc"
+#endif
+#define DEFAULT_FILE SYSCONFDIR "/postern/postern.conf"
+
+enum { EXIT_GOOD = 0, EXIT_MISTAKES = 1, EXIT_USAGE = 2 };
+
+static const char help[] =
+    "postern -- a filtering SMTP proxy\n"
+    "\n"
+    "  postern run [-c FILE]     serve, in the foreground, log to standard error\n"
+    "  postern check [FILE]      read FILE as run would, start nothing, say what was understood\n"
+    "  postern --help            this text\n"
+    "  postern --version         the version and the libraries\n"
+    "\n"
+    "Without FILE it is " DEFAULT_FILE ".\n"
+    "To a running postern: SIGHUP reloads, SIGTERM stops when what is in hand is finished,\n"
+    "a second SIGTERM stops at once, SIGUSR1 opens the log file again.\n"
+    "Exit status: 0 good, 1 mistakes in FILE or a socket that cannot be opened, 2 wrong usage.\n"
+    "postern(8) and postern.conf(5) say more.\n";
+
+static bool
+wants_colour(int fd)
+{
+	return isatty(fd) && getenv("NO_COLOR") == NULL;
+}
+
+static void
+to_stream(struct strv line, void *arg)
+{
+	fprintf(arg, "%.*s\n", (int)line.n, line.p);
+}
+
+static int
+usage(const char *what, const char *arg)
+{
+	fprintf(stderr, "postern: %s%s\n", what, arg);
+	fputs("usage: postern run [-c FILE]\n"
+	      "       postern check [FILE]\n"
+	      "       postern --help | --version\n",
+	    stderr);
+	return EXIT_USAGE;
+}
+
+/* FILE or -c FILE, at most one of them; -1: said what is wrong. */
+static int
+take_file(int argc, char **argv, bool plain, const char **file)
+{
+	bool given = false;
+
+	*file = DEFAULT_FILE;
+	for (int i = 1; i < argc; i++) {
+		bool option = strcmp(argv[i], "-c") == 0;
+
+		if (option && i + 1 == argc)
+			return usage("-c needs a file", "");
+		if (!option && (argv[i][0] == '-' || !plain))
+			return usage("unknown argument: ", argv[i]);
+		if (given)
+			return usage("one file is enough, not also ", argv[option ? i + 1 : i]);
+		i += option;
+		given = true;
+		*file = argv[i];
+	}
+	return 0;
+}
+
+/* All mistakes and warnings of a configuration, on standard error. */
+static struct settings *
+load(struct arena *a, struct world *w, const char *file)
+{
+	struct diags     d = { .a = a };
+	struct settings *s = settings_load(a, w, file, &d);
+
+	diag_print(&d, wants_colour(STDERR_FILENO), to_stream, stderr);
+	if (d.errors == 0)
+		return s;
+	fprintf(stderr, "%s: %u mistake%s\n", file, d.errors, d.errors == 1 ? "" : "s");
+	settings_free(s);
+	return NULL;
+}
+
+/* ---- check ----------------------------------------------------------------------------------- */
+
+static void
+print_listener(const struct listener *l)
+{
+	char        text[ENDPOINT_TEXT];
+	struct strv at = endpoint_print(&l->at, text);
+
+	printf("listen       %.*s", (int)at.n, at.p);
+	if (!strv_eq(l->name, at))
+		printf(" name %.*s", (int)l->name.n, l->name.p);
+	if (l->tls)
+		printf(", TLS from the first octet");
+	else if (l->context != NULL)
+		printf(", STARTTLS%s", l->require_tls ? " required" : "");
+	if (l->proxy_from != NULL)
+		printf(", PROXY header of some peers");
+	printf("\n");
+}
+
+static void
+print_server(const struct server *s)
+{
+	if (s->kind == HOP_MAILDIR) {
+		printf("upstream     maildir %s\n", s->dir);
+		return;
+	}
+	printf("upstream     %.*s%s, at most %u connections%s%s%s\n", (int)s->name.n, s->name.p,
+	    s->identity == IDENTITY_XCLIENT ? ", told by XCLIENT who the client is" : "",
+	    s->connections, s->eager ? ", eager" : "", s->no_chunking ? ", no chunking" : "",
+	    s->no_streaming ? ", no streaming" : "");
+}
+
+static void
+print_limits(const struct limits *m, struct arena *a)
+{
+	struct strv text;
+
+#define X(field, word, value, unit, about) \
+	text = unit_print(a, \
+	    #unit[0] == 's'     ? UNIT_TIME : \
+		#unit[0] == 'b' ? UNIT_SIZE : \
+				  UNIT_COUNT, \
+	    m->field); \
+	if (m->field != (value)) \
+		printf("limit        %s %.*s\n", word, (int)text.n, text.p);
+	LIMITS(X)
+#undef X
+}
+
+static void
+print_settings(const struct settings *s, struct arena *a)
+{
+	static const char *const logs[] = { "standard error", "syslog", "file " };
+	struct strv              drain = unit_print(a, UNIT_TIME, s->drain);
+
+	printf("hostname     %.*s\n", (int)s->smtp.hostname.n, s->smtp.hostname.p);
+	for (unsigned i = 0; i < s->n_listener; i++)
+		print_listener(&s->listener[i]);
+	for (unsigned i = 0; i < s->n_server; i++)
+		print_server(&s->server[i]);
+	printf("workers      ");
+	if (s->workers > 0)
+		printf("%u", s->workers);
+	else
+		printf("one a core");
+	printf("%s%s, drain %.*s\n", s->user == NULL ? "" : " as ", s->user == NULL ? "" : s->user,
+	    (int)drain.n, drain.p);
+	printf("log          %s%s\n", logs[s->log], s->log == LOG_FILE ? s->log_file : "");
+	print_limits(&s->smtp.limits, a);
+}
+
+static int
+run_check(int argc, char **argv)
+{
+	struct arena    *a;
+	struct settings *s;
+	const char      *file;
+
+	if (take_file(argc, argv, true, &file) != 0)
+		return EXIT_USAGE;
+	a = arena_new(4096, 0);
+	s = load(a, world_real(STDERR_FILENO), file);
+	if (s == NULL) {
+		arena_free(a);
+		return EXIT_MISTAKES;
+	}
+	printf("%s: good\n", file);
+	print_settings(s, a);
+	policy_explain(s->policy, a, to_stream, stdout);
+	settings_free(s);
+	arena_free(a);
+	return fflush(stdout) == 0 ? EXIT_GOOD : EXIT_MISTAKES;
+}
+
+/* ---- run ------------------------------------------------------------------------------------- */
+
+static int
+run_run(int argc, char **argv)
+{
+	struct world    *w;
+	struct arena    *a;
+	struct settings *s;
+	struct master   *m;
+	const char      *file, *why;
+
+	if (take_file(argc, argv, false, &file) != 0)
+		return EXIT_USAGE;
+	w = world_real(STDERR_FILENO);
+	a = arena_new(4096, 0);
+	s = load(a, w, file);
+	if (s == NULL) {
+		arena_free(a);
+		return EXIT_MISTAKES;
+	}
+	m = master_new(w, file, a, s, &why);
+	if (m == NULL) {
+		fprintf(stderr, "postern: %s\n", why);
+		return EXIT_MISTAKES;
+	}
+	return master_run(m);
+}
+
+/* ---- the rest -------------------------------------------------------------------------------- */
+
+static int
+run_help(int argc, char **argv)
+{
+	if (argc > 1)
+		return usage("unknown argument: ", argv[1]);
+	fputs(help, stdout);
+	return fflush(stdout) == 0 ? EXIT_GOOD : EXIT_MISTAKES;
+}
+
+static int
+run_version(int argc, char **argv)
+{
+	if (argc > 1)
+		return usage("unknown argument: ", argv[1]);
+	printf("postern %s\nlibraries: libevent, OpenSSL%s%s\n", VERSION,
+	    HAVE_IDN2 ? ", libidn2" : "", HAVE_PCRE2 ? ", libpcre2" : "");
+	return fflush(stdout) == 0 ? EXIT_GOOD : EXIT_MISTAKES;
+}
+
+static const struct command {
+	const char *word;
+	int (*run)(int argc, char **argv); /* argv[0] is the word; the exit status */
+} commands[] = {
+	{ "run", run_run },
+	{ "check", run_check },
+	{ "--help", run_help },
+	{ "-h", run_help },
+	{ "help", run_help },
+	{ "--version", run_version },
+	{ "-V", run_version },
+};
+
+int
+main(int argc, char **argv)
+{
+	if (argc < 2)
+		return usage("say what to do", "");
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(argv[1], commands[i].word) == 0)
+			return commands[i].run(argc - 1, argv + 1);
+	return usage("unknown command: ", argv[1]);
+}

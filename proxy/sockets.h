@@ -1,0 +1,35 @@
+/*
+ * sockets -- those of the master: what it listens on, and where it says that it is ready.
+ *
+ * For each place (that a worker serves) and each listener there is one socket, all of one address in
+ * one SO_REUSEPORT group, so the kernel spreads the clients over the workers.  They are the master's
+ * and stay open while workers come and go: a client in a queue is never lost.
+ */
+#ifndef PROXY_SOCKETS_H
+#define PROXY_SOCKETS_H
+
+#include "proxy/smtp/smtp.h"
+
+struct sockets {
+	struct endpoint *at;            /* n; heap */
+	int             *fd;            /* n * places; heap: fd[i * places + place] */
+	unsigned         n, places;
+};
+
+/*
+ * sockets_open -- makes *s what these listeners and so many places want
+ *
+ * Sockets of an address that stays are kept; there are never fewer places than before (a socket with
+ * clients in its queue is not closed).  False: nothing has changed, *failed is the listener that
+ * cannot be opened, *why a text in arena a.
+ */
+bool sockets_open(struct sockets *s, const struct listener *l, unsigned n, unsigned places, struct arena *a,
+    const struct listener **failed, struct strv *why);
+/* The socket of listener i at a place. */
+int sockets_fd(const struct sockets *s, unsigned i, unsigned place);
+void sockets_close(struct sockets *s);
+
+/* Tells systemd, if NOTIFY_SOCKET is set and can be reached: "READY=1". */
+void notify_send(const char *text);
+
+#endif

@@ -1,0 +1,69 @@
+/*
+ * syslog -- from a pipe to syslog(3), line by line.
+ *
+ * It runs in a child of the master and touches nothing else.  A line that is longer than the log makes
+ * them is cut, so the buffer has a ceiling whatever comes.
+ */
+#include "proxy/syslog.h"
+
+#include <errno.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "proxy/base/buf.h"
+#include "proxy/base/log.h"
+
+#define STAMP 25 /* "2026-01-31T23:59:59.999Z ": world_real puts it before each line */
+
+static void
+say(struct strv line)
+{
+	if (line.n > STAMP)
+		line = strv_from(line, STAMP);
+	syslog(LOG_INFO, "%.*s", (int)line.n, line.p);
+}
+
+/* Says every whole line, and one that fills the buffer. */
+static void
+say_lines(struct buf *b)
+{
+	for (;;) {
+		struct strv all = buf_view(b);
+		size_t      end = strv_chr(all, '\n');
+
+		if (end == all.n) {
+			if (all.n < b->max)
+				return;
+			say(all);
+			buf_clear(b);
+			return;
+		}
+		say(strv_first(all, end));
+		buf_drop(b, end + 1);
+	}
+}
+
+void
+syslog_pump(int fd)
+{
+	struct buf b;
+	ssize_t    n;
+
+	buf_init(&b, LOG_LINE + 100);
+	openlog("postern", LOG_NDELAY, LOG_MAIL);
+	for (;;) {
+		if (!buf_reserve(&b, b.max - b.n))
+			break;
+		n = read(fd, b.p + b.n, b.max - b.n);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		b.n += (size_t)n;
+		say_lines(&b);
+	}
+	if (b.n > 0)
+		say(buf_view(&b));
+	closelog();
+	buf_fini(&b);
+}

@@ -1,0 +1,457 @@
+/*
+ * worker -- accepts clients at the places that the master gives it and hands them to smtp.
+ *
+ * It obeys the orders on its control socket alone; signals are the master's.  When that socket ends the
+ * master has gone, and the worker finishes what it has.  No more is done for a connection here than
+ * one accept4(): whether a session may begin is smtp's to say.
+ *
+ * The invariant: a watch is `on` exactly if its event is in the loop.
+ */
+#include "proxy/worker.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "proxy/base/arena.h"
+#include "proxy/base/counters.h"
+#include "proxy/base/log.h"
+#include "proxy/base/loop.h"
+#include "proxy/control.h"
+
+#define ACCEPTS  64   /* a readiness: then the sessions have their turn */
+#define ORDERS   64   /* a readiness */
+#define PAUSE_MS 100  /* without descriptors or memory: how long nothing is accepted */
+#define LAST_MS  5000 /* between the hard end of a drain and our own */
+
+struct watch { /* one listening socket */
+	struct worker         *w;
+	const struct listener *l;
+	struct event           ev;
+	int                    fd;
+	unsigned               burst; /* how many are accepted at the next readiness */
+	uint64_t               at;    /* when the last one was */
+	bool                   adopted, on;
+};
+
+struct worker {
+	const struct worker_start *start;
+	struct arena              *a;
+	struct loop               *loop;
+	struct smtp               *smtp;
+	struct watch *watch; /* places of a listener side by side, as in struct sockets */
+	unsigned      n_watch;
+	struct event  orders;
+	struct timer  pause, hard;
+	int           spare; /* a descriptor to give up, so that a client can hear 421 */
+	int           log_fd;
+	bool          draining, cut;
+};
+
+/* ---- accepting ------------------------------------------------------------------------------- */
+
+static void
+watch_off(struct watch *x)
+{
+	if (x->on)
+		event_del(&x->ev);
+	x->on = false;
+}
+
+static void
+watch_on(struct watch *x)
+{
+	if (!x->on && x->fd >= 0 && !x->w->draining && x->w->pause.pos == 0)
+		x->on = event_add(&x->ev, NULL) == 0;
+}
+
+/* Without this a full table would make the loop spin: the listening socket stays ready. */
+static void
+pause_accepting(struct worker *w)
+{
+	for (unsigned i = 0; i < w->n_watch; i++)
+		watch_off(&w->watch[i]);
+	timer_start(w->loop, &w->pause, loop_now(w->loop) + PAUSE_MS);
+}
+
+static void
+pause_over(void *arg)
+{
+	struct worker *w = arg;
+
+	for (unsigned i = 0; i < w->n_watch; i++)
+		if (w->watch[i].adopted)
+			watch_on(&w->watch[i]);
+}
+
+/* No descriptor is left: one client is told so with the spare one, rather than left in the queue. */
+static void
+turn_away(struct watch *x)
+{
+	static const char said[] = "421 4.3.2 Too many connections, try again later\r\n";
+	struct worker    *w = x->w;
+	int               fd;
+
+	if (w->spare < 0) {
+		pause_accepting(w);
+		return;
+	}
+	close(w->spare);
+	fd = accept4(x->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd >= 0) {
+		/* RFC 5321 3.8: before the greeting 421 may stand in its place. With TLS there are no words yet. */
+		if (!x->l->tls)
+			(void)!send(fd, said, sizeof(said) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+		close(fd);
+		counters_add(w->start->counters, w->start->column, COUNTER_SESSIONS_REFUSED, 1);
+	}
+	w->spare = fcntl(w->start->control, F_DUPFD_CLOEXEC, 0);
+	/* The spare place may have gone to somebody else meanwhile. */
+	if (w->spare < 0 || fd < 0)
+		pause_accepting(w);
+}
+
+/* What accept4() says of a client that has gone again, or of the network (accept(2)): the next may be well. */
+static bool
+is_client_fault(int error)
+{
+	return error == ECONNABORTED || error == EINTR || error == EPROTO || error == EPERM ||
+	    error == ENETDOWN || error == ENOPROTOOPT || error == EHOSTDOWN || error == ENONET ||
+	    error == EHOSTUNREACH || error == EOPNOTSUPP || error == ENETUNREACH ||
+	    error == ETIMEDOUT;
+}
+
+/* The address that the client spoke to: known from the listener, unless that is for any address. */
+static struct endpoint
+local_of(const struct watch *x, int fd)
+{
+	static const struct addr any;
+	struct sockaddr_storage  ss;
+	socklen_t                len = sizeof(ss);
+	struct endpoint          local = x->l->at;
+
+	if (memcmp(local.addr.b, any.b, sizeof(any.b)) == 0 &&
+	    getsockname(fd, (struct sockaddr *)&ss, &len) == 0)
+		(void)endpoint_from_sockaddr((struct sockaddr *)&ss, len, &local);
+	return local;
+}
+
+/* False: enough for now. */
+static bool
+accept_one(struct watch *x)
+{
+	struct worker          *w = x->w;
+	struct sockaddr_storage ss;
+	socklen_t               len = sizeof(ss);
+	struct endpoint         peer, local;
+	int fd = accept4(x->fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd >= 0) {
+		if (!endpoint_from_sockaddr((struct sockaddr *)&ss, len, &peer)) {
+			close(fd);
+			return true;
+		}
+		local = local_of(x, fd);
+		session_open(w->smtp, x->l, fd, &peer, &local);
+		return x->on;
+	}
+	if (errno == EAGAIN)
+		return false;
+	if (is_client_fault(errno))
+		return true;
+	if (errno == EMFILE || errno == ENFILE)
+		turn_away(x);
+	else
+		pause_accepting(w);
+	return false;
+}
+
+/*
+ * One client a readiness costs one accept4() and no more; when they come in crowds (again within a
+ * millisecond, and all that was asked for was there) several are taken at once, up to ACCEPTS.
+ */
+static void
+listener_ready(evutil_socket_t listening, short what, void *arg)
+{
+	struct watch *x = arg;
+	uint64_t      now;
+	unsigned      n = 0;
+
+	(void)listening, (void)what;
+	loop_noted(x->w->loop);
+	now = loop_now(x->w->loop);
+	while (n < x->burst && accept_one(x))
+		n++;
+	if (n < x->burst)
+		x->burst = n > 1 ? n : 1;
+	else if (now - x->at <= 1 && x->burst < ACCEPTS)
+		x->burst *= 2;
+	x->at = now;
+}
+
+/* ---- ending ---------------------------------------------------------------------------------- */
+
+static void
+all_gone(void *arg)
+{
+	struct worker *w = arg;
+
+	loop_stop(w->loop);
+}
+
+/* The time of `drain` is over: what is left is cut. If even that hangs, the process simply ends. */
+static void
+hard_end(void *arg)
+{
+	struct worker *w = arg;
+
+	if (w->cut) {
+		loop_stop(w->loop);
+		return;
+	}
+	w->cut = true;
+	log_event(w->start->world, SV("worker"), "cut", "sessions=%u", smtp_sessions(w->smtp));
+	timer_start(w->loop, &w->hard, loop_now(w->loop) + LAST_MS);
+	smtp_abort(w->smtp);
+}
+
+/* Listening sockets are closed at once: those that stay have a new owner, the others shall be free. */
+static void
+drain(struct worker *w)
+{
+	if (w->draining)
+		return;
+	w->draining = true;
+	timer_stop(w->loop, &w->pause);
+	for (unsigned i = 0; i < w->n_watch; i++) {
+		watch_off(&w->watch[i]);
+		close(w->watch[i].fd);
+		w->watch[i].fd = -1;
+	}
+	timer_start(w->loop, &w->hard, loop_now(w->loop) + w->start->settings->drain);
+	smtp_drain(w->smtp, all_gone, w);
+}
+
+/* ---- orders ---------------------------------------------------------------------------------- */
+
+static void
+adopt(struct worker *w, unsigned place, bool yes)
+{
+	for (unsigned i = 0; i < w->n_watch; i++) {
+		struct watch *x = &w->watch[i];
+
+		if (i % w->start->sockets->places != place)
+			continue;
+		x->adopted = yes;
+		if (yes)
+			watch_on(x);
+		else
+			watch_off(x);
+	}
+}
+
+static void
+take_log(struct worker *w, int fd)
+{
+	if (fd < 0)
+		return;
+	world_real_log_fd(w->start->world, fd);
+	if (w->log_fd > STDERR_FILENO)
+		close(w->log_fd);
+	w->log_fd = fd;
+}
+
+static void
+obey(struct worker *w, const struct control_msg *m, int fd)
+{
+	switch (m->kind) {
+	case CONTROL_ADOPT:
+	case CONTROL_LEAVE:
+		adopt(w, m->place, m->kind == CONTROL_ADOPT);
+		break;
+	case CONTROL_ABORT:
+		drain(w);
+		if (!w->cut)
+			hard_end(w);
+		break;
+	case CONTROL_LOG:
+		take_log(w, fd);
+		return;
+	case CONTROL_DRAIN:
+	case CONTROL_NONE:
+	case CONTROL_READY:
+	case CONTROL_MAX:
+		drain(w);
+		break;
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
+static void
+orders_ready(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker     *w = arg;
+	struct control_msg m;
+	int                passed;
+
+	(void)what;
+	loop_noted(w->loop);
+	for (unsigned i = 0; i < ORDERS; i++)
+		switch (control_recv(fd, &m, &passed)) {
+		case CONTROL_OK:
+			obey(w, &m, passed);
+			break;
+		case CONTROL_AGAIN:
+			return;
+		case CONTROL_EOF: /* the master has gone */
+		case CONTROL_BAD:
+			event_del(&w->orders);
+			drain(w);
+			return;
+		}
+}
+
+/* ---- the process ----------------------------------------------------------------------------- */
+
+void
+worker_signals(void)
+{
+	/* A terminal sends SIGINT to all of us, `killall` SIGTERM: the master hears it, too, and orders. */
+	static const int ignored[] = { SIGPIPE, SIGINT, SIGTERM, SIGHUP, SIGUSR1 };
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+	sigset_t         none;
+
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		sigaction(ignored[i], &ignore, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+bool
+worker_drop(const char *user, const char **why)
+{
+	struct passwd *pw;
+
+	/* What is under this process' keys is nobody else's; and no set-uid program makes more of us. */
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
+		*why = "no_new_privs cannot be set";
+		return false;
+	}
+	if (user == NULL || geteuid() != 0)
+		return true;
+	pw = getpwnam(user);
+	if (pw == NULL || initgroups(user, pw->pw_gid) < 0 || setgid(pw->pw_gid) < 0 ||
+	    setuid(pw->pw_uid) < 0) {
+		*why = "cannot become the user of `user'";
+		return false;
+	}
+	/* setuid() that leaves a way back would be a trap. */
+	if (pw->pw_uid != 0 && setuid(0) == 0) {
+		*why = "root would not go away";
+		return false;
+	}
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	return true;
+}
+
+static void
+watches_make(struct worker *w)
+{
+	const struct sockets *s = w->start->sockets;
+
+	w->n_watch = s->n * s->places;
+	w->watch = arena_array(w->a, w->n_watch, sizeof(*w->watch));
+	for (unsigned i = 0; i < w->n_watch; i++) {
+		struct watch *x = &w->watch[i];
+
+		x->w = w;
+		x->l = &w->start->settings->listener[i / s->places];
+		x->fd = s->fd[i];
+		x->burst = 1;
+		event_assign(
+		    &x->ev, loop_base(w->loop), x->fd, EV_READ | EV_PERSIST, listener_ready, x);
+	}
+}
+
+/* False: *why says what this worker lacks. */
+static bool
+begin(struct worker *w, const char **why)
+{
+	const struct worker_start *start = w->start;
+	const struct smtp_conf    *conf;
+
+	if (!worker_drop(start->settings->user, why))
+		return false;
+	w->loop = loop_new(start->world);
+	if (w->loop == NULL) {
+		*why = "no event loop";
+		return false;
+	}
+	world_real_start(start->world, w->loop);
+	w->pause = (struct timer){ .fn = pause_over, .arg = w };
+	w->hard = (struct timer){ .fn = hard_end, .arg = w };
+	conf = settings_split(start->settings, w->a, start->workers);
+	w->smtp = smtp_new(conf, start->world, w->loop, start->counters, start->column);
+	if (w->smtp == NULL) {
+		*why = "no memory for the pools";
+		return false;
+	}
+	watches_make(w);
+	event_assign(
+	    &w->orders, loop_base(w->loop), start->control, EV_READ | EV_PERSIST, orders_ready, w);
+	if (event_add(&w->orders, NULL) < 0) {
+		*why = "the event loop takes no descriptor";
+		return false;
+	}
+	w->spare = fcntl(start->control, F_DUPFD_CLOEXEC, 0);
+	return true;
+}
+
+static void
+end(struct worker *w)
+{
+	event_del(&w->orders);
+	timer_stop(w->loop, &w->hard);
+	timer_stop(w->loop, &w->pause);
+	/* With a session still alive its memory is not ours to take apart: the process ends, that is enough. */
+	if (smtp_sessions(w->smtp) > 0) {
+		world_real_stop(w->start->world);
+		return;
+	}
+	smtp_free(w->smtp);
+	world_real_stop(w->start->world);
+	loop_free(w->loop);
+	arena_free(w->a);
+}
+
+int
+worker_run(const struct worker_start *start)
+{
+	struct worker *w = mem_alloc(sizeof(*w));
+	const char    *why = NULL;
+
+	prctl(PR_SET_NAME, "postern-worker", 0, 0, 0);
+	worker_signals();
+	w->start = start;
+	w->log_fd = start->log_fd;
+	w->spare = -1;
+	w->a = arena_new(4096, 0);
+	if (!begin(w, &why)) {
+		log_event(start->world, SV("worker"), "failed", "%s", why);
+		return 1;
+	}
+	if (!control_send(start->control, &(struct control_msg){ CONTROL_READY, 0 }, -1))
+		return 1;
+	loop_run(w->loop);
+	end(w);
+	mem_free(w);
+	return 0;
+}

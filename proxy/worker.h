@@ -1,0 +1,32 @@
+/*
+ * worker -- what a worker process does: accepts at the places it is given, and runs the sessions.
+ */
+#ifndef PROXY_WORKER_H
+#define PROXY_WORKER_H
+
+#include "proxy/settings.h"
+#include "proxy/sockets.h"
+
+struct worker_start {                   /* what a worker has from its master; all outlives it */
+	struct world          *world;   /* world_real */
+	const struct settings *settings;
+	const struct sockets  *sockets; /* of settings->listener, the same order */
+	struct counters       *counters;
+	unsigned               column;  /* its own in the counters */
+	unsigned               workers; /* that share what is for the whole daemon */
+	int                    control; /* its end of the socketpair */
+	int                    log_fd;
+};
+
+/* The status to exit with. Other descriptors of the master are closed already. */
+int worker_run(const struct worker_start *start);
+
+/*
+ * Becomes `user` for good where we are root (NULL: stays who we are), and gives up whatever new
+ * privileges an exec could give.  False: *why is static text, and this process must end.
+ */
+bool worker_drop(const char *user, const char **why);
+/* Signals as a child of the master has them: its terminal's and its master's are not for it. */
+void worker_signals(void);
+
+#endif
