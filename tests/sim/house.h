@@ -1,0 +1,35 @@
+/*
+ * house -- the proxy under test, as a worker would run it, in a simulated world.
+ */
+#ifndef TESTS_SIM_HOUSE_H
+#define TESTS_SIM_HOUSE_H
+
+#include "proxy/settings.h"
+#include "tests/sim/world_sim.h"
+
+#define HOUSE_UPSTREAM "127.0.0.1:2525"
+
+struct counters;
+
+struct house {
+	struct sim       *sim;
+	struct arena     *a;
+	struct settings  *settings;
+	struct smtp_conf *conf;
+	struct counters  *counters;
+	struct smtp      *smtp;
+	bool              draining, drained;
+};
+
+/*
+ * The statements given, with defaults for hostname, listen, upstream, networks, domains and relay
+ * where they are lacking.  `/tls.crt' and `/tls.key' exist.  False: the story has the diagnostics.
+ */
+bool house_open(struct house *h, struct sim *s, struct strv config);
+/* A client from there. The actor's descriptor, or -1: no such listener, or it is draining. *peer_fd: the proxy's end. */
+int house_connect(struct house *h, struct strv listener, const struct endpoint *from, int *peer_fd);
+void house_drain(struct house *h);
+/* Ends everything. NULL, or what was left over: static text. */
+const char *house_close(struct house *h);
+
+#endif

@@ -1,0 +1,10 @@
+/* letter -- the text of a random message. */
+#ifndef TESTS_SIM_LETTER_H
+#define TESTS_SIM_LETTER_H
+
+#include "tests/sim/rogue.h"
+
+/* Of about at most `largest` octets, mostly small; stuffed: for DATA, dots doubled. */
+void letter_write(struct letter *l, struct sim *s, uint64_t largest, bool stuffed);
+
+#endif

@@ -1,0 +1,76 @@
+/*
+ * mailer -- the mail server behind the proxy, played: a strict and well-behaved SMTP server, which
+ * asks `decide` at each moment whether it shall misbehave, and keeps what it took.
+ *
+ * It notes as a `fault` whatever a client of its kind must not do: a bare CR, bare LF or NUL in text,
+ * commands ahead of replies where PIPELINING was not offered, extensions that were not offered.
+ */
+#ifndef TESTS_SIM_MAILER_H
+#define TESTS_SIM_MAILER_H
+
+#include "tests/sim/wire.h"
+
+enum up_stage {
+	UP_CONNECT,                     /* before a descriptor exists */
+	UP_GREETING, UP_COMMAND,
+	UP_TEXT,                        /* octets of a message have come; asked often */
+	UP_CHUNK,                       /* a chunk that is not the last is complete */
+	UP_DOT                          /* the message is complete */
+};
+
+struct up_moment {
+	enum up_stage  stage;
+	struct strv    verb, line;      /* of UP_COMMAND; upper case as sent */
+	uint64_t       octets;          /* of text so far: UP_TEXT */
+	unsigned       conn;            /* which connection, from 1 */
+};
+
+struct up_answer {                      /* all zero: behave */
+	bool        refuse, black_hole; /* UP_CONNECT */
+	uint64_t    delay;              /* ms before anything else */
+	bool        says;               /* say `say` and not what is due; code 2xx and 3xx are meant so */
+	struct strv say;                /* raw octets; copied */
+	bool        commit;             /* UP_DOT: keep the message whatever is said */
+	bool        stall, drop, reset; /* after that */
+	uint64_t    deaf;               /* ms without reading */
+};
+
+struct up_message {                     /* what was taken */
+	unsigned           conn;
+	char              *from;        /* the MAIL command as it came */
+	char             **rcpt;        /* accepted RCPT commands as they came */
+	unsigned           n_rcpt;
+	struct buf         text;        /* canonical, dots undone */
+	bool               bdat;
+	bool               replied;     /* the 2xx was written whole */
+	uint64_t           at;          /* ms of the clock */
+	struct up_message *next;
+};
+
+struct up_event {
+	unsigned conn;
+	char    *text;                  /* a command, or "[connect]", "[text N]", "[end]", "[lost]" */
+};
+
+struct mailer {
+	struct sim        *sim;
+	char               name[16];
+	char              *offers;      /* keywords with blanks between; SIZE=1000, XCLIENT=NAME,ADDR */
+	bool               helo_only, lax;      /* lax: no faults are noted */
+	bool             (*decide)(void *arg, const struct up_moment *, struct up_answer *);
+	void              *arg;
+	unsigned           conns, live;
+	size_t             cut;         /* of replies */
+	struct up_event   *event;
+	unsigned           n_event, max_event;
+	struct up_message *message, **message_end;
+	unsigned           n_message;
+	struct buf         faults;      /* a line each */
+};
+
+struct mailer *mailer_new(struct sim *s, const char *name, const struct endpoint *at);
+void mailer_offer(struct mailer *u, struct strv keywords);
+bool mailer_offers(const struct mailer *u, const char *keyword);
+void mailer_free(struct mailer *u);         /* after its world */
+
+#endif

@@ -1,0 +1,202 @@
+/*
+ * player -- plays a scenario: one text file holds the actors and what is expected of them.
+ *
+ *     # what it shows (the first comment)
+ *     config
+ *         limits { errors 3 }          # statements of postern.conf; what is lacking gets a default
+ *     upstream
+ *         offers PIPELINING CHUNKING SIZE=1000 XCLIENT=NAME,ADDR,PROTO
+ *         on RCPT "*<bob@*" say 550 5.1.1 no bob
+ *         once DOT commit ; drop       # once = the first time alone; from 3 to 5: of the matching ones
+ *     client alice 198.51.100.9
+ *         < 220 mx.test *              # one reply line; * is any run of octets
+ *         > EHLO a.example             # lines without a < between them leave in one segment
+ *         < 250...                     # a whole reply of that code
+ *         >> "NOOP\r\n" * 100          # octets
+ *         wait 10s                     # of the simulated clock
+ *         closed
+ *     expect
+ *         upstream MAIL FROM:<a@*      # it heard this, after what the line before says; next: at once after
+ *         messages 1
+ *         message 1
+ *         | Subject: the whole text, line by line
+ *         log verdict=reject           # some line holds it
+ *
+ * Sections stand at the first column, their lines are indented.  tests/scenario/README has every word.
+ * A scenario fails as well when a client hears more than it was told to expect, when the upstream
+ * sees what no server should (mailer.h), and when anything is left over at the end (house.h).
+ */
+#include <dirent.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "tests/sim/player.h"
+
+#define PLAY_LONGEST (48 * 3600000u) /* of the clock */
+
+void
+play_fail(struct play *p, unsigned line, const char *fmt, ...)
+{
+	char    text[600];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	sim_note(
+	    p->sim, "FAIL", "%.*s:%u: %s", (int)p->script->path.n, p->script->path.p, line, text);
+	p->failed = true;
+}
+
+void
+play_signal(struct play *p, struct strv name)
+{
+	struct script *s = p->script;
+
+	p->signals = arena_grow(s->a, p->signals, &p->max_signals, p->n_signals + 1, sizeof(name));
+	p->signals[p->n_signals++] = name;
+	sim_note(p->sim, "signal", "%.*s", (int)name.n, name.p);
+	for (struct actor *a = p->sim->actors; a != NULL; a = a->next)
+		a->again = true;
+}
+
+bool
+play_signalled(const struct play *p, struct strv name)
+{
+	for (unsigned i = 0; i < p->n_signals; i++)
+		if (strv_eq(p->signals[i], name))
+			return true;
+	return false;
+}
+
+/* ---- the upstream's rules ---- */
+
+static bool
+fits(const struct rule *r, const struct up_moment *m)
+{
+	struct strv pattern = r->pattern;
+
+	if (r->stage != m->stage || (m->stage == UP_TEXT && m->octets < r->at))
+		return false;
+	if (m->stage == UP_COMMAND && r->verb.p != NULL && !strv_ieq(r->verb, m->verb))
+		return false;
+	return pattern.p == NULL || sim_match(pattern, m->line);
+}
+
+/* The first rule that fits and whose turn it is; each counts every moment that fits it. */
+static bool
+decide(void *arg, const struct up_moment *m, struct up_answer *out)
+{
+	struct play *p = arg;
+	bool         found = false;
+
+	for (unsigned i = 0; i < p->script->n_rule; i++) {
+		struct rule *r = &p->script->rule[i];
+
+		if (!fits(r, m))
+			continue;
+		r->seen++;
+		if (!found && r->seen >= r->first && r->seen <= r->last) {
+			*out = r->answer;
+			found = true;
+		}
+	}
+	return found;
+}
+
+/* ---- one scenario from its beginning to its end ---- */
+
+static void
+open_upstream(struct play *p)
+{
+	struct endpoint at = { .port = 2525 };
+
+	addr_parse(SV("127.0.0.1"), &at.addr);
+	p->up = mailer_new(p->sim, "up", &at);
+	p->up->decide = decide;
+	p->up->arg = p;
+	p->up->helo_only = p->script->helo_only;
+	p->up->lax = p->script->lax;
+	p->up->cut = p->script->up_cut;
+	if (p->script->offers.p != NULL)
+		mailer_offer(p->up, p->script->offers);
+}
+
+static bool
+clients_done(void *arg)
+{
+	const struct play *p = arg;
+
+	return p->playing == 0 || p->failed;
+}
+
+static void
+run(struct play *p)
+{
+	struct script *s = p->script;
+	const char    *left;
+	enum sim_rc    rc;
+
+	for (unsigned i = 0; i < s->n_file; i++)
+		sim_write_file(p->sim, arena_z(s->a, s->file[i].path), s->file[i].text);
+	open_upstream(p);
+	if (!house_open(&p->house, p->sim, s->config)) {
+		play_fail(p, 0, "the configuration has mistakes");
+		return;
+	}
+	for (unsigned i = 0; i < s->n_client; i++)
+		client_start(p, &s->client[i]);
+	rc = sim_run(p->sim, clients_done, p, p->sim->clock + PLAY_LONGEST);
+	if (rc != SIM_FINISHED)
+		play_fail(p, 0, "clients are not done: %s", sim_rc_name(rc));
+	if (p->failed)
+		return; /* what is half done cannot be ended in order: the process leaks it */
+	left = house_close(&p->house);
+	if (left != NULL)
+		play_fail(p, 0, "at the end: %s", left);
+	play_check(p);
+}
+
+static unsigned
+count_fds(void)
+{
+	DIR     *d = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	if (d == NULL)
+		return 0;
+	while (readdir(d) != NULL)
+		n++;
+	closedir(d);
+	return n;
+}
+
+bool
+play(struct strv path, struct strv text, bool verbose)
+{
+	struct arena *a = arena_new(4096, 0);
+	struct play   p = { .script = script_parse(a, path, text) };
+	unsigned      fds = count_fds();
+
+	if (p.script->bad != NULL) {
+		printf("%.*s:%u: %s\n", (int)path.n, path.p, p.script->bad_line, p.script->bad);
+		arena_free(a);
+		return false;
+	}
+	p.sim = sim_new(1);
+	p.sim->sndbuf = (int)p.script->sndbuf;
+	run(&p);
+	if (verbose || p.failed)
+		printf("---- %.*s: %.*s\n%.*s", (int)path.n, path.p, (int)p.script->title.n,
+		    p.script->title.p, (int)p.sim->story.n, p.sim->story.p);
+	if (p.failed)
+		return false;
+	sim_free(p.sim);
+	mailer_free(p.up);
+	arena_free(a);
+	if (count_fds() > fds) {
+		printf("FAIL %.*s: descriptors are left open\n", (int)path.n, path.p);
+		return false;
+	}
+	return true;
+}

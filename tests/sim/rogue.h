@@ -1,0 +1,46 @@
+/*
+ * rogue -- clients that act by chance: mostly legal, sometimes slow, rude or gone; and the letters they
+ * send, each with a sender of its own, so that a message can be found again behind the proxy.
+ */
+#ifndef TESTS_SIM_ROGUE_H
+#define TESTS_SIM_ROGUE_H
+
+#include "tests/sim/house.h"
+#include "tests/sim/wire.h"
+
+#define LETTER_RCPTS 6
+
+enum letter_fate {
+	LETTER_UNSENT,                  /* its end was never sent */
+	LETTER_SENT,                    /* sent whole; no answer was heard */
+	LETTER_ACCEPTED,                /* 250 was heard */
+	LETTER_REFUSED                  /* 4xx or 5xx was heard */
+};
+
+struct letter {
+	unsigned         client, no;    /* MAIL FROM:<s<client>-t<no>@sender.example> */
+	struct buf       wire, text;    /* as sent (dots doubled, odd octets), and canonical */
+	unsigned         n_rcpt;
+	bool             took[LETTER_RCPTS];            /* 250 was heard for it */
+	bool             told[LETTER_RCPTS];            /* any answer was */
+	enum letter_fate fate;
+	unsigned         code;
+	struct letter   *next;
+};
+
+struct crowd {                          /* what the clients of one world share */
+	struct sim      *sim;
+	struct house    *house;
+	struct letter   *letters;
+	unsigned         clients, done;
+	unsigned         rudeness;      /* per cent of moments at which something unusual is done */
+	uint64_t         largest;       /* octets of a letter, about */
+	struct buf       faults;        /* what no client should ever see, a line each */
+};
+
+/* Client number no begins at `at` (ms of the clock). */
+void rogue_start(struct crowd *c, unsigned no, uint64_t at);
+struct letter *crowd_find(const struct crowd *c, struct strv mail_command);
+void crowd_free(struct crowd *c);
+
+#endif

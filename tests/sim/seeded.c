@@ -1,0 +1,438 @@
+/*
+ * seeded -- sessions by chance: random clients before and a random mail server behind the proxy.
+ *
+ *     seeded [-s SEED] [-n SESSIONS] [-v]     default: seed 1, 1000 sessions; -v: tell the story
+ *
+ * Sessions run in worlds of 25, each world with a seed and a configuration of its own, and each world
+ * runs twice: the two stories must be equal octet for octet.  After each it is held against the mail
+ * server's journal that nothing was lost, doubled, changed or falsely acknowledged.
+ */
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "tests/sim/moods.h"
+#include "tests/sim/rogue.h"
+
+#define SESSIONS 25              /* of one world */
+#define LONGEST  (24 * 3600000u) /* ms of a world's clock */
+
+struct run {
+	uint64_t       seed;
+	struct sim    *sim;
+	struct house   house;
+	struct mailer *up;
+	struct crowd   crowd;
+	unsigned       trouble; /* per mille of moments at which the server misbehaves */
+	unsigned       complaints;
+	bool           maildir;
+	bool           quiet; /* the second run says nothing */
+};
+
+/* Things that happen to the whole house, at moments of its own. */
+struct fate {
+	struct actor actor; /* first */
+	struct run  *run;
+	bool         disk;
+	uint64_t     drain_at, abort_at;
+};
+
+struct totals {
+	unsigned accepted, refused, unknown, unheard, unsent, passed, failed;
+};
+
+__attribute__((format(printf, 2, 3))) static void
+complain(struct run *r, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (r->complaints++ >= 10 || r->quiet)
+		return;
+	va_start(ap, fmt);
+	printf("FAIL seed %llu: ", (unsigned long long)r->seed);
+	vprintf(fmt, ap);
+	printf("\n");
+	va_end(ap);
+}
+
+/* ---- one world ---- */
+
+static bool
+decide(void *arg, const struct up_moment *m, struct up_answer *a)
+{
+	struct run *r = arg;
+
+	return moods_decide(r->sim, r->trouble, m, a);
+}
+
+static bool
+fate_act(struct actor *a, bool settled)
+{
+	struct fate *f = (struct fate *)a;
+	struct sim  *s = a->sim;
+
+	if (settled)
+		return false;
+	if (f->disk) {
+		s->disk_full = !s->disk_full && sim_chance(s, 30);
+		a->wake = s->clock + 1 + sim_below(s, 20000);
+	}
+	if (s->clock >= f->drain_at) {
+		f->drain_at = SIM_NEVER;
+		house_drain(&f->run->house);
+	}
+	if (s->clock >= f->abort_at) {
+		f->abort_at = SIM_NEVER;
+		house_drain(&f->run->house);
+		smtp_abort(f->run->house.smtp);
+	}
+	if (f->drain_at < a->wake)
+		a->wake = f->drain_at;
+	if (f->abort_at < a->wake)
+		a->wake = f->abort_at;
+	a->over = f->run->crowd.done == f->run->crowd.clients;
+	return a->over;
+}
+
+static void
+fate_free(struct actor *a)
+{
+	mem_free(a);
+}
+
+static void
+fate_start(struct run *r)
+{
+	struct fate *f = mem_alloc(sizeof(*f));
+	struct sim  *s = r->sim;
+
+	f->actor =
+	    (struct actor){ .fd = -1, .act = fate_act, .free = fate_free, .wake = SIM_NEVER };
+	f->run = r;
+	f->disk = sim_chance(s, 20);
+	f->drain_at = sim_chance(s, 15) ? s->clock + sim_below(s, 120000) : SIM_NEVER;
+	f->abort_at = sim_chance(s, 7) ? s->clock + sim_below(s, 120000) : SIM_NEVER;
+	sim_actor(s, &f->actor, "fate");
+}
+
+static void
+configure(struct run *r, struct buf *config)
+{
+	struct sim *s = r->sim;
+
+	r->maildir = sim_chance(s, 10);
+	if (r->maildir)
+		buf_add(config, SV("upstream maildir \"/mail/box\"\n"));
+	else
+		buf_printf(config, "upstream %s%s%s%s connections %u\n", HOUSE_UPSTREAM,
+		    sim_chance(s, 25) ? " xclient" : "", sim_chance(s, 10) ? " eager" : "",
+		    sim_chance(s, 20) ? " no-chunking" : "", 2 + (unsigned)sim_below(s, 40));
+	buf_printf(config, "limits {\n message-size %s\n header-size 64K\n errors 30\n}\n",
+	    sim_chance(s, 20) ? "100K" : "25M");
+	if (sim_chance(s, 40))
+		buf_printf(
+		    config, "spool \"/spool\" memory %uK\n", 16 + (unsigned)sim_below(s, 200));
+}
+
+static void
+furnish(struct run *r)
+{
+	static const char *const offers[] = {
+		"PIPELINING SIZE=0 8BITMIME ENHANCEDSTATUSCODES DSN SMTPUTF8 CHUNKING",
+		"PIPELINING SIZE=0 8BITMIME ENHANCEDSTATUSCODES DSN SMTPUTF8 CHUNKING XCLIENT=NAME,ADDR,PORT,PROTO,HELO,LOGIN",
+		"PIPELINING SIZE=0 8BITMIME ENHANCEDSTATUSCODES DSN XCLIENT=NAME,ADDR,PROTO,HELO",
+		"SIZE=200000 8BITMIME", "CHUNKING", ""
+	};
+	static const int buffers[] = { 0, 0, 4608, 20000, 65536 };
+	struct sim      *s = r->sim;
+	struct endpoint  at = { .port = 2525 };
+
+	addr_parse(SV("127.0.0.1"), &at.addr);
+	s->shuffle = true;
+	s->sndbuf = buffers[sim_below(s, sizeof(buffers) / sizeof(buffers[0]))];
+	r->trouble = sim_chance(s, 30) ? 0 : (unsigned)sim_below(s, 80);
+	r->up = mailer_new(s, "up", &at);
+	r->up->decide = decide;
+	r->up->arg = r;
+	r->up->cut = sim_chance(s, 20) ? 1 + sim_below(s, 10) : 0;
+	mailer_offer(r->up, strv_z(offers[sim_below(s, sizeof(offers) / sizeof(offers[0]))]));
+	r->crowd = (struct crowd){ .sim = s,
+		.house = &r->house,
+		.rudeness = sim_chance(s, 30) ? 0 : (unsigned)sim_below(s, 12),
+		.largest = 600000 };
+	buf_init(&r->crowd.faults, 1 << 20);
+}
+
+/* ---- a Maildir as a journal ---- */
+
+static char *
+bracketed(struct strv v)
+{
+	char *z = malloc(v.n + 3);
+
+	snprintf(z, v.n + 3, "<%.*s>", (int)v.n, v.p);
+	return z;
+}
+
+/* Return-Path and Delivered-To in front are its own; the text behind has plain line ends. */
+static struct up_message *
+read_maildir_file(struct strv all)
+{
+	struct up_message *m = mem_alloc(sizeof(*m));
+	struct strv        line;
+
+	buf_init(&m->text, WIRE_MAX);
+	line = strv_cut(&all, '\n');
+	m->from = strndup(line.p, line.n);
+	while (strv_starts(all, SV("Delivered-To: "))) {
+		line = strv_from(strv_cut(&all, '\n'), 14);
+		m->rcpt = mem_resize(m->rcpt, (m->n_rcpt + 1) * sizeof(*m->rcpt));
+		m->rcpt[m->n_rcpt++] = bracketed(line);
+	}
+	while (all.n > 0) {
+		line = strv_cut(&all, '\n');
+		buf_add(&m->text, line);
+		buf_add(&m->text, SV("\r\n"));
+	}
+	return m;
+}
+
+static void
+journal_from_maildir(struct run *r)
+{
+	for (struct sim_file *f = r->sim->files; f != NULL; f = f->next)
+		if (f->made) {
+			struct up_message *m = read_maildir_file(buf_view(&f->text));
+
+			m->next = r->up->message;
+			r->up->message = m;
+		}
+}
+
+static bool
+crowd_done(void *arg)
+{
+	const struct crowd *c = arg;
+
+	return c->done == c->clients;
+}
+
+static void
+play_world(struct run *r, unsigned sessions, bool verbose)
+{
+	struct buf  config;
+	const char *left;
+	enum sim_rc rc;
+
+	r->sim = sim_new(r->seed);
+	r->sim->echo = verbose ? stdout : NULL;
+	buf_init(&config, 65536);
+	furnish(r);
+	configure(r, &config);
+	if (!house_open(&r->house, r->sim, buf_view(&config))) {
+		printf("%.*s", (int)r->sim->story.n, r->sim->story.p);
+		complain(r, "the configuration has mistakes");
+		return;
+	}
+	buf_fini(&config);
+	fate_start(r);
+	for (unsigned i = 0; i < sessions; i++)
+		rogue_start(&r->crowd, i, r->sim->clock + sim_below(r->sim, 60000));
+	rc = sim_run(r->sim, crowd_done, &r->crowd, r->sim->clock + LONGEST);
+	if (rc != SIM_FINISHED)
+		complain(r, "clients are not done: %s", sim_rc_name(rc));
+	r->sim->disk_full = false;
+	left = house_close(&r->house);
+	if (left != NULL)
+		complain(r, "at the end: %s", left);
+	if (r->maildir)
+		journal_from_maildir(r);
+}
+
+/* ---- what must hold ---- */
+
+static bool
+log_says(const struct run *r, const struct letter *l, const char *outcome)
+{
+	struct strv all = buf_view(&r->sim->log);
+	char        want[100];
+
+	snprintf(want, sizeof(want), "*outcome=%s *from=s%u-t%u@*", outcome, l->client, l->no);
+	while (all.p != NULL)
+		if (sim_match(strv_z(want), strv_cut(&all, '\n')))
+			return true;
+	return false;
+}
+
+static void
+check_recipients(struct run *r, const struct letter *l, const struct up_message *m)
+{
+	for (unsigned i = 0; i < l->n_rcpt; i++) {
+		char want[64];
+		bool there = false;
+
+		snprintf(want, sizeof(want), "*<r%u@ours.example>*", i);
+		for (unsigned k = 0; k < m->n_rcpt; k++)
+			there |= sim_match(strv_z(want), strv_z(m->rcpt[k]));
+		if (l->told[i] && there != l->took[i])
+			complain(r, "s%u-t%u: recipient %u was told %s, the server has%s",
+			    l->client, l->no, i, l->took[i] ? "250" : "no",
+			    there ? " it" : " it not");
+	}
+}
+
+/* One message of the journal: it is a letter's, whole, sent to its end, once. */
+static void
+check_entry(struct run *r, struct up_message *m)
+{
+	struct letter *l = crowd_find(&r->crowd, strv_z(m->from));
+
+	if (l == NULL) {
+		complain(r, "the server took a message that nobody sent: %s", m->from);
+		return;
+	}
+	if (!strv_eq(buf_view(&l->text), buf_view(&m->text)))
+		complain(r, "s%u-t%u: the text differs: %zu octets, want %zu", l->client, l->no,
+		    m->text.n, l->text.n);
+	if (l->fate == LETTER_UNSENT)
+		complain(r, "s%u-t%u: taken before its end was sent", l->client, l->no);
+	for (struct up_message *o = m->next; o != NULL; o = o->next)
+		if (strcmp(o->from, m->from) == 0)
+			complain(r, "s%u-t%u: taken twice", l->client, l->no);
+	check_recipients(r, l, m);
+	if (l->fate == LETTER_ACCEPTED)
+		return;
+	if (!log_says(r, l, "unknown") && !log_says(r, l, "accepted-unacknowledged"))
+		complain(r, "s%u-t%u: taken, the client heard %u and the log does not say why",
+		    l->client, l->no, l->code);
+}
+
+static bool
+in_journal(const struct run *r, const struct letter *l)
+{
+	for (struct up_message *m = r->up->message; m != NULL; m = m->next)
+		if (crowd_find(&r->crowd, strv_z(m->from)) == l)
+			return true;
+	return false;
+}
+
+static void
+check_letter(struct run *r, const struct letter *l, struct totals *t)
+{
+	switch (l->fate) {
+	case LETTER_UNSENT:
+		t->unsent++;
+		break;
+	case LETTER_SENT:
+		t->unheard++;
+		break;
+	case LETTER_REFUSED:
+		t->refused++;
+		break;
+	case LETTER_ACCEPTED:
+		t->accepted++;
+		break;
+	}
+	if (log_says(r, l, "unknown"))
+		t->unknown++;
+	if (l->fate == LETTER_ACCEPTED && !in_journal(r, l))
+		complain(
+		    r, "s%u-t%u: the client heard 250 and the server has it not", l->client, l->no);
+}
+
+static void
+check_world(struct run *r, struct totals *t)
+{
+	for (struct up_message *m = r->up->message; m != NULL; m = m->next)
+		check_entry(r, m);
+	for (struct letter *l = r->crowd.letters; l != NULL; l = l->next)
+		check_letter(r, l, t);
+	if (r->crowd.faults.n > 0)
+		complain(r, "clients saw: %.*s", (int)r->crowd.faults.n - 1, r->crowd.faults.p);
+	if (r->up->faults.n > 0)
+		complain(r, "the server saw: %.*s", (int)r->up->faults.n - 1, r->up->faults.p);
+}
+
+static void
+check_equal(struct run *a, const struct run *b)
+{
+	struct strv x = buf_view(&a->sim->story), y = buf_view(&b->sim->story);
+	unsigned    line = 0;
+
+	while (x.p != NULL && y.p != NULL) {
+		struct strv p = strv_cut(&x, '\n'), q = strv_cut(&y, '\n');
+
+		line++;
+		if (strv_eq(p, q))
+			continue;
+		complain(a, "the second run differs in line %u:\n  %.*s\n  %.*s", line, (int)p.n,
+		    p.p, (int)q.n, q.p);
+		return;
+	}
+	if (x.p != y.p && (x.p == NULL || y.p == NULL))
+		complain(a, "the second run has another length");
+}
+
+static void
+raze(struct run *r)
+{
+	sim_free(r->sim);
+	mailer_free(r->up);
+	crowd_free(&r->crowd);
+}
+
+static unsigned
+world_twice(uint64_t seed, unsigned sessions, bool verbose, struct totals *t)
+{
+	struct run first = { .seed = seed }, second = { .seed = seed, .quiet = true };
+
+	play_world(&first, sessions, verbose);
+	if (first.complaints == 0) {
+		play_world(&second, sessions, false);
+		check_equal(&first, &second);
+		check_world(&first, t);
+	}
+	if (first.complaints > 0) {
+		printf("     again: obj/tests/sim/seeded -s %llu -n %u -v\n",
+		    (unsigned long long)seed, sessions);
+		return first.complaints; /* what is left over is not freed */
+	}
+	raze(&first);
+	raze(&second);
+	return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	uint64_t      seed = 1, sessions = 1000;
+	struct totals t = { 0 };
+	bool          verbose = false;
+	int           o;
+
+	signal(SIGPIPE, SIG_IGN);
+	while ((o = getopt(argc, argv, "s:n:v")) != -1) {
+		if (o == 's' || o == 'n')
+			strv_number(strv_z(optarg), 1000000000, o == 's' ? &seed : &sessions);
+		else if (o == 'v')
+			verbose = true;
+		else
+			return 2;
+	}
+	for (uint64_t left = sessions; left > 0; seed++) {
+		unsigned n = left < SESSIONS ? (unsigned)left : SESSIONS;
+
+		if (world_twice(seed, n, verbose, &t) > 0)
+			t.failed += n;
+		else
+			t.passed += n;
+		left -= n;
+		fflush(stdout);
+	}
+	printf(
+	    "letters: %u accepted, %u refused (%u with unknown outcome), %u without an answer, %u not sent\n",
+	    t.accepted, t.refused, t.unknown, t.unheard, t.unsent);
+	printf("%u passed, %u failed, 0 skipped\n", t.passed, t.failed);
+	return t.failed > 0 || t.passed == 0;
+}
