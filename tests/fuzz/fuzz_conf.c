@@ -1,0 +1,142 @@
+/*
+ * fuzz_conf -- a configuration from beginning to end: lexer, parser, lists, the gate, printing.
+ *
+ * The input is the main file; behind a line "%%%%" stands what every other file holds.  What parses
+ * without a mistake must print to a text that parses to the same tree; what loads must decide.
+ */
+#include "proxy/base/buf.h"
+#include "tests/policy/canned.h"
+#include "tests/policy/same.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define READS 30        /* files that include each other are read so often: enough to see it, soon over */
+
+struct input {
+	struct strv main, other;
+	unsigned    reads;
+};
+
+static enum file_rc
+read_input(struct world *w, struct arena *a, const char *path, size_t max, struct strv *out)
+{
+	struct input *in = w->ctx;
+
+	(void)a;
+	if (++in->reads > READS)
+		return FILE_ABSENT;
+	*out = strcmp(path, "main.conf") == 0 ? in->main : in->other;
+	return out->n > max ? FILE_TOO_BIG : FILE_OK;
+}
+
+static enum file_rc
+glob_input(struct world *w, struct arena *a, const char *pattern, struct strv **out, unsigned *n)
+{
+	(void)w, (void)pattern;
+	*out = arena_array(a, 2, sizeof(**out));
+	(*out)[0] = SV("x.conf");
+	(*out)[1] = SV("y.conf");
+	*n = 2;
+	return FILE_OK;
+}
+
+static void
+must(bool good, const char *what)
+{
+	if (!good) {
+		fprintf(stderr, "%s\n", what);
+		abort();
+	}
+}
+
+static void
+keep(struct strv line, void *arg)
+{
+	struct buf *b = arg;
+
+	buf_add(b, line);
+	buf_addc(b, '\n');
+}
+
+/* Nothing of what is shown to people may reach the terminal as a control. */
+static void
+no_controls(struct strv line, void *arg)
+{
+	(void)arg;
+	must(diag_utf8(line) == line.n, "a diagnostic is not UTF-8");
+	for (size_t i = 0; i < line.n; i++)
+		must((unsigned char)line.p[i] >= 0x20 && line.p[i] != 0x7f, "a diagnostic holds a control");
+}
+
+static void
+round_trip(const struct conf *c, struct arena *a)
+{
+	struct buf    text;
+	struct input  in = { { NULL, 0 }, { "", 0 }, 0 };
+	struct world  w = { .read_file = read_input, .glob = glob_input, .ctx = &in };
+	struct diags  d = { .a = a };
+	struct conf  *again;
+
+	buf_init(&text, (size_t)1 << 26);
+	conf_print(c, a, keep, &text);
+	in.main = buf_view(&text);
+	again = conf_parse(a, &w, "main.conf", &d);
+	must(d.errors == 0, "the canonical text does not parse");
+	must(same_conf(c, again), "the canonical text parses to another tree");
+	buf_fini(&text);
+}
+
+static void
+decide(const struct policy *p, struct arena *a)
+{
+	static const char *const to[] = { "u@ours.example", "<postmaster>", "x%y@ours.example", "<>" };
+	struct canned            c = { .unknown = 1u << CANNED_SPF };
+
+	c.v[CANNED_CLIENT_IP].addr = (struct addr){ ADDR_IP4, { 192, 0, 2, 1 } };
+	c.v[CANNED_CLIENT] = c.v[CANNED_CLIENT_IP];
+	c.v[CANNED_HELO].text = SV("mx.ours.example");
+	c.v[CANNED_SIZE].number = FACT_NUMBER_ABSENT;
+	for (unsigned i = 0; i < sizeof(to) / sizeof(to[0]); i++) {
+		struct facts   f = { .a = a, .ask = canned_ask, .ctx = &c };
+		struct verdict v;
+		struct path    path;
+		const char    *why;
+
+		must(path_parse_plain(a, strv_z(to[i]), &path, &why) == PATH_OK, "a path of the test");
+		c.v[CANNED_RCPT].path = c.v[CANNED_SENDER].path = &path;
+		must(policy_eval(p, STAGE_RCPT, i, &f, &v, NULL) == WAIT_OK, "policy_eval");
+		must(v.kind == VERDICT_NONE || (v.by.n == 5 && v.text.n > 0), "a verdict without a name");
+	}
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct arena  *a = arena_new(4096, 0);
+	struct input   in = { strv((const char *)data, size), { "", 0 }, 0 };
+	struct world   w = { .read_file = read_input, .glob = glob_input, .ctx = &in };
+	struct diags   d = { .a = a };
+	struct conf   *c;
+	struct policy *p;
+
+	for (size_t i = 0; i + 5 <= size; i++) {
+		if (memcmp(data + i, "%%%%\n", 5) == 0) {
+			in.main.n = i;
+			in.other = strv((const char *)data + i + 5, size - i - 5);
+			break;
+		}
+	}
+	c = conf_parse(a, &w, "main.conf", &d);
+	if (d.errors == 0)
+		round_trip(c, a);
+	p = canned_load(a, &w, c, &d);
+	must((p == NULL) == (d.errors > 0), "policy_load and its errors disagree");
+	diag_print(&d, false, no_controls, NULL);
+	if (p != NULL) {
+		policy_explain(p, a, no_controls, NULL);
+		decide(p, a);
+	}
+	policy_free(p);
+	arena_free(a);
+	return 0;
+}

@@ -1,0 +1,175 @@
+"""What the client sent is what the far end has, octet for octet."""
+import hashlib
+import os
+import re
+import threading
+import random
+
+from client import Client
+from harness import SEED
+from letters import Maker, canonical, for_data
+from servers import FarEnd, Postern, Postfix, before_postfix, pool_of
+
+N = int(os.environ.get("LETTERS") or 500)
+BIG, SMALL = "16M", "4K"
+
+
+def sha(text):
+    return hashlib.sha256(text).hexdigest()
+
+
+def send_all(run, port, letters, way, threads=4):
+    """Sends letter i to <mI@example.com>; gives what was wrong with replies."""
+    wrong, numbers, lock = [], iter(range(len(letters))), threading.Lock()
+
+    def work(k):
+        r = random.Random(SEED + k)
+        c, used = None, 0
+        while True:
+            with lock:
+                i = next(numbers, None)
+            if i is None:
+                break
+            kind, raw = letters[i]
+            try:
+                if c is None:
+                    c, used = Client(port, timeout=60), 0
+                    c.ehlo()
+                c.mail([f"m{i}@example.com"], pipelined=r.random() < 0.5,
+                       params=" BODY=8BITMIME" if kind == "eight_bit" else "")
+                reply = c.text_by_bdat(raw, r) if way == "bdat" else c.text_by_data(for_data(raw))
+                if reply.code != 250:
+                    wrong.append((i, kind, len(raw), reply.code, reply.text))
+                used += 1
+                if used >= r.choice((1, 5, 20)):
+                    c.quit()
+                    c = None
+            except Exception as e:      # pylint: disable=broad-except
+                wrong.append((i, kind, len(raw), repr(e)))
+                if c is not None:
+                    c.close()
+                c = None
+        if c is not None:
+            c.quit()
+    crew = [threading.Thread(target=work, args=(k,), daemon=True) for k in range(threads)]
+    for t in crew:
+        t.start()
+    for t in crew:
+        t.join()
+    return wrong
+
+
+def compare(run, what, letters, way, got):
+    """got: number -> list of (sha, n)"""
+    bad = []
+    for i, (kind, raw) in enumerate(letters):
+        want = canonical(for_data(raw) if way == "data" else raw)
+        if [h for h, _ in got.get(i, [])] != [sha(want)]:
+            bad.append((i, kind, len(want), [n for _, n in got.get(i, [])]))
+    run.ok(f"{what}: {len(letters)} letters are the same", not bad,
+           f"{len(bad)} differ (number, kind, octets, what is there): {bad[:12]}\nrepeat with SEED={SEED}")
+
+
+def by_number(entries):
+    got = {}
+    for e in entries:
+        for to in e["to"]:
+            got.setdefault(int(re.match(r"<m(\d+)@", to)[1]), []).append((e["sha"], e["n"]))
+    return got
+
+
+def test_octets(run):
+    """500 letters by DATA and BDAT, held and streamed, to DATA and BDAT: SHA-256 at the far end"""
+    letters = [Maker(SEED * 1000 + i).letter(i) for i in range(N)]
+    run.note(f"{N} letters, {sum(len(raw) for _, raw in letters) >> 20} MB; SEED={SEED}")
+    for chunking in (True, False):
+        for memory in (BIG, SMALL):
+            how = f"{'held' if memory == BIG else 'streamed'}, to {'BDAT' if chunking else 'DATA'}"
+            far = FarEnd(run, f"far-{how}", **({} if chunking else {"no_chunking": True}))
+            postern = Postern(run, pool_of(f"upstream 127.0.0.1:{far.port}\n", workers=2,
+                                           spool=f'"{run.path()}" memory {memory}'))
+            seen = 0
+            for way in ("data", "bdat"):
+                wrong = send_all(run, postern.port, letters, way)
+                run.ok(f"from {way.upper()}, {how}: each hears 250", not wrong, wrong[:10])
+                entries = far.entries()
+                compare(run, f"from {way.upper()}, {how}", letters, way, by_number(entries[seen:]))
+                if chunking:
+                    run.same("the server had it by BDAT", {e["way"] for e in entries[seen:]}, {"bdat"})
+                seen = len(entries)
+            run.same("Postern ends well", postern.stop(), 0)
+            run.sweep()
+
+
+def maildir(folder):
+    """number -> (sha, n) of the files in a Maildir; lines end with LF there."""
+    got = {}
+    for name in os.listdir(os.path.join(folder, "new")):
+        with open(os.path.join(folder, "new", name), "rb") as f:
+            text = f.read()
+        fields = re.match(rb"Return-Path: <a@client\.example>\nDelivered-To: m(\d+)@example\.com\n", text)
+        text = text[fields.end():].replace(b"\n", b"\r\n")
+        got.setdefault(int(fields[1]), []).append((sha(text), len(text)))
+        os.unlink(os.path.join(folder, "new", name))
+    return got
+
+
+def test_octets_spooled(run):
+    """the same letters by DATA and BDAT, spooled to a file, into a Maildir"""
+    letters = [Maker(SEED * 1000 + i).letter(i) for i in range(N)]
+    for memory in (SMALL, BIG):
+        postern = Postern(run, pool_of(f'upstream maildir "{run.path("mail")}"\n', workers=2,
+                                       spool=f'"{run.path()}" memory {memory}'))
+        for way in ("data", "bdat"):
+            how = f"from {way.upper()}, {'spooled' if memory == SMALL else 'in memory'}, to a Maildir"
+            wrong = send_all(run, postern.port, letters, way)
+            run.ok(f"{how}: each hears 250", not wrong, wrong[:10])
+            compare(run, how, letters, way, maildir(run.path("mail")))
+        if memory == SMALL:
+            run.ok("they were spooled", postern.lines("way=spooled"))
+        run.same("nothing is left in the spool's folder or tmp", os.listdir(run.path("mail", "tmp")), [])
+        run.same("Postern ends well", postern.stop(), 0)
+        run.sweep()
+
+
+def test_octets_postfix(run):
+    """letters through a real Postfix, which adds fields before the header only"""
+    keep = ("plain", "long_lines", "eight_bit", "dots", "blank_end", "folded", "end_marks", "many_fields")
+    letters, i = [], 0
+    while len(letters) < 80:
+        kind, raw = Maker(SEED * 7 + i).letter(i)
+        if kind in keep and len(raw) < 400000:
+            letters.append((kind, raw))
+        i += 1
+    for chunking in ("", "smtpd_discard_ehlo_keywords = chunking\n"):
+        far = FarEnd(run, "far" + ("-data" if chunking else "-bdat"), keep=True)
+        postfix = Postfix(run, far.port, "master-plain.cf", name="postfix" + ("-data" if chunking else "-bdat"),
+                          main=chunking + "header_size_limit = 1000000\nline_length_limit = 100000\n")
+        for memory in (BIG, SMALL):
+            postern = Postern(run, "", name="postern" + memory + ("-data" if chunking else ""), start=False)
+            postern.write(before_postfix("postern-plain.conf", postern.port, postfix.port,
+                                         f'workers 2\nspool "{run.path()}" memory {memory}\n'))
+            postern.start()
+            for way in ("data", "bdat"):
+                how = (f"from {way.upper()}, {'held' if memory == BIG else 'streamed'}, "
+                       f"to {'DATA' if chunking else 'BDAT'} of Postfix")
+                os.truncate(far.journal, 0)
+                wrong = send_all(run, postern.port, letters, way)
+                run.ok(f"{how}: each hears 250", not wrong, wrong[:10])
+                run.ok("Postfix's queue becomes empty", postfix.flushed(60))
+                through_postfix(run, how, letters, way, far)
+            postern.stop()
+        run.sweep()
+
+
+def through_postfix(run, how, letters, way, far):
+    got, bad = {}, []
+    for e in far.entries():
+        for to in e["to"]:
+            got.setdefault(int(re.match(r"<m(\d+)@", to)[1]), []).append(far.text(e))
+    for i, (kind, raw) in enumerate(letters):
+        want = canonical(for_data(raw) if way == "data" else raw)
+        there = got.get(i, [])
+        if len(there) != 1 or not there[0].endswith(want) or not there[0].startswith(b"Received: from"):
+            bad.append((i, kind, len(want), [len(x) for x in there]))
+    run.ok(f"{how}: {len(letters)} letters, the same below Postfix's own fields", not bad, f"{len(bad)}: {bad[:10]}")

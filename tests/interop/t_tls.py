@@ -1,0 +1,140 @@
+"""TLS as clients speak it: openssl, Python, STARTTLS and implicit, versions, a new certificate."""
+import signal
+import ssl
+
+from client import Client, Lost, context
+from harness import find, until
+from servers import FarEnd, Postern, pool_of, tls_files
+
+
+def set_up(run, more=""):
+    crt, key = tls_files(run, "mx", "first.example.com")
+    far = FarEnd(run)
+    implicit, required = run.port(), run.port()
+    postern = Postern(run, pool_of(
+        f"upstream 127.0.0.1:{far.port}\ntls certificate \"{crt}\" key \"{key}\"\n"
+        f"listen 127.0.0.1:{implicit} tls\nlisten 127.0.0.1:{required} require-tls\n{more}"))
+    return far, postern, implicit, required
+
+
+def s_client(run, port, *more, stdin=b"QUIT\r\n"):
+    return run.command([find("openssl"), "s_client", "-connect", f"127.0.0.1:{port}", "-crlf", "-quiet",
+                        "-ign_eof", *more], 20, stdin)
+
+
+def peer_name(port, tls=None, starttls=False):
+    """The common name of the certificate that is served."""
+    with Client(port, tls=None if starttls else (tls or context())) as c:
+        if starttls:
+            c.ehlo()
+            c.starttls(tls)
+        der = c.sock.getpeercert(binary_form=True)
+    return next((n for n in ("first.example.com", "second.example.com") if n.encode() in der), "?")
+
+
+def test_versions(run):
+    """openssl s_client: TLS 1.2 and 1.3, STARTTLS and implicit; nothing older"""
+    run.need("openssl")
+    _, postern, implicit, _ = set_up(run)
+    for version in ("-tls1_2", "-tls1_3"):
+        for port, more in ((implicit, ()), (postern.port, ("-starttls", "smtp"))):
+            _, out = s_client(run, port, version, *more, stdin=b"EHLO client.example\nQUIT\n")
+            run.ok(f"{version} {' '.join(more) or 'implicit'}", "221 " in out and "250" in out, out)
+    for version in ("-tls1_1", "-tls1"):
+        _, out = s_client(run, implicit, version, "-cipher", "ALL:@SECLEVEL=0")
+        run.ok(f"{version} is refused", "221 " not in out and "220 " not in out, out)
+    run.ok("plain text on the implicit port is no session", not greeted_plain(implicit))
+    postern.wait_log(" session ", "tls=", n=4)
+    run.ok("the log has both versions", postern.lines(" session ", "TLSv1.2") and postern.lines(" session ", "TLSv1.3"),
+           postern.log())
+
+
+def greeted_plain(port):
+    try:
+        with Client(port, greet=False, timeout=5) as c:
+            c.send(b"EHLO client.example\r\n")
+            return c.line().startswith("2")
+    except (Lost, OSError):
+        return False
+
+
+def test_starttls(run):
+    """STARTTLS: not offered twice, forgets what was said, and takes no plain text behind it"""
+    far, postern, _, required = set_up(run)
+    with Client(postern.port) as c:
+        c.ehlo("plain.client.example")
+        run.ok("it is offered", "STARTTLS" in c.words, c.words)
+        c.ask("MAIL FROM:<before@client.example>", 250)
+        r = c.ask("STARTTLS")
+        if r.code == 503:
+            c.ask("RSET", 250)
+            c.starttls()
+        else:
+            run.same("STARTTLS inside a transaction", r.code, 220)
+            c.sock = context().wrap_socket(c.sock)
+        run.same("what was said before is forgotten", c.ask("RCPT TO:<u@example.com>").code, 503)
+        run.ok("MAIL without EHLO again", c.ask("MAIL FROM:<a@client.example>").code in (250, 503))
+        c.ehlo("tls.client.example")
+        run.ok("it is not offered again", "STARTTLS" not in c.words, c.words)
+        run.same("nor taken", c.ask("STARTTLS").code, 503)
+        c.mail(["tls@example.com"])
+        run.same("a message", c.text_by_data(b"X-Letter: tls\r\n\r\n" + b"x" * 70 * 1000 + b"\r\n").code, 250)
+        c.mail(["tls2@example.com"])
+        run.same("a message by BDAT", c.text_by_bdat(b"X-Letter: tls\r\n\r\n" + b"y" * 3000000 + b"\r\n").code, 250)
+    for to, n in (("tls@", 70017), ("tls2@", 3000017)):
+        e = far.wait_for(to)
+        run.ok("it is there as it was sent", e and e["n"] == n + 2, e)
+    with Client(postern.port) as c:
+        c.ehlo()
+        c.send(b"STARTTLS\r\nMAIL FROM:<injected@client.example>\r\nRCPT TO:<injected@example.com>\r\n")
+        heard = b""
+        try:
+            while True:
+                heard += c.line().encode() + b"\n"
+        except (Lost, OSError):
+            pass
+        run.ok("plain text behind STARTTLS ends the session", b"250 " not in heard, heard)
+    run.ok("and is logged", until(lambda: "STARTTLS" in postern.log() or "plain" in postern.log(), 5), postern.log())
+    with Client(required) as c:
+        c.ehlo()
+        run.same("require-tls: MAIL", c.ask("MAIL FROM:<a@client.example>").code, 530)
+        run.same("require-tls: NOOP", c.ask("NOOP").code, 250)
+        c.starttls()
+        c.ehlo()
+        c.mail(["req@example.com"])
+        run.same("require-tls: with TLS", c.text_by_data(b"\r\n").code, 250)
+
+
+def test_new_certificate(run):
+    """a certificate that was replaced is served after SIGHUP; sessions that are open go on"""
+    _, postern, implicit, _ = set_up(run)
+    run.same("the first", peer_name(implicit), "first.example.com")
+    run.same("the first, by STARTTLS", peer_name(postern.port, starttls=True), "first.example.com")
+    open_one = Client(implicit, tls=context())
+    open_one.ehlo()
+    open_one.ask("MAIL FROM:<a@client.example>", 250)
+    tls_files(run, "mx", "second.example.com")
+    run.same("until the reload it is the old one", peer_name(implicit), "first.example.com")
+    run.ok("it is loaded again", postern.reload())
+    run.ok("the second", until(lambda: peer_name(implicit) == "second.example.com", 5))
+    run.same("the second, by STARTTLS", peer_name(postern.port, starttls=True), "second.example.com")
+    open_one.ask("RCPT TO:<u@example.com>", 250)
+    run.same("the open session ends its message", open_one.text_by_data(b"X-Letter: open\r\n\r\n").code, 250)
+    open_one.close()
+    with open(run.path("mx.pem"), "w", encoding="utf-8") as f:
+        f.write("this is no key\n")
+    postern.signal(signal.SIGHUP)
+    run.ok("a broken key is told", postern.wait_log("old configuration stays"))
+    run.same("and the last good one is served on", peer_name(implicit), "second.example.com")
+    run.same("Postern ends well", postern.stop(), 0)
+
+
+def test_tls_minimum(run):
+    """tls minimum 1.3 refuses 1.2"""
+    _, _, implicit, _ = set_up(run, "tls minimum 1.3\n")
+    run.same("1.3", peer_name(implicit, context(minimum=ssl.TLSVersion.TLSv1_3)), "first.example.com")
+    try:
+        peer_name(implicit, context(maximum=ssl.TLSVersion.TLSv1_2))
+        run.ok("1.2 is refused", False)
+    except (ssl.SSLError, Lost, OSError) as e:
+        run.ok("1.2 is refused", True, e)
