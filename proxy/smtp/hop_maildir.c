@@ -18,7 +18,7 @@
 struct delivery { /* what the work thread gets; the fiber waits for it */
 	struct world *world;
 	const char   *dir;
-	char          name[64];
+	char          name[128];
 	struct strv   fields; /* Return-Path, Delivered-To, with LF */
 	struct strv   head;
 	struct spool *body;
@@ -148,7 +148,7 @@ make_name(struct session *s, char *name, size_t n)
 	w->random(w, &r, sizeof r);
 	snprintf(name, n, "%llu.M%06lluR%016llx.%.*s", (unsigned long long)(wall / 1000000),
 	    (unsigned long long)(wall % 1000000), (unsigned long long)r,
-	    (int)(host.n < 16 ? host.n : 16), host.p);
+	    (int)(host.n < 64 ? host.n : 64), host.p);
 	for (char *p = name; *p != '\0'; p++)
 		if (*p == '/' || *p == ':')
 			*p = '_';
