@@ -127,6 +127,24 @@ send_spooled(struct session *s, const struct render *r, bool dotted)
 	return send_body(s, r->body, dotted);
 }
 
+/*
+ * Has the server said something although it does not have all yet?  `readable` is set by the loop alone, so
+ * right after a send it tells of octets that came before the last ones went out: no answer to them.
+ */
+static enum up_rc
+spoke_early(struct upstream *up)
+{
+	switch (upstream_quiet(up)) {
+	case UP_QUIET:
+		return UP_OK;
+	case UP_GONE:
+		return UP_CLOSED;
+	default:
+		up->parser.why = "an answer before the end of the text";
+		return UP_BAD;
+	}
+}
+
 static enum up_rc
 send_whole(struct session *s, const struct render *r, bool dotted)
 {
@@ -140,6 +158,8 @@ send_whole(struct session *s, const struct render *r, bool dotted)
 		return sent(conn_send(&up->io, v, n, send_deadline(up)));
 	s->relay.dots = dots;
 	rc = send_spooled(s, r, dotted);
+	if (rc == UP_OK && dotted)
+		rc = spoke_early(up);
 	if (rc == UP_OK && dotted)
 		rc = send_plain(up, dots_end(&s->relay.dots));
 	return rc;
@@ -286,10 +306,15 @@ commit_whole(struct session *s, const struct render *r, bool dotted, struct repl
 	}
 	s->relay.committed = true;
 	rc = send_whole(s, r, dotted);
+	if (rc != UP_OK) {
+		failed(s, rc, out);
+		return;
+	}
+	rc = spoke_early(s->relay.up);
 	if (rc == UP_OK)
 		final_reply(s, out);
 	else
-		failed(s, rc, out);
+		unknown(s, rc, out);
 }
 
 static void
@@ -461,11 +486,18 @@ hop_stream(struct session *s, struct strv text)
 static void
 finish_bdat(struct session *s, struct reply *out)
 {
+	enum up_rc rc;
+
 	while (s->relay.chunks > 0)
 		if (!take_chunk_reply(s)) {
 			*out = s->relay.refusal;
 			return;
 		}
+	rc = spoke_early(s->relay.up);
+	if (rc != UP_OK) {
+		failed(s, rc, out);
+		return;
+	}
 	if (client_left(s)) {
 		s->relay.up->tainted = true;
 		*out = (struct reply){ 451, "4.3.0", SV("cancelled") };
@@ -484,13 +516,11 @@ finish_dotted(struct session *s, struct reply *out)
 	struct strv mark = dots_end(&s->relay.dots);
 	enum up_rc  rc;
 
-	/* A reply to text that has not ended is nobody's. */
-	if (upstream_quiet(s->relay.up) != UP_QUIET) {
-		failed(s, UP_BAD, out);
-		return;
+	rc = spoke_early(s->relay.up);
+	if (rc == UP_OK) {
+		s->relay.committed = true;
+		rc = send_plain(s->relay.up, mark);
 	}
-	s->relay.committed = true;
-	rc = send_plain(s->relay.up, mark);
 	if (rc == UP_OK)
 		final_reply(s, out);
 	else

@@ -1,6 +1,6 @@
 /*
- * checks -- what a scenario's `expect` says about the upstream, the messages that were taken and the
- * log, held against what happened.
+ * checks -- what a scenario's `expect` says about the upstream, the messages that were taken and
+ * the log, held against what happened.
  *
  * Messages are those that the upstream took, or else the files that a Maildir was given, in order.
  */

@@ -66,7 +66,7 @@ waits_before_connecting(const struct step *s)
 
 /* ---- steps: true: it is done ---- */
 
-/* A whole reply of one code is at the front of v: its octets, 0: more are needed, SIZE_MAX: it is another. */
+/* Octets of the whole reply of that code at the front of v; 0: more are needed, SIZE_MAX: another. */
 static size_t
 whole_reply(struct strv v, uint64_t code)
 {

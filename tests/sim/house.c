@@ -1,16 +1,17 @@
 /*
- * house -- see house.h: configuration to a running struct smtp, and its end, with nothing left over.
+ * house -- see house.h: configuration to a running struct smtp, and its end, nothing left over.
  *
  * It plays nobody.  Invariant: after house_close nothing of the proxy is alive in the world.
  */
 #include "proxy/base/counters.h"
 #include "proxy/judge.h"
+#include "proxy/smtp/session.h"
 #include "tests/sim/house.h"
 #include "tests/sim/wire.h"
 
 #define END_WITHIN (4 * 3600000u) /* of the clock, for what is left when clients are gone */
 
-/* Does a line of text begin with that word, or with `no' and that word (which asks for no default)? */
+/* Does a line of text begin with that word, or with `no' and that word (it asks for no default)? */
 static bool
 states(struct strv text, struct strv word)
 {
@@ -139,6 +140,19 @@ never(void *arg)
 	return false;
 }
 
+/* Sessions are over and the drain is done: what should be back where it came from? */
+static const char *
+leftovers(const struct house *h)
+{
+	if (h->smtp->sessions != NULL)
+		return "a session is listed";
+	if (fiber_pool_live(h->smtp->fibers) > 0)
+		return "a fiber is alive";
+	if (spool_pool_used(h->smtp->spools) > 0)
+		return "spooled octets are left";
+	return NULL;
+}
+
 const char *
 house_close(struct house *h)
 {
@@ -152,6 +166,8 @@ house_close(struct house *h)
 		if (left == NULL &&
 		    sim_run(s, all_drained, h, s->clock + END_WITHIN) != SIM_FINISHED)
 			left = "smtp_drain is never done";
+		if (left == NULL)
+			left = leftovers(h);
 		if (left != NULL)
 			return left; /* it cannot be freed */
 		smtp_free(h->smtp);

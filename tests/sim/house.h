@@ -26,7 +26,7 @@ struct house {
  * where they are lacking.  `/tls.crt' and `/tls.key' exist.  False: the story has the diagnostics.
  */
 bool house_open(struct house *h, struct sim *s, struct strv config);
-/* A client from there. The actor's descriptor, or -1: no such listener, or it is draining. *peer_fd: the proxy's end. */
+/* A client: its descriptor, or -1: no such listener, or a drain. *peer_fd: the proxy's end. */
 int house_connect(struct house *h, struct strv listener, const struct endpoint *from, int *peer_fd);
 void house_drain(struct house *h);
 /* Ends everything. NULL, or what was left over: static text. */

@@ -1,8 +1,8 @@
 /*
  * letter -- makes the text of a random message, as it goes over the wire and as it must arrive.
  *
- * Invariant: `text` is what a mail server behind the proxy must have, worked out here and not by the
- * code under test.
+ * Invariant: `text` is what a mail server behind the proxy must have, worked out here and not by
+ * the code under test.
  */
 #include "tests/sim/letter.h"
 
@@ -45,7 +45,7 @@ line(struct letter *l, struct sim *s, bool stuffed)
 	for (size_t i = 0; i < n; i++) {
 		char c = dot && i == 0 ? '.' : letters[sim_below(s, sizeof(letters) - 2 + (i > 0))];
 
-		/* The last letters of the table hold the dot: never first on a line but on purpose. */
+		/* A dot is never first on a line but on purpose. */
 		if (i == 0 && !dot && c == '.')
 			c = 'x';
 		buf_addc(&l->wire, c);

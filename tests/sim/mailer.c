@@ -340,9 +340,11 @@ perform(struct up_conn *c)
 		c->chunk_said = a->says;
 	if (m->stage == UP_DOT)
 		end_of_message(c, a->commit || !refused);
-	if (a->says)
+	if (a->says) {
+		/* Two replies in one segment can be told apart from a late second one. */
+		c->wire.cut = 0;
 		say(c, a->say);
-	else if (!silent && text == NULL)
+	} else if (!silent && text == NULL)
 		say_hello(c);
 	else if (!silent && text[0] != '\0')
 		say(c, strv_z(text));

@@ -2,8 +2,8 @@
  * mailer -- the mail server behind the proxy, played: a strict and well-behaved SMTP server, which
  * asks `decide` at each moment whether it shall misbehave, and keeps what it took.
  *
- * It notes as a `fault` whatever a client of its kind must not do: a bare CR, bare LF or NUL in text,
- * commands ahead of replies where PIPELINING was not offered, extensions that were not offered.
+ * It notes as a `fault` whatever its client must not do: a bare CR, bare LF or NUL in text, commands
+ * ahead of replies where PIPELINING was not offered, extensions that were not offered.
  */
 #ifndef TESTS_SIM_MAILER_H
 #define TESTS_SIM_MAILER_H
@@ -28,7 +28,7 @@ struct up_moment {
 struct up_answer {                      /* all zero: behave */
 	bool        refuse, black_hole; /* UP_CONNECT */
 	uint64_t    delay;              /* ms before anything else */
-	bool        says;               /* say `say` and not what is due; code 2xx and 3xx are meant so */
+	bool        says;               /* say `say` and not what is due; 2xx and 3xx are meant */
 	struct strv say;                /* raw octets; copied */
 	bool        commit;             /* UP_DOT: keep the message whatever is said */
 	bool        stall, drop, reset; /* after that */
@@ -49,13 +49,13 @@ struct up_message {                     /* what was taken */
 
 struct up_event {
 	unsigned conn;
-	char    *text;                  /* a command, or "[connect]", "[text N]", "[end]", "[lost]" */
+	char    *text;                  /* a command, or "[connect]", "[text N]", "[end]" ... */
 };
 
 struct mailer {
 	struct sim        *sim;
 	char               name[16];
-	char              *offers;      /* keywords with blanks between; SIZE=1000, XCLIENT=NAME,ADDR */
+	char              *offers;      /* keywords, blanks between; SIZE=1000, XCLIENT=NAME,ADDR */
 	bool               helo_only, lax;      /* lax: no faults are noted */
 	bool             (*decide)(void *arg, const struct up_moment *, struct up_answer *);
 	void              *arg;

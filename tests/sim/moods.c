@@ -1,8 +1,8 @@
 /*
  * moods -- how the mail server of the seeded sessions misbehaves, by chance.
  *
- * Invariant: it never says 250 for a message that it does not keep; whatever else it says or does not
- * say, it may have kept it.
+ * Invariant: it never says 250 for a message that it does not keep; whatever else it says or does
+ * not say, it may have kept it.
  */
 #include "tests/sim/moods.h"
 

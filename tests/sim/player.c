@@ -7,7 +7,7 @@
  *     upstream
  *         offers PIPELINING CHUNKING SIZE=1000 XCLIENT=NAME,ADDR,PROTO
  *         on RCPT "*<bob@*" say 550 5.1.1 no bob
- *         once DOT commit ; drop       # once = the first time alone; from 3 to 5: of the matching ones
+ *         once DOT commit ; drop       # once: the first time alone
  *     client alice 198.51.100.9
  *         < 220 mx.test *              # one reply line; * is any run of octets
  *         > EHLO a.example             # lines without a < between them leave in one segment
@@ -16,17 +16,16 @@
  *         wait 10s                     # of the simulated clock
  *         closed
  *     expect
- *         upstream MAIL FROM:<a@*      # it heard this, after what the line before says; next: at once after
+ *         upstream MAIL FROM:<a@*      # it heard this, after the line before
  *         messages 1
  *         message 1
  *         | Subject: the whole text, line by line
  *         log verdict=reject           # some line holds it
  *
- * Sections stand at the first column, their lines are indented.  tests/scenario/README has every word.
+ * Sections stand at the first column, their lines are indented.  tests/scenario/README has all words.
  * A scenario fails as well when a client hears more than it was told to expect, when the upstream
  * sees what no server should (mailer.h), and when anything is left over at the end (house.h).
  */
-#include <dirent.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
@@ -157,26 +156,12 @@ run(struct play *p)
 	play_check(p);
 }
 
-static unsigned
-count_fds(void)
-{
-	DIR     *d = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	if (d == NULL)
-		return 0;
-	while (readdir(d) != NULL)
-		n++;
-	closedir(d);
-	return n;
-}
-
 bool
 play(struct strv path, struct strv text, bool verbose)
 {
 	struct arena *a = arena_new(4096, 0);
 	struct play   p = { .script = script_parse(a, path, text) };
-	unsigned      fds = count_fds();
+	unsigned      fds = sim_count_fds();
 
 	if (p.script->bad != NULL) {
 		printf("%.*s:%u: %s\n", (int)path.n, path.p, p.script->bad_line, p.script->bad);
@@ -194,7 +179,7 @@ play(struct strv path, struct strv text, bool verbose)
 	sim_free(p.sim);
 	mailer_free(p.up);
 	arena_free(a);
-	if (count_fds() > fds) {
+	if (sim_count_fds() > fds) {
 		printf("FAIL %.*s: descriptors are left open\n", (int)path.n, path.p);
 		return false;
 	}

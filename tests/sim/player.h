@@ -19,7 +19,8 @@ struct play {
 };
 
 /* Says what is wrong, with the scenario's line; the first is the one that matters. */
-void play_fail(struct play *p, unsigned line, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void play_fail(struct play *p, unsigned line, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 void play_signal(struct play *p, struct strv name);
 bool play_signalled(const struct play *p, struct strv name);
 

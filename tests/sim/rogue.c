@@ -1,6 +1,6 @@
 /*
- * rogue -- see rogue.h.  One actor; what it wants to send is a queue of octets that leaves in random
- * pieces, what it expects a queue of replies.
+ * rogue -- see rogue.h.  One actor; what it wants to send is a queue of octets that leaves in
+ * random pieces, what it expects a queue of replies.
  *
  * Invariant: every command sent has exactly one entry in `owed`, taken away by exactly one reply.
  */

@@ -1,6 +1,6 @@
 /*
- * rogue -- clients that act by chance: mostly legal, sometimes slow, rude or gone; and the letters they
- * send, each with a sender of its own, so that a message can be found again behind the proxy.
+ * rogue -- clients that act by chance: mostly legal, sometimes slow, rude or gone; and the letters
+ * they send, each with a sender of its own, so that a message can be found again behind the proxy.
  */
 #ifndef TESTS_SIM_ROGUE_H
 #define TESTS_SIM_ROGUE_H

@@ -21,7 +21,7 @@
 static bool
 read_whole(const char *path, struct buf *out)
 {
-	char    part[8192];
+	char    part[2048];
 	ssize_t n;
 	int     fd = open(path, O_RDONLY | O_CLOEXEC);
 

@@ -3,8 +3,8 @@
  *
  *     seeded [-s SEED] [-n SESSIONS] [-v]     default: seed 1, 1000 sessions; -v: tell the story
  *
- * Sessions run in worlds of 25, each world with a seed and a configuration of its own, and each world
- * runs twice: the two stories must be equal octet for octet.  After each it is held against the mail
+ * Sessions run in worlds of 25, each world with a seed and a configuration of its own, and each
+ * runs twice: the two stories must be equal octet for octet.  Then it is held against the mail
  * server's journal that nothing was lost, doubled, changed or falsely acknowledged.
  */
 #include <signal.h>
@@ -140,7 +140,8 @@ furnish(struct run *r)
 {
 	static const char *const offers[] = {
 		"PIPELINING SIZE=0 8BITMIME ENHANCEDSTATUSCODES DSN SMTPUTF8 CHUNKING",
-		"PIPELINING SIZE=0 8BITMIME ENHANCEDSTATUSCODES DSN SMTPUTF8 CHUNKING XCLIENT=NAME,ADDR,PORT,PROTO,HELO,LOGIN",
+		"PIPELINING SIZE=0 8BITMIME ENHANCEDSTATUSCODES DSN SMTPUTF8 CHUNKING "
+		"XCLIENT=NAME,ADDR,PORT,PROTO,HELO,LOGIN",
 		"PIPELINING SIZE=0 8BITMIME ENHANCEDSTATUSCODES DSN XCLIENT=NAME,ADDR,PROTO,HELO",
 		"SIZE=200000 8BITMIME", "CHUNKING", ""
 	};
@@ -386,6 +387,7 @@ static unsigned
 world_twice(uint64_t seed, unsigned sessions, bool verbose, struct totals *t)
 {
 	struct run first = { .seed = seed }, second = { .seed = seed, .quiet = true };
+	unsigned   fds = sim_count_fds();
 
 	play_world(&first, sessions, verbose);
 	if (first.complaints == 0) {
@@ -400,7 +402,9 @@ world_twice(uint64_t seed, unsigned sessions, bool verbose, struct totals *t)
 	}
 	raze(&first);
 	raze(&second);
-	return 0;
+	if (sim_count_fds() > fds)
+		complain(&first, "descriptors are left open");
+	return first.complaints;
 }
 
 int
@@ -430,8 +434,8 @@ main(int argc, char **argv)
 		left -= n;
 		fflush(stdout);
 	}
-	printf(
-	    "letters: %u accepted, %u refused (%u with unknown outcome), %u without an answer, %u not sent\n",
+	printf("letters: %u accepted, %u refused (%u with unknown outcome), %u without an answer, "
+	       "%u not sent\n",
 	    t.accepted, t.refused, t.unknown, t.unheard, t.unsent);
 	printf("%u passed, %u failed, 0 skipped\n", t.passed, t.failed);
 	return t.failed > 0 || t.passed == 0;

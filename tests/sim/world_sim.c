@@ -1,10 +1,11 @@
 /*
- * world_sim -- the struct world of the tests: a clock moved by hand, randomness from a seed, sockets
- * that are socketpairs, files in memory, a log that is kept.
+ * world_sim -- the struct world of the tests: a clock moved by hand, randomness from a seed,
+ * sockets that are socketpairs, files in memory, a log that is kept.
  *
- * It knows no SMTP.  Invariant: the clock moves only when neither the loop nor an actor has anything
- * to do, so what happens at one moment of the clock is complete before the next begins.
+ * It knows no SMTP.  Invariant: the clock moves only when neither the loop nor an actor has
+ * anything to do, so what happens at one moment of the clock is complete before the next begins.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
@@ -265,7 +266,7 @@ world_commit(struct world *w, int fd, const char *from, const char *to)
 {
 	struct sim      *s = sim_of(w);
 	struct sim_file *f;
-	char             part[4096];
+	char             part[2048];
 	ssize_t          n;
 	off_t            at = 0;
 
@@ -590,6 +591,20 @@ sim_rc_name(enum sim_rc rc)
 		"nothing will ever happen", "the loop never rests" };
 
 	return names[rc];
+}
+
+unsigned
+sim_count_fds(void)
+{
+	DIR     *d = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	if (d == NULL)
+		return 0;
+	while (readdir(d) != NULL)
+		n++;
+	closedir(d);
+	return n;
 }
 
 /* ---- patterns ---- */

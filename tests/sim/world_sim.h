@@ -1,8 +1,8 @@
 /*
  * world_sim -- a world of its own: clock, randomness, network, files and log of one test.
  *
- * One process, one thread.  sim_run() lets the loop and the actors act until neither has anything to
- * do; only then the clock jumps to the next timer.  The same seed gives the same log.
+ * One process, one thread.  sim_run() lets the loop and the actors act until neither has anything
+ * to do; only then the clock jumps to the next timer.  The same seed gives the same log.
  */
 #ifndef TESTS_SIM_WORLD_SIM_H
 #define TESTS_SIM_WORLD_SIM_H
@@ -19,8 +19,8 @@
 
 /*
  * One end of a connection that a test plays.  act() does what can be done without waiting and says
- * whether anything was; it is called when its descriptor is ready, its time has come, `again` is set,
- * and, with `settled`, once for all when the rest of the world has nothing to do.
+ * whether anything was; it is called when its descriptor is ready, its time has come, `again` is
+ * set, and, with `settled`, once for all when the rest of the world has nothing to do.
  */
 struct actor {
 	char          name[24];
@@ -78,20 +78,24 @@ uint64_t sim_random(struct sim *s);     /* for actors */
 uint64_t sim_below(struct sim *s, uint64_t n);
 bool sim_chance(struct sim *s, unsigned percent);
 
-void sim_actor(struct sim *s, struct actor *a, const char *name);       /* act and free are set by the caller */
-void sim_note(struct sim *s, const char *who, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* act and free are set by the caller */
+void sim_actor(struct sim *s, struct actor *a, const char *name);
+void sim_note(struct sim *s, const char *who, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 void sim_note_octets(struct sim *s, const char *who, const char *mark, struct strv v);
 
 /* Until finished(arg), at the latest at `until` (ms of the clock). */
 enum sim_rc sim_run(struct sim *s, bool (*finished)(void *arg), void *arg, uint64_t until);
 const char *sim_rc_name(enum sim_rc rc);
 
-void sim_place(struct sim *s, const struct endpoint *at, int (*dial)(void *, const char **), void *arg);
+void sim_place(struct sim *s, const struct endpoint *at, int (*dial)(void *, const char **),
+    void *arg);
 /* Both ends non-blocking; false: no descriptors. */
 bool sim_pair(struct sim *s, int fd[2]);
 void sim_write_file(struct sim *s, const char *path, struct strv text);
 struct sim_file *sim_find_file(struct sim *s, struct strv path);
 
+unsigned sim_count_fds(void);            /* open descriptors of this process */
 /* Does text match the pattern, in which * stands for any run of octets? */
 bool sim_match(struct strv pattern, struct strv text);
 
