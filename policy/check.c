@@ -1,8 +1,8 @@
 /*
  * check -- policy_load: the tree held together and compiled.
  *
- * Everything is looked at before anything is refused: all mistakes come in one run.  Blocks of another
- * build are one error each; their names, codes and texts are looked at all the same.
+ * Everything is looked at before anything is refused: all mistakes come in one run.  Blocks of
+ * another build are one error each; their names, codes and texts are looked at all the same.
  */
 #include "policy/load.h"
 #include "policy/statements.h"
@@ -37,7 +37,8 @@ check_skip(struct loader *l, const struct lit *name, const struct block *from)
 	const struct block *b = names_rule(l, name, false);
 
 	if (b != NULL && b <= from)
-		diag_add(l->d, DIAG_ERROR, name->pos, SV("a check that stands above is decided already"),
+		diag_add(l->d, DIAG_ERROR, name->pos,
+		    SV("a check that stands above is decided already"),
 		    "%s does not come behind this check", diag_quote(l->a, name->text));
 }
 
@@ -61,7 +62,8 @@ check_effect(struct loader *l, const struct conf_effect *e, const struct block *
 static void
 check_stage(struct loader *l, const struct lit *at)
 {
-	static const char *const words[] = { "connect", "helo", "auth", "mail", "rcpt", "data", "message", NULL };
+	static const char *const words[] = { "connect", "helo", "auth", "mail", "rcpt", "data",
+		"message", NULL };
 	enum stage               stage;
 
 	if (at->text.p == NULL || (stage_find(at->text, &stage) && stage_in_policy(stage)))
@@ -89,7 +91,8 @@ check_rate(struct loader *l, const struct conf_rate *r)
 	check_keys(l, &r->key);
 	compile_expr(l, r->when, STAGE_MAX);
 	for (unsigned i = 0; i < r->n_limit; i++)
-		check_ref(l, &r->limit[i].except, WANT(NETWORKS) | WANT(DOMAINS) | WANT(ADDRESSES), "`except'");
+		check_ref(l, &r->limit[i].except, WANT(NETWORKS) | WANT(DOMAINS) | WANT(ADDRESSES),
+		    "`except'");
 	finals_check(l, &r->final);
 }
 
@@ -117,11 +120,20 @@ check_block(struct loader *l, const struct block *b, struct strv word)
 	not_in_build(l, b->pos, word);
 	l->quiet = true;
 	switch (b->kind) {
-	case BLOCK_CHECK:  check_check(l, b); break;
-	case BLOCK_RATE:   check_rate(l, b->u.rate); break;
-	case BLOCK_MILTER: check_milter(l, b->u.milter); break;
-	case BLOCK_TEST:   check_test(l, b->u.test); break;
-	default:           break;
+	case BLOCK_CHECK:
+		check_check(l, b);
+		break;
+	case BLOCK_RATE:
+		check_rate(l, b->u.rate);
+		break;
+	case BLOCK_MILTER:
+		check_milter(l, b->u.milter);
+		break;
+	case BLOCK_TEST:
+		check_test(l, b->u.test);
+		break;
+	default:
+		break;
 	}
 	l->quiet = false;
 }
@@ -160,8 +172,9 @@ check_plain(struct loader *l, const struct conf_plain *x)
 
 	use_lists(l, x);
 	if (s->here && x->when != NULL)
-		diag_add(l->d, DIAG_ERROR, x->when->pos, arena_printf(l->a, "%s is written: %s", s->word, s->form),
-		    "%s takes no `when'", diag_quote(l->a, x->keyword));
+		diag_add(l->d, DIAG_ERROR, x->when->pos,
+		    arena_printf(l->a, "%s is written: %s", s->word, s->form), "%s takes no `when'",
+		    diag_quote(l->a, x->keyword));
 	if (!s->here)
 		not_in_build(l, x->pos, x->keyword);
 	if (x->when != NULL)
@@ -176,13 +189,20 @@ static struct strv
 word_of(const struct block *b)
 {
 	switch (b->kind) {
-	case BLOCK_CHECK:  return SV("check");
-	case BLOCK_RATE:   return SV("rate");
-	case BLOCK_MILTER: return b->u.milter->plugin ? SV("plugin") : SV("milter");
-	case BLOCK_TEST:   return SV("test");
-	case BLOCK_LIST:   return b->u.list->kind == LIST_MAP ? SV("map") :
-		b->u.list->kind == LIST_PATTERNS ? SV("patterns") : SV("");
-	default:           return SV("");
+	case BLOCK_CHECK:
+		return SV("check");
+	case BLOCK_RATE:
+		return SV("rate");
+	case BLOCK_MILTER:
+		return b->u.milter->plugin ? SV("plugin") : SV("milter");
+	case BLOCK_TEST:
+		return SV("test");
+	case BLOCK_LIST:
+		return b->u.list->kind == LIST_MAP   ? SV("map") :
+		    b->u.list->kind == LIST_PATTERNS ? SV("patterns") :
+						       SV("");
+	default:
+		return SV("");
 	}
 }
 
@@ -208,17 +228,23 @@ warn_unused(struct loader *l)
 		const struct list *x = &l->p->list[i];
 
 		if (!x->used)
-			diag_add(l->d, DIAG_WARNING, x->conf->name.pos, strv(NULL, 0), "nothing uses the list %s",
-			    diag_quote(l->a, x->conf->name.text));
+			diag_add(l->d, DIAG_WARNING, x->conf->name.pos, strv(NULL, 0),
+			    "nothing uses the list %s", diag_quote(l->a, x->conf->name.text));
 	}
 }
 
 struct policy *
-policy_load(struct arena *a, struct world *w, const struct conf *c, const struct fact_def *facts, unsigned n_facts,
-    const struct strv *listeners, unsigned n_listeners, const struct hash_key *key, struct diags *d)
+policy_load(struct arena *a, struct world *w, const struct conf *c, const struct fact_def *facts,
+    unsigned n_facts, const struct strv *listeners, unsigned n_listeners,
+    const struct hash_key *key, struct diags *d)
 {
 	struct policy *p = arena_alloc(a, sizeof(*p));
-	struct loader  l = { .a = a, .w = w, .d = d, .c = c, .p = p, .listeners = listeners,
+	struct loader  l = { .a = a,
+		 .w = w,
+		 .d = d,
+		 .c = c,
+		 .p = p,
+		 .listeners = listeners,
 		 .n_listeners = n_listeners };
 
 	*p = (struct policy){ .a = a, .conf = c, .facts = facts, .n_facts = n_facts, .key = *key };
@@ -246,13 +272,13 @@ policy_free(struct policy *p)
 const struct netset *
 policy_networks(const struct policy *p, const struct conf_value *v, struct diags *d)
 {
-	struct policy copy = *p;
-	struct loader l = { .a = p->a, .d = d, .c = p->conf, .p = &copy };
-	struct lit    name = { .text = v->text, .pos = v->pos };
-	struct lits   items = { 0 };
-	struct list  *list;
+	struct policy        copy = *p;
+	struct loader        l = { .a = p->a, .d = d, .c = p->conf, .p = &copy };
+	struct lit           name = { .text = v->text, .pos = v->pos };
+	struct lits          items = { 0 };
+	struct list         *list;
 	const struct netset *nets;
-	unsigned      errors = d->errors;
+	unsigned             errors = d->errors;
 
 	if (v->kind == CONF_WORD) {
 		list = lists_find(&l, &name, WANT(NETWORKS), "this statement");

@@ -1,8 +1,8 @@
 /*
  * compile -- expressions into rules: names into numbers, words into sets, types held together.
  *
- * Every predicate becomes "one of some matches, or none of them" on one fact; what cannot mean anything
- * for a fact's type is an error here, so eval.c meets only what it can decide.
+ * Every predicate becomes "one of some matches, or none of them" on one fact; what cannot mean
+ * anything for a fact's type is an error here, so eval.c meets only what it can decide.
  */
 #include "policy/load.h"
 #include "policy/words.h"
@@ -13,8 +13,9 @@
 static const char *
 type_text(enum fact_type type)
 {
-	static const char *const words[] = { "a yes or no", "a number", "a text", "an address of a host",
-		"a mail address", "a word", "a set of host addresses", "a set of texts" };
+	static const char *const words[] = { "a yes or no", "a number", "a text",
+		"an address of a host", "a mail address", "a word", "a set of host addresses",
+		"a set of texts" };
 
 	return words[type];
 }
@@ -27,7 +28,7 @@ add_match(struct loader *l, struct rule *r, unsigned *max, enum match_kind kind)
 	return &r->match[r->n_match++];
 }
 
-struct pred_state {     /* while one predicate is compiled */
+struct pred_state { /* while one predicate is compiled */
 	struct loader         *l;
 	const struct pred     *x;
 	const struct fact_def *def;
@@ -38,8 +39,8 @@ struct pred_state {     /* while one predicate is compiled */
 static bool
 wrong_type(struct pred_state *s, struct pos at, const char *what)
 {
-	diag_add(s->l->d, DIAG_ERROR, at, strv(NULL, 0), "%s is %s: %s", diag_quote(s->l->a, s->x->fact.name.text),
-	    type_text(s->def->type), what);
+	diag_add(s->l->d, DIAG_ERROR, at, strv(NULL, 0), "%s is %s: %s",
+	    diag_quote(s->l->a, s->x->fact.name.text), type_text(s->def->type), what);
 	return false;
 }
 
@@ -51,9 +52,9 @@ value_word(struct pred_state *s, const struct lit *v)
 	const char *const *words = s->def->words;
 	unsigned           i = 0;
 
-	while (words[i] != NULL && i < WORDS_MAX && !strv_eq(v->text, strv_z(words[i])))
+	while (i < WORDS_MAX && words[i] != NULL && !strv_eq(v->text, strv_z(words[i])))
 		i++;
-	if (words[i] == NULL || i == WORDS_MAX) {
+	if (i == WORDS_MAX || words[i] == NULL) {
 		did_you_mean(s->l, v->pos, strv_z(diag_nearest(v->text, words)), "%s is never %s",
 		    diag_quote(s->l->a, s->x->fact.name.text), diag_quote(s->l->a, v->text));
 		return false;
@@ -72,8 +73,8 @@ value_number(struct pred_state *s, const struct lit *v)
 	if (word_size(v->text, &size)) {
 		number = (double)size;
 	} else if (!word_number(v->text, &number)) {
-		diag_add(s->l->d, DIAG_ERROR, v->pos, SV("such as 5, -1.5 or 25M"), "%s is no number",
-		    diag_quote(s->l->a, v->text));
+		diag_add(s->l->d, DIAG_ERROR, v->pos, SV("such as 5, -1.5 or 25M"),
+		    "%s is no number", diag_quote(s->l->a, v->text));
 		return false;
 	}
 	m = add_match(s->l, s->r, &s->max, MATCH_NUMBER);
@@ -160,7 +161,8 @@ value_special(struct pred_state *s, const struct lit *v, bool *ok)
 		return true;
 	}
 	if (strv_eq(v->text, SV("null")) && type == FACT_TEXT)
-		*ok = wrong_type(s, v->pos, "null asks of a sender or recipient; `is absent' asks whether there is none");
+		*ok = wrong_type(s, v->pos,
+		    "null asks of a sender or recipient; `is absent' asks whether there is none");
 	return !*ok;
 }
 
@@ -172,14 +174,20 @@ value_any(struct pred_state *s, const struct lit *v)
 	if (value_special(s, v, &ok))
 		return ok;
 	switch (s->def->type) {
-	case FACT_WORD:   return value_word(s, v);
-	case FACT_NUMBER: return value_number(s, v);
-	case FACT_PATH:   return value_path(s, v);
+	case FACT_WORD:
+		return value_word(s, v);
+	case FACT_NUMBER:
+		return value_number(s, v);
+	case FACT_PATH:
+		return value_path(s, v);
 	case FACT_TEXT:
-	case FACT_TEXTS:  return value_text(s, v);
+	case FACT_TEXTS:
+		return value_text(s, v);
 	case FACT_ADDR:
-	case FACT_ADDRS:  return value_addr(s, v);
-	case FACT_BOOL:   break;
+	case FACT_ADDRS:
+		return value_addr(s, v);
+	case FACT_BOOL:
+		break;
 	}
 	return wrong_type(s, v->pos, "it stands alone, or behind `not'");
 }
@@ -201,11 +209,14 @@ lists_for(enum fact_type type)
 {
 	switch (type) {
 	case FACT_ADDR:
-	case FACT_ADDRS: return WANT(NETWORKS);
+	case FACT_ADDRS:
+		return WANT(NETWORKS);
 	case FACT_PATH:
 	case FACT_TEXT:
-	case FACT_TEXTS: return WANT(DOMAINS) | WANT(ADDRESSES);
-	default:         return 0;
+	case FACT_TEXTS:
+		return WANT(DOMAINS) | WANT(ADDRESSES);
+	default:
+		return 0;
 	}
 }
 
@@ -312,17 +323,22 @@ compile_op(struct pred_state *s)
 	const struct pred *x = s->x;
 
 	switch (x->op) {
-	case PRED_BARE: return bare(s);
-	case PRED_IS:   return each_value(s, &x->value);
-	case PRED_IN:   return in_ref(s, &x->list);
-	case PRED_EQ:   return x->list.kind == REF_SET ? in_set(s, &x->list.set) : each_value(s, &x->value);
+	case PRED_BARE:
+		return bare(s);
+	case PRED_IS:
+		return each_value(s, &x->value);
+	case PRED_IN:
+		return in_ref(s, &x->list);
+	case PRED_EQ:
+		return x->list.kind == REF_SET ? in_set(s, &x->list.set) : each_value(s, &x->value);
 	case PRED_MATCHES:
 		not_in_build(s->l, x->op_pos, SV("matches"));
 		return false;
 	case PRED_RESOLVES:
 		not_in_build(s->l, x->op_pos, SV("resolves"));
 		return false;
-	default: break;
+	default:
+		break;
 	}
 	if (s->def->type != FACT_NUMBER)
 		return wrong_type(s, x->op_pos, "only numbers are smaller or greater");
@@ -334,7 +350,8 @@ static void
 check_names(struct loader *l, const struct pred *x)
 {
 	if (x->op == PRED_IN && x->list.kind == REF_NAME && !names_has_memory(l, x->list.name.text))
-		lists_find(l, &x->list.name, WANT(NETWORKS) | WANT(DOMAINS) | WANT(ADDRESSES), "`in'");
+		lists_find(
+		    l, &x->list.name, WANT(NETWORKS) | WANT(DOMAINS) | WANT(ADDRESSES), "`in'");
 	else if (x->op == PRED_MATCHES && x->value.n == 1 && !x->value.v[0].quoted)
 		lists_find(l, &x->value.v[0], WANT(PATTERNS), "`matches'");
 }
@@ -370,14 +387,15 @@ quantifier_ok(struct loader *l, const struct expr *e, enum stage at)
 
 	if ((e->kind != EXPR_ANY_RCPT && e->kind != EXPR_ALL_RCPT) || at == STAGE_MAX)
 		return true;
-	diag_add(l->d, DIAG_ERROR, e->pos, SV("at rcpt an expression speaks of the one recipient at hand"),
+	diag_add(l->d, DIAG_ERROR, e->pos,
+	    SV("at rcpt an expression speaks of the one recipient at hand"),
 	    "`%s' is for what is decided at message", word);
 	return false;
 }
 
 /*
- * at: the stage at which it will be asked; STAGE_MAX: not known.  All kids are compiled, also behind a
- * mistake.  Depth is bounded by the parser.
+ * at: the stage at which it will be asked; STAGE_MAX: not known.  All kids are compiled, also
+ * behind a mistake.  Depth is bounded by the parser.
  */
 struct rule *
 compile_expr(struct loader *l, const struct expr *e, enum stage at)

@@ -67,7 +67,10 @@ path_in(const struct path *path, const struct nameset *domains, const struct nam
 	    (addresses != NULL && nameset_has_address(addresses, path->local, domain));
 }
 
-/* A text that is an address, such as a login, is looked up as one; "@" in it divides at the last. */
+/*
+ * A text that is an address, such as a login, is looked up as one; "@" in it divides at the
+ * last.
+ */
 static bool
 text_in(struct strv v, const struct nameset *domains, const struct nameset *addresses)
 {
@@ -98,7 +101,8 @@ text_is_fqdn(struct strv v)
 static bool
 path_is_fqdn(const struct path *path)
 {
-	return path->kind == PATH_NULL || (path->kind == PATH_MAILBOX && text_is_fqdn(path->domain));
+	return path->kind == PATH_NULL ||
+	    (path->kind == PATH_MAILBOX && text_is_fqdn(path->domain));
 }
 
 /* ---- matches ---- */
@@ -109,11 +113,16 @@ match_number(const struct match *m, int64_t number)
 	double x = (double)number;
 
 	switch (m->op) {
-	case PRED_LT: return x < m->number;
-	case PRED_LE: return x <= m->number;
-	case PRED_GT: return x > m->number;
-	case PRED_GE: return x >= m->number;
-	default:      return x == m->number;
+	case PRED_LT:
+		return x < m->number;
+	case PRED_LE:
+		return x <= m->number;
+	case PRED_GT:
+		return x > m->number;
+	case PRED_GE:
+		return x >= m->number;
+	default:
+		return x == m->number;
 	}
 }
 
@@ -121,11 +130,16 @@ static bool
 match_text(const struct match *m, struct strv v)
 {
 	switch (m->kind) {
-	case MATCH_TEXT:    return strv_ieq(m->text, v);
-	case MATCH_NAMES:   return text_in(v, m->domains, m->addresses);
-	case MATCH_FQDN:    return text_is_fqdn(v);
-	case MATCH_LITERAL: return is_literal(v);
-	default:            return false;
+	case MATCH_TEXT:
+		return strv_ieq(m->text, v);
+	case MATCH_NAMES:
+		return text_in(v, m->domains, m->addresses);
+	case MATCH_FQDN:
+		return text_is_fqdn(v);
+	case MATCH_LITERAL:
+		return is_literal(v);
+	default:
+		return false;
 	}
 }
 
@@ -135,14 +149,19 @@ match_path(const struct match *m, const struct path *path)
 	char a[ADDR_TEXT + 2], b[ADDR_TEXT + 2];
 
 	switch (m->kind) {
-	case MATCH_NULL:    return path->kind == PATH_NULL;
-	case MATCH_NAMES:   return path_in(path, m->domains, m->addresses);
-	case MATCH_FQDN:    return path_is_fqdn(path);
-	case MATCH_LITERAL: return path->literal.family != ADDR_NONE;
+	case MATCH_NULL:
+		return path->kind == PATH_NULL;
+	case MATCH_NAMES:
+		return path_in(path, m->domains, m->addresses);
+	case MATCH_FQDN:
+		return path_is_fqdn(path);
+	case MATCH_LITERAL:
+		return path->literal.family != ADDR_NONE;
 	case MATCH_PATH:
 		return path->kind == PATH_MAILBOX && strv_ieq(path->local, m->path.local) &&
 		    strv_ieq(domain_of(path, a), domain_of(&m->path, b));
-	default: return false;
+	default:
+		return false;
 	}
 }
 
@@ -153,12 +172,18 @@ match_value(const struct match *m, const struct fact *f)
 	bool yes = false;
 
 	switch (f->def->type) {
-	case FACT_BOOL:   return f->v.yes;
-	case FACT_NUMBER: return m->kind == MATCH_NUMBER && match_number(m, f->v.number);
-	case FACT_TEXT:   return match_text(m, f->v.text);
-	case FACT_ADDR:   return m->kind == MATCH_NETS && netset_has(m->nets, &f->v.addr);
-	case FACT_PATH:   return match_path(m, f->v.path);
-	case FACT_WORD:   return m->kind == MATCH_WORDS && f->v.word < 64 && (m->words >> f->v.word & 1) != 0;
+	case FACT_BOOL:
+		return f->v.yes;
+	case FACT_NUMBER:
+		return m->kind == MATCH_NUMBER && match_number(m, f->v.number);
+	case FACT_TEXT:
+		return match_text(m, f->v.text);
+	case FACT_ADDR:
+		return m->kind == MATCH_NETS && netset_has(m->nets, &f->v.addr);
+	case FACT_PATH:
+		return match_path(m, f->v.path);
+	case FACT_WORD:
+		return m->kind == MATCH_WORDS && f->v.word < 64 && (m->words >> f->v.word & 1) != 0;
 	case FACT_ADDRS:
 		for (unsigned i = 0; i < f->v.addrs.n && m->kind == MATCH_NETS; i++)
 			yes = yes || netset_has(m->nets, &f->v.addrs.v[i]);
@@ -241,12 +266,14 @@ gate_on(struct eval *e, const struct gate_cond *c)
 {
 	const struct fact *f = known(e, (unsigned)e->p->gate.listener);
 
-	return f == NULL ? TRUTH_UNKNOWN : truth(!fact_absent(f) && strv_eq(f->v.text, c->listener));
+	return f == NULL ? TRUTH_UNKNOWN :
+			   truth(!fact_absent(f) && strv_eq(f->v.text, c->listener));
 }
 
 /*
- * With our address trusted upstream, "x%foreign@ours" or "\"x@foreign\"@ours" would be an open relay:
- * such a recipient is never matched by `to'.  The line is walked on as if, to tell the client why.
+ * With our address trusted upstream, "x%foreign@ours" or "\"x@foreign\"@ours" would be an open
+ * relay: such a recipient is never matched by `to'.  The line is walked on as if, to tell the
+ * client why.
  */
 static enum truth
 gate_to(struct eval *e, const struct gate_cond *c, const struct path *to)
@@ -262,11 +289,16 @@ MAY_YIELD static enum truth
 gate_cond(struct eval *e, const struct gate_cond *c, const struct path *to)
 {
 	switch (c->kind) {
-	case COND_FROM:          return gate_from(e, c);
-	case COND_TO:            return gate_to(e, c, to);
-	case COND_AUTHENTICATED: return gate_authenticated(e, c);
-	case COND_ON:            return gate_on(e, c);
-	case COND_WHEN:          return eval_rule(e, c->when);
+	case COND_FROM:
+		return gate_from(e, c);
+	case COND_TO:
+		return gate_to(e, c, to);
+	case COND_AUTHENTICATED:
+		return gate_authenticated(e, c);
+	case COND_ON:
+		return gate_on(e, c);
+	case COND_WHEN:
+		return eval_rule(e, c->when);
 	}
 	return TRUTH_NO;
 }
@@ -299,11 +331,14 @@ static void
 deny(struct verdict *out, bool unsure, bool routed)
 {
 	if (unsure)
-		say(out, VERDICT_TEMPFAIL, 451, "4.4.3", SV("cannot tell now whether to take this, try again later"));
+		say(out, VERDICT_TEMPFAIL, 451, "4.4.3",
+		    SV("cannot tell now whether to take this, try again later"));
 	else if (routed)
-		say(out, VERDICT_REJECT, 550, "5.1.3", SV("this local part could send the message elsewhere"));
+		say(out, VERDICT_REJECT, 550, "5.1.3",
+		    SV("this local part could send the message elsewhere"));
 	else
-		say(out, VERDICT_REJECT, 550, "5.7.1", SV("relaying to this address is not allowed"));
+		say(out, VERDICT_REJECT, 550, "5.7.1",
+		    SV("relaying to this address is not allowed"));
 }
 
 /* The first line that says yes is enough; unknown counts only where none does. */
@@ -332,8 +367,8 @@ eval_gate(struct eval *e, struct verdict *out)
 }
 
 MAY_YIELD enum wait_rc
-policy_eval(const struct policy *p, enum stage at, unsigned rcpt, struct facts *facts, struct verdict *out,
-    struct edits *edits)
+policy_eval(const struct policy *p, enum stage at, unsigned rcpt, struct facts *facts,
+    struct verdict *out, struct edits *edits)
 {
 	struct eval e = { .p = p, .facts = facts, .rcpt = rcpt };
 

@@ -1,5 +1,6 @@
 /*
- * explain -- what was understood of a policy, for people: lists with their counts, the gate's lines.
+ * explain -- what was understood of a policy, for people: lists with their counts, the gate's
+ * lines.
  */
 #include "policy/lists.h"
 #include "policy/rules.h"
@@ -12,8 +13,8 @@ struct teller {
 	const struct policy *p;
 	struct arena        *a;
 	struct buf           b;
-	void               (*emit)(struct strv line, void *arg);
-	void                *arg;
+	void (*emit)(struct strv line, void *arg);
+	void *arg;
 };
 
 static void
@@ -59,7 +60,8 @@ tell_gate_line(struct strv line, void *arg)
 	line = strv_trim(line);
 	if (strv_starts(line, SV("allow")))
 		buf_printf(&g->t->b, "%4u. ", ++g->n);
-	else if (strv_starts(line, SV("routing-characters")) || strv_eq(line, SV("}")) || strv_starts(line, SV("relay")))
+	else if (strv_starts(line, SV("routing-characters")) || strv_eq(line, SV("}")) ||
+	    strv_starts(line, SV("relay")))
 		return;
 	else
 		buf_add(&g->t->b, SV("          "));
@@ -79,8 +81,10 @@ tell_gate(struct teller *t)
 		end_line(t);
 		return;
 	}
-	buf_add(&t->b, t->p->n_line > 0 ? SV("relay: a recipient is taken where one of these holds") :
-	    SV("relay: nothing is allowed: every recipient but <postmaster> is refused"));
+	buf_add(&t->b,
+	    t->p->n_line > 0 ?
+		SV("relay: a recipient is taken where one of these holds") :
+		SV("relay: nothing is allowed: every recipient but <postmaster> is refused"));
 	end_line(t);
 	for (unsigned i = 0; i < t->p->conf->tree->n; i++) {
 		if (t->p->conf->tree->block[i].kind != BLOCK_RELAY)
@@ -89,14 +93,16 @@ tell_gate(struct teller *t)
 		tree.n = 1;
 		conf_print(&only, t->a, tell_gate_line, &g);
 	}
-	buf_add(&t->b, t->p->routing ?
-	    SV("    local parts with @ % ! | or a leading . or / are taken as any other: the upstream must not route by them") :
-	    SV("    local parts with @ % ! | or a leading . or / match no `to'"));
+	buf_add(&t->b,
+	    t->p->routing ?
+		SV("    local parts with @ % ! | or a leading . or / match: nothing behind may route by them") :
+		SV("    local parts with @ % ! | or a leading . or / match no `to'"));
 	end_line(t);
 }
 
 void
-policy_explain(const struct policy *p, struct arena *a, void (*emit)(struct strv line, void *arg), void *arg)
+policy_explain(
+    const struct policy *p, struct arena *a, void (*emit)(struct strv line, void *arg), void *arg)
 {
 	struct teller t = { .p = p, .a = a, .emit = emit, .arg = arg };
 
@@ -104,8 +110,10 @@ policy_explain(const struct policy *p, struct arena *a, void (*emit)(struct strv
 	for (unsigned i = 0; i < p->n_list; i++)
 		tell_list(&t, &p->list[i]);
 	tell_gate(&t);
-	buf_add(&t.b, p->reject_at_stage ? SV("refusals of connect, helo and mail are said at once") :
-	    SV("refusals of connect, helo and mail are said to each recipient"));
+	buf_add(&t.b,
+	    p->reject_at_stage ?
+		SV("refusals of connect, helo and mail are said at once") :
+		SV("refusals of connect, helo and mail are said to each recipient"));
 	end_line(&t);
 	buf_fini(&t.b);
 }

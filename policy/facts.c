@@ -1,24 +1,26 @@
 /*
  * facts -- the names of all facts of the language, whether this build has them or not.
  *
- * What a fact is worth stands in the table that policy_load is given; this one only tells a fact of
- * another build from a word that is no fact at all.
+ * What a fact is worth stands in the table that policy_load is given; this one only tells a fact
+ * of another build from a word that is no fact at all.
  */
 #include "policy/load.h"
 #include "policy/words.h"
 #include "proxy/base/arena.h"
 
-static const char *const names[] = { "client", "client.ip", "client.port", "client.name", "client.rdns",
-	"listener", "early-talker", "tls.version", "tls.cipher", "tls.sni", "tls.client-cert", "mx", "dnsbl",
-	"dnswl", "rhsbl", "dnsbl.text", "score", "country", "asn", "helo", "auth.user", "auth.author",
-	"auth.mechanism", "authenticated", "sender", "sender.local", "sender.domain", "size", "rcpt",
-	"rcpt.local", "rcpt.domain", "rcpt.count", "message.size", "header", "from.address", "from.domain",
-	"received", "spf", "spf.helo", "spf.domain", "spf.explanation", "dkim", "dkim.domains",
-	"dkim.partial", "dmarc", "dmarc.policy", "dmarc.domain", "arc", "arc.sealer", "greylist", "clamd",
-	"rspamd.score", "rspamd.action", "policyd", "milter", NULL };
+static const char *const names[] = { "client", "client.ip", "client.port", "client.name",
+	"client.rdns", "listener", "early-talker", "tls.version", "tls.cipher", "tls.sni",
+	"tls.client-cert", "mx", "dnsbl", "dnswl", "rhsbl", "dnsbl.text", "score", "country", "asn",
+	"helo", "auth.user", "auth.author", "auth.mechanism", "authenticated", "sender",
+	"sender.local", "sender.domain", "size", "rcpt", "rcpt.local", "rcpt.domain", "rcpt.count",
+	"message.size", "header", "from.address", "from.domain", "received", "spf", "spf.helo",
+	"spf.domain", "spf.explanation", "dkim", "dkim.domains", "dkim.partial", "dmarc",
+	"dmarc.policy", "dmarc.domain", "arc", "arc.sealer", "greylist", "clamd", "rspamd.score",
+	"rspamd.action", "policyd", "milter", NULL };
 
 /* Those that are written with ( ). */
-static const char *const with_args[] = { "mx", "dnsbl", "dnswl", "rhsbl", "header", "policyd", "milter", NULL };
+static const char *const with_args[] = { "mx", "dnsbl", "dnswl", "rhsbl", "header", "policyd",
+	"milter", NULL };
 
 static bool
 is_in(struct strv v, const char *const *words)
@@ -62,7 +64,8 @@ no_such_fact(struct loader *l, const struct fact_ref *f)
 {
 	const char *near = diag_nearest(f->name.text, names);
 
-	did_you_mean(l, f->name.pos, strv_z(near), "there is no fact %s", diag_quote(l->a, f->name.text));
+	did_you_mean(
+	    l, f->name.pos, strv_z(near), "there is no fact %s", diag_quote(l->a, f->name.text));
 }
 
 enum fact_known
@@ -106,6 +109,6 @@ facts_map(struct loader *l, const struct fact_ref *call)
 		if (t->block[i].kind == BLOCK_LIST && t->block[i].u.list->kind == LIST_MAP)
 			maps[n++] = t->block[i].u.list->name.text;
 	}
-	did_you_mean(l, call->name.pos, diag_nearest_v(call->name.text, maps, n), "no map is called %s",
-	    diag_quote(l->a, call->name.text));
+	did_you_mean(l, call->name.pos, diag_nearest_v(call->name.text, maps, n),
+	    "no map is called %s", diag_quote(l->a, call->name.text));
 }

@@ -8,8 +8,8 @@
 #include "policy/words.h"
 #include "proxy/base/arena.h"
 
-#define REPLY_OCTETS   512      /* with CRLF */
-#define FOREIGN_OCTETS 200      /* of a placeholder, cut there when it is filled in */
+#define REPLY_OCTETS   512 /* with CRLF */
+#define FOREIGN_OCTETS 200 /* of a placeholder, cut there when it is filled in */
 #define ADDR_OCTETS    45
 
 static char
@@ -22,24 +22,29 @@ static void
 check_codes(struct loader *l, const struct conf_final *f)
 {
 	const char *word = verdict_word(f->kind);
-	char        class = class_of(f->kind);
+	char class = class_of(f->kind);
 
 	if (f->code.text.p == NULL)
 		return;
 	if (f->kind == VERDICT_DISCONNECT && !strv_eq(f->code.text, SV("421")))
-		diag_add(l->d, DIAG_ERROR, f->code.pos, SV("RFC 5321 has 421 alone for a server that hangs up"),
+		diag_add(l->d, DIAG_ERROR, f->code.pos,
+		    SV("RFC 5321 has 421 alone for a server that hangs up"),
 		    "disconnect takes 421, not %s", diag_quote(l->a, f->code.text));
 	else if (f->code.text.p[0] != class)
-		diag_add(l->d, DIAG_ERROR, f->code.pos, f->code.text.p[0] == '4' ? SV("did you mean `tempfail'?") :
-		    f->code.text.p[0] == '5' ? SV("did you mean `reject'?") : strv(NULL, 0),
+		diag_add(l->d, DIAG_ERROR, f->code.pos,
+		    f->code.text.p[0] == '4'     ? SV("did you mean `tempfail'?") :
+			f->code.text.p[0] == '5' ? SV("did you mean `reject'?") :
+						   strv(NULL, 0),
 		    "%s takes a code of %cxx, not %s", word, class, diag_quote(l->a, f->code.text));
 	else if (f->code.text.p[1] > '5')
-		diag_add(l->d, DIAG_ERROR, f->code.pos, strv(NULL, 0), "%s is no reply code: its second digit is 0 to 5",
+		diag_add(l->d, DIAG_ERROR, f->code.pos, strv(NULL, 0),
+		    "%s is no reply code: its second digit is 0 to 5",
 		    diag_quote(l->a, f->code.text));
 	if (f->xcode.text.p != NULL && f->xcode.text.p[0] != f->code.text.p[0])
 		diag_add(l->d, DIAG_ERROR, f->xcode.pos,
-		    diag_did_you_mean(l->a, arena_printf(l->a, "%c%.*s", f->code.text.p[0],
-		    (int)f->xcode.text.n - 1, f->xcode.text.p + 1)),
+		    diag_did_you_mean(l->a,
+			arena_printf(l->a, "%c%.*s", f->code.text.p[0], (int)f->xcode.text.n - 1,
+			    f->xcode.text.p + 1)),
 		    "the classes of %.3s and %.*s differ", f->code.text.p, (int)f->xcode.text.n,
 		    f->xcode.text.p);
 }
@@ -54,7 +59,8 @@ placeholder(struct loader *l, const struct lit *text, struct strv name)
 	unsigned        number;
 
 	if (!word_is_fact(name)) {
-		diag_add(l->d, DIAG_ERROR, text->pos, SV("%{fact} is replaced, %% is a percent sign"),
+		diag_add(l->d, DIAG_ERROR, text->pos,
+		    SV("%{fact} is replaced, %% is a percent sign"),
 		    "%s is no fact for a placeholder", diag_quote(l->a, name));
 		return -1;
 	}
@@ -62,7 +68,8 @@ placeholder(struct loader *l, const struct lit *text, struct strv name)
 	l->quiet = quiet;
 	if (known == FACT_NONE)
 		return -1;
-	return known == FACT_HERE && l->p->facts[number].type == FACT_ADDR ? ADDR_OCTETS : FOREIGN_OCTETS;
+	return known == FACT_HERE && l->p->facts[number].type == FACT_ADDR ? ADDR_OCTETS :
+									     FOREIGN_OCTETS;
 }
 
 void
@@ -92,7 +99,8 @@ finals_text(struct loader *l, const struct lit *text, size_t codes)
 			n = placeholder(l, text, name);
 			i += name.n + 2;
 		} else {
-			diag_add(l->d, DIAG_ERROR, text->pos, SV("%{fact} is replaced, %% is a percent sign"),
+			diag_add(l->d, DIAG_ERROR, text->pos,
+			    SV("%{fact} is replaced, %% is a percent sign"),
 			    "a `%%' stands alone in the text");
 		}
 		if (n < 0)
@@ -101,7 +109,8 @@ finals_text(struct loader *l, const struct lit *text, size_t codes)
 	}
 	if (octets > REPLY_OCTETS - 2)
 		diag_add(l->d, DIAG_ERROR, text->pos, strv(NULL, 0),
-		    "the reply may have %zu octets, at most %d are allowed", octets, REPLY_OCTETS - 2);
+		    "the reply may have %zu octets, at most %d are allowed", octets,
+		    REPLY_OCTETS - 2);
 }
 
 void

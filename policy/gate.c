@@ -1,8 +1,8 @@
 /*
  * gate -- the relay block into lines that eval.c can walk.
  *
- * Not for checks: the gate is apart and absolute.  A line that has a mistake is no line at all, so a
- * policy with one is never loaded rather than loaded without a condition.
+ * Not for checks: the gate is apart and absolute.  A line that has a mistake is no line at all,
+ * so a policy with one is never loaded rather than loaded without a condition.
  */
 #include "policy/load.h"
 #include "proxy/base/arena.h"
@@ -33,7 +33,8 @@ load_from(struct loader *l, const struct relay_cond *c, struct gate_cond *out)
 		list = lists_find(l, &c->list.name, WANT(NETWORKS), "`from'");
 		out->nets = list == NULL ? NULL : list->nets;
 	}
-	return have(l, l->p->gate.client, c->pos, "from") && out->nets != NULL && l->d->errors == errors;
+	return have(l, l->p->gate.client, c->pos, "from") && out->nets != NULL &&
+	    l->d->errors == errors;
 }
 
 static bool
@@ -78,9 +79,12 @@ load_cond(struct loader *l, const struct relay_cond *c, struct gate_cond *out)
 {
 	out->kind = c->kind;
 	switch (c->kind) {
-	case COND_FROM: return load_from(l, c, out);
-	case COND_TO:   return load_to(l, c, out);
-	case COND_ON:   return load_on(l, c, out);
+	case COND_FROM:
+		return load_from(l, c, out);
+	case COND_TO:
+		return load_to(l, c, out);
+	case COND_ON:
+		return load_on(l, c, out);
 	case COND_AUTHENTICATED:
 		out->over_tls = c->over_tls;
 		return have(l, l->p->gate.authenticated, c->pos, "authenticated") &&
@@ -158,7 +162,8 @@ gate_load(struct loader *l)
 	const struct block *first = NULL;
 
 	p->gate = (struct gate_facts){ facts_number(p, "rcpt"), facts_number(p, "client.ip"),
-		facts_number(p, "authenticated"), facts_number(p, "tls.version"), facts_number(p, "listener") };
+		facts_number(p, "authenticated"), facts_number(p, "tls.version"),
+		facts_number(p, "listener") };
 	for (unsigned i = 0; i < l->c->tree->n; i++) {
 		const struct block *b = &l->c->tree->block[i];
 

@@ -1,7 +1,8 @@
 /*
  * lists -- networks, domains and addresses from braces and files.
  *
- * Every bad item is named with its place, in files, too.  A set never holds an item that was refused.
+ * Every bad item is named with its place, in files, too.  A set never holds an item that was
+ * refused.
  */
 #include "policy/lists.h"
 
@@ -80,7 +81,8 @@ hint_network(struct loader *l, struct strv v)
 	if (!addr_parse(host, &a) || !strv_number(bits, a.family == ADDR_IP4 ? 32 : 128, &n))
 		return strv(NULL, 0);
 	a = addr_mask(&a, (unsigned)n);
-	return diag_did_you_mean(l->a, arena_printf(l->a, "%s/%u", addr_print(&a, text).p, (unsigned)n));
+	return diag_did_you_mean(
+	    l->a, arena_printf(l->a, "%s/%u", addr_print(&a, text).p, (unsigned)n));
 }
 
 static bool
@@ -133,7 +135,8 @@ add_domain(struct loader *l, struct list *to, const struct item *x)
 		nameset_add(to->names, literal.p != NULL ? literal : v);
 		return true;
 	}
-	diag_add(l->d, DIAG_ERROR, x->pos, hint_domain(l, v), "%s is no domain", diag_quote(l->a, v));
+	diag_add(
+	    l->d, DIAG_ERROR, x->pos, hint_domain(l, v), "%s is no domain", diag_quote(l->a, v));
 	return false;
 }
 
@@ -143,8 +146,8 @@ joined(struct arena *a, const struct path *path)
 {
 	struct strv literal = literal_text(a, path->domain);
 
-	return arena_concat(a, arena_concat(a, path->local, SV("@")),
-	    literal.p != NULL ? literal : path->domain);
+	return arena_concat(
+	    a, arena_concat(a, path->local, SV("@")), literal.p != NULL ? literal : path->domain);
 }
 
 static bool
@@ -173,7 +176,8 @@ add_address(struct loader *l, struct list *to, const struct item *x)
 		}
 		why = "it has no domain";
 	}
-	diag_add(l->d, DIAG_ERROR, x->pos, SV("an address is user@domain, @domain for all of a domain, or <>"),
+	diag_add(l->d, DIAG_ERROR, x->pos,
+	    SV("an address is user@domain, @domain for all of a domain, or <>"),
 	    "%s is no address: %s", diag_quote(l->a, v), why);
 	return false;
 }
@@ -181,12 +185,17 @@ add_address(struct loader *l, struct list *to, const struct item *x)
 static item_add
 adder_of(enum list_kind kind)
 {
-	return kind == LIST_NETWORKS ? add_network : kind == LIST_DOMAINS ? add_domain : add_address;
+	return kind == LIST_NETWORKS ? add_network :
+	    kind == LIST_DOMAINS     ? add_domain :
+				       add_address;
 }
 
 /* ---- files ---- */
 
-/* What stands on a line, without blanks at its ends and a comment. In quotes # is like any other. */
+/*
+ * What stands on a line, without blanks at its ends and a comment. In quotes # is like any
+ * other.
+ */
 static struct strv
 line_item(struct strv line)
 {
@@ -240,8 +249,8 @@ free_arena(void *a)
 }
 
 /*
- * The text of a file lives in an arena of its own: only where there is something to show of it does it
- * stay as long as the diagnostics do.
+ * The text of a file lives in an arena of its own: only where there is something to show of it
+ * does it stay as long as the diagnostics do.
  */
 static void
 read_file(struct loader *l, struct list *to)
@@ -327,21 +336,26 @@ static const char *
 kinds_text(unsigned want)
 {
 	switch (want) {
-	case WANT(NETWORKS):                return "networks";
-	case WANT(DOMAINS):                 return "domains";
-	case WANT(ADDRESSES):               return "addresses";
-	case WANT(DOMAINS) | WANT(ADDRESSES): return "domains or addresses";
-	default:                            return "networks, domains or addresses";
+	case WANT(NETWORKS):
+		return "networks";
+	case WANT(DOMAINS):
+		return "domains";
+	case WANT(ADDRESSES):
+		return "addresses";
+	case WANT(DOMAINS) | WANT(ADDRESSES):
+		return "domains or addresses";
+	default:
+		return "networks, domains or addresses";
 	}
 }
 
 static void
 no_such_list(struct loader *l, const struct lit *name)
 {
-	struct strv *names = arena_array(l->a, l->p->n_list, sizeof(*names));
-	unsigned     n = 0;
+	unsigned     n_list = l->d->n < DIAG_MAX ? l->p->n_list : 0, n = 0;
+	struct strv *names = arena_array(l->a, n_list, sizeof(*names));
 
-	for (unsigned i = 0; i < l->p->n_list; i++) {
+	for (unsigned i = 0; i < n_list; i++) {
 		if (l->p->list[i].conf->name.text.p != NULL)
 			names[n++] = l->p->list[i].conf->name.text;
 	}
@@ -355,8 +369,8 @@ lists_find(struct loader *l, const struct lit *name, unsigned want, const char *
 	static const char *const kinds[] = { "networks", "domains", "addresses", "patterns" };
 
 	for (unsigned i = 0; i < l->p->n_list; i++) {
-		struct list          *x = &l->p->list[i];
-		enum list_kind        kind = x->conf->kind;
+		struct list   *x = &l->p->list[i];
+		enum list_kind kind = x->conf->kind;
 
 		if (!strv_eq(x->conf->name.text, name->text) || name->text.p == NULL)
 			continue;
@@ -364,8 +378,9 @@ lists_find(struct loader *l, const struct lit *name, unsigned want, const char *
 		if (want & 1u << kind)
 			return x;
 		if (kind == LIST_MAP)
-			diag_add(l->d, DIAG_ERROR, name->pos, strv(NULL, 0), "%s is a map, %s takes a list of %s",
-			    diag_quote(l->a, name->text), taker, kinds_text(want));
+			diag_add(l->d, DIAG_ERROR, name->pos, strv(NULL, 0),
+			    "%s is a map, %s takes a list of %s", diag_quote(l->a, name->text),
+			    taker, kinds_text(want));
 		else
 			diag_add(l->d, DIAG_ERROR, name->pos, strv(NULL, 0),
 			    "%s is a list of %s, %s takes one of %s", diag_quote(l->a, name->text),
@@ -401,8 +416,8 @@ lists_names(struct loader *l, const struct lits *items, const struct nameset **d
 	struct list      to[2] = { { .conf = &c[0] }, { .conf = &c[1] } };
 
 	for (unsigned i = 0; i < items->n; i++) {
-		struct item  x = { items->v[i].text, items->v[i].pos };
-		unsigned     which = is_address(x.text);
+		struct item x = { items->v[i].text, items->v[i].pos };
+		unsigned    which = is_address(x.text);
 
 		if (to[which].names == NULL)
 			to[which].names = sets_name(l->p->sets, &l->p->key);

@@ -8,6 +8,8 @@
 
 #include "policy/rules.h"
 
+struct named;
+
 struct loader {
 	struct arena      *a;
 	struct world      *w;
@@ -21,6 +23,8 @@ struct loader {
 	 * "not in this build" is not said again of its parts.
 	 */
 	bool               quiet;
+	struct named      *rules;       /* names.c's: checks, rates, milters and plugins */
+	unsigned           n_rules;
 };
 
 /* ---- names.c ---- */

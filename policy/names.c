@@ -1,11 +1,12 @@
 /*
  * names -- who is called what: duplicates, reserved names, look-ups by name.
  *
- * Lists, maps and memories share their names; checks, rates, milters and plugins share theirs.  Tables
- * are small (what a person wrote), so they are searched from the front.
+ * Lists, maps and memories share their names; checks, rates, milters and plugins share theirs.
+ * Tables are small (what a person wrote), so they are searched from the front.
  */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "policy/load.h"
 #include "policy/words.h"
@@ -19,6 +20,9 @@ did_you_mean(struct loader *l, struct pos at, struct strv near, const char *fmt,
 	char    text[TEXT_MAX];
 	va_list ap;
 
+	/* More than what is kept is only counted. */
+	if (l->d->n >= DIAG_MAX)
+		near = strv(NULL, 0);
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
@@ -38,7 +42,8 @@ not_in_build(struct loader *l, struct pos at, struct strv what)
 		    x->pos.col == at.col)
 			return;
 	}
-	diag_add(l->d, DIAG_ERROR, at, strv(NULL, 0), "%s is not in this build", diag_quote(l->a, what));
+	diag_add(
+	    l->d, DIAG_ERROR, at, strv(NULL, 0), "%s is not in this build", diag_quote(l->a, what));
 }
 
 /* ---- what has a name ---- */
@@ -46,6 +51,7 @@ not_in_build(struct loader *l, struct pos at, struct strv what)
 struct named {
 	const struct lit *name;
 	const char       *what;
+	unsigned          at; /* which in file order */
 };
 
 static const char *
@@ -55,62 +61,6 @@ list_word(enum list_kind kind)
 		"a list of addresses", "a list of patterns", "a map" };
 
 	return words[kind];
-}
-
-static struct named
-named_list(const struct block *b)
-{
-	if (b->kind == BLOCK_LIST && b->u.list->name.text.p != NULL)
-		return (struct named){ &b->u.list->name, list_word(b->u.list->kind) };
-	return (struct named){ NULL, NULL };
-}
-
-static struct named
-named_rule(const struct block *b)
-{
-	struct named x = { NULL, NULL };
-
-	if (b->kind == BLOCK_CHECK)
-		x = (struct named){ &b->u.check->name, "a check" };
-	else if (b->kind == BLOCK_RATE)
-		x = (struct named){ &b->u.rate->name, "a rate" };
-	else if (b->kind == BLOCK_MILTER)
-		x = (struct named){ &b->u.milter->name, b->u.milter->plugin ? "a plugin" : "a milter" };
-	return x.name != NULL && x.name->text.p != NULL ? x : (struct named){ NULL, NULL };
-}
-
-/* Where the first stands, for the one that comes too late. */
-static const char *
-place_of(struct loader *l, struct pos at)
-{
-	return arena_printf(l->a, "%.*s:%u:%u", (int)at.src->name.n, at.src->name.p, at.line, at.col).p;
-}
-
-static void
-duplicate(struct loader *l, const struct lit *name, const struct named *first)
-{
-	bool same = name->pos.src != first->name->pos.src &&
-	    strv_eq(name->pos.src->name, first->name->pos.src->name);
-
-	diag_add(l->d, DIAG_ERROR, name->pos, same ? SV("the file is included twice") : strv(NULL, 0), "%s is already the name of %s, at %s",
-	    diag_quote(l->a, name->text), first->what, place_of(l, first->name->pos));
-}
-
-static void
-check_list_name(struct loader *l, unsigned at, struct named (*get)(const struct block *))
-{
-	const struct conf_tree *t = l->c->tree;
-	struct named            x = get(&t->block[at]), y;
-
-	if (x.name == NULL)
-		return;
-	for (unsigned i = 0; i < at; i++) {
-		y = get(&t->block[i]);
-		if (y.name != NULL && strv_eq(y.name->text, x.name->text)) {
-			duplicate(l, x.name, &y);
-			return;
-		}
-	}
 }
 
 /* The name of a memory: it is a plain block with a name. */
@@ -125,22 +75,92 @@ memory_name(const struct conf *c, const struct block *b)
 	return (struct lit){ .text = x->name.text, .pos = x->name.pos };
 }
 
-static void
-check_memory_name(struct loader *l, unsigned at)
+static struct named
+named_list(struct loader *l, const struct block *b)
+{
+	struct lit memory = memory_name(l->c, b), *x;
+
+	if (b->kind == BLOCK_LIST)
+		return (
+		    struct named){ .name = &b->u.list->name, .what = list_word(b->u.list->kind) };
+	if (memory.text.p == NULL)
+		return (struct named){ 0 };
+	x = arena_alloc(l->a, sizeof(*x));
+	*x = memory;
+	return (struct named){ .name = x, .what = "a memory" };
+}
+
+static struct named
+named_rule(struct loader *l, const struct block *b)
+{
+	(void)l;
+	switch (b->kind) {
+	case BLOCK_CHECK:
+		return (struct named){ .name = &b->u.check->name, .what = "a check" };
+	case BLOCK_RATE:
+		return (struct named){ .name = &b->u.rate->name, .what = "a rate" };
+	case BLOCK_MILTER:
+		return (struct named){ .name = &b->u.milter->name,
+			.what = b->u.milter->plugin ? "a plugin" : "a milter" };
+	default:
+		return (struct named){ 0 };
+	}
+}
+
+/* All names of one kind, in file order. */
+static struct named *
+collect(struct loader *l, struct named (*get)(struct loader *, const struct block *), unsigned *n)
 {
 	const struct conf_tree *t = l->c->tree;
-	struct lit              x = memory_name(l->c, &t->block[at]), z;
-	struct named            y;
+	struct named           *v = arena_array(l->a, t->n, sizeof(*v));
 
-	for (unsigned i = 0; x.text.p != NULL && i < t->n; i++) {
-		y = named_list(&t->block[i]);
-		z = memory_name(l->c, &t->block[i]);
-		if (i < at && z.text.p != NULL)
-			y = (struct named){ &z, "a memory" };
-		if (y.name != NULL && strv_eq(y.name->text, x.text)) {
-			duplicate(l, &x, &y);
-			return;
-		}
+	*n = 0;
+	for (unsigned i = 0; i < t->n; i++) {
+		struct named x = get(l, &t->block[i]);
+
+		if (x.name == NULL || x.name->text.p == NULL)
+			continue;
+		x.at = i;
+		v[(*n)++] = x;
+	}
+	return v;
+}
+
+/* ---- names used twice ---- */
+
+static int
+compare(const void *a, const void *b)
+{
+	const struct named *x = a, *y = b;
+	int                 by = strv_cmp(x->name->text, y->name->text);
+
+	return by != 0 ? by : x->at < y->at ? -1 : x->at > y->at;
+}
+
+static void
+duplicate(struct loader *l, const struct lit *name, const struct named *first)
+{
+	const struct pos *at = &first->name->pos;
+	bool same = name->pos.src != at->src && strv_eq(name->pos.src->name, at->src->name);
+
+	diag_add(l->d, DIAG_ERROR, name->pos,
+	    same ? SV("the file is included twice") : strv(NULL, 0),
+	    "%s is already the name of %s, at %.*s:%u:%u", diag_quote(l->a, name->text),
+	    first->what, (int)at->src->name.n, at->src->name.p, at->line, at->col);
+}
+
+static void
+check_duplicates(struct loader *l, struct named *v, unsigned n)
+{
+	unsigned first = 0;
+
+	if (n > 1)
+		qsort(v, n, sizeof(*v), compare);
+	for (unsigned i = 1; i < n; i++) {
+		if (strv_eq(v[i].name->text, v[first].name->text))
+			duplicate(l, v[i].name, &v[first]);
+		else
+			first = i;
 	}
 }
 
@@ -154,17 +174,18 @@ is_taken_by(struct strv v)
 void
 names_check(struct loader *l)
 {
-	for (unsigned i = 0; i < l->c->tree->n; i++) {
-		struct named x = named_rule(&l->c->tree->block[i]);
+	unsigned      n;
+	struct named *v = collect(l, named_list, &n);
 
-		if (x.name != NULL && is_taken_by(x.name->text))
-			diag_add(l->d, DIAG_ERROR, x.name->pos,
-			    SV("relay, limits and upstream are names of what there is without checks"),
-			    "%s cannot be called %s", x.what, diag_quote(l->a, x.name->text));
-		check_list_name(l, i, named_list);
-		check_list_name(l, i, named_rule);
-		check_memory_name(l, i);
+	check_duplicates(l, v, n);
+	v = collect(l, named_rule, &n);
+	for (unsigned i = 0; i < n; i++) {
+		if (is_taken_by(v[i].name->text))
+			diag_add(l->d, DIAG_ERROR, v[i].name->pos,
+			    SV("relay, limits and upstream name what there is without checks"),
+			    "%s cannot be called %s", v[i].what, diag_quote(l->a, v[i].name->text));
 	}
+	check_duplicates(l, v, n);
 }
 
 /* ---- look-ups ---- */
@@ -187,8 +208,8 @@ names_map(const struct loader *l, struct strv name)
 	for (unsigned i = 0; i < l->c->tree->n; i++) {
 		const struct block *b = &l->c->tree->block[i];
 
-		if (b->kind == BLOCK_LIST && b->u.list->kind == LIST_MAP && b->u.list->name.text.p != NULL &&
-		    strv_eq(b->u.list->name.text, name))
+		if (b->kind == BLOCK_LIST && b->u.list->kind == LIST_MAP &&
+		    b->u.list->name.text.p != NULL && strv_eq(b->u.list->name.text, name))
 			return b->u.list;
 	}
 	return NULL;
@@ -197,21 +218,20 @@ names_map(const struct loader *l, struct strv name)
 const struct block *
 names_rule(struct loader *l, const struct lit *name, bool by)
 {
-	const struct conf_tree *t = l->c->tree;
-	struct strv            *words = arena_array(l->a, t->n + 3, sizeof(*words));
-	unsigned                n = 0;
+	unsigned      n;
+	struct named *v = l->rules == NULL ? l->rules = collect(l, named_rule, &l->n_rules) :
+					     l->rules;
+	struct strv  *words;
 
 	if (by && is_taken_by(name->text))
 		return NULL;
-	for (unsigned i = 0; i < t->n; i++) {
-		struct named x = named_rule(&t->block[i]);
-
-		if (x.name == NULL)
-			continue;
-		if (strv_eq(x.name->text, name->text))
-			return &t->block[i];
-		words[n++] = x.name->text;
+	for (unsigned i = 0; i < l->n_rules; i++) {
+		if (strv_eq(v[i].name->text, name->text))
+			return &l->c->tree->block[v[i].at];
 	}
+	words = arena_array(l->a, l->n_rules + 3, sizeof(*words));
+	for (n = 0; n < l->n_rules; n++)
+		words[n] = l->rules[n].name->text;
 	if (by) {
 		words[n++] = SV("relay");
 		words[n++] = SV("limits");

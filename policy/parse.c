@@ -1,8 +1,8 @@
 /*
  * parse -- files of the configuration into statements: plain ones, named blocks, includes.
  *
- * All mistakes of all files are reported.  What is bounded: the octets and tokens of a file, the number
- * of files, how deep they include each other, how deep expressions nest.
+ * All mistakes of all files are reported.  What is bounded: the octets and tokens of a file, the
+ * number of files, how deep they include each other, how deep expressions nest.
  */
 #include "policy/parse.h"
 
@@ -10,8 +10,8 @@
 #include "policy/words.h"
 #include "proxy/base/arena.h"
 
-#define FILE_OCTETS  (16u << 20)        /* of one file */
-#define ALL_OCTETS   (64u << 20)        /* of all */
+#define FILE_OCTETS  (16u << 20) /* of one file */
+#define ALL_OCTETS   (64u << 20) /* of all */
 #define FILES_MAX    1000
 #define INCLUDE_DEEP 10
 
@@ -36,7 +36,8 @@ add_plain(struct parser *p, const struct token *head, const struct conf_plain *x
 {
 	struct conf *c = p->conf;
 
-	c->plain = arena_grow(p->a, c->plain, &c->tree->max_plain, c->n_plain + 1, sizeof(*c->plain));
+	c->plain = arena_grow(
+	    p->a, c->plain, &c->tree->max_plain, c->n_plain + 1, sizeof(*c->plain));
 	parse_add(p, BLOCK_PLAIN, head)->u.plain = c->n_plain;
 	c->plain[c->n_plain++] = *x;
 }
@@ -51,7 +52,9 @@ add_value(struct parser *p, struct conf_plain *x, struct conf_value v)
 static struct conf_value
 value_of(struct lit x)
 {
-	return (struct conf_value){ .kind = x.quoted ? CONF_STRING : CONF_WORD, .text = x.text, .pos = x.pos };
+	return (struct conf_value){
+		.kind = x.quoted ? CONF_STRING : CONF_WORD, .text = x.text, .pos = x.pos
+	};
 }
 
 /* ---- plain statements ---- */
@@ -82,7 +85,8 @@ plain_value(struct parser *p, struct conf_plain *x)
 	if (parse_is_kind(p, TOKEN_COMMA)) {
 		const struct token *t = parse_take(p);
 
-		add_value(p, x, (struct conf_value){ .kind = CONF_COMMA, .text = t->text, .pos = t->pos });
+		add_value(p, x,
+		    (struct conf_value){ .kind = CONF_COMMA, .text = t->text, .pos = t->pos });
 		return true;
 	}
 	if (!parse_value(p, "a word or a string", &v))
@@ -213,7 +217,9 @@ has_wildcard(struct strv v)
 	return strv_chr(v, '*') < v.n || strv_chr(v, '?') < v.n || strv_chr(v, '[') < v.n;
 }
 
-/* A pattern that finds nothing is no mistake (conf.d may be empty), a file that is not there is. */
+/*
+ * A pattern that finds nothing is no mistake (conf.d may be empty), a file that is not there is.
+ */
 static void
 include(struct parser *p, struct lit pattern)
 {
@@ -305,8 +311,8 @@ may_read(struct parser *from, struct pos at, const char *path)
 		diag_add(from->d, DIAG_ERROR, at, strv(NULL, 0), "%s includes itself",
 		    diag_quote(from->a, strv_z(path)));
 	else if (depth_of(at.src) >= INCLUDE_DEEP)
-		diag_add(from->d, DIAG_ERROR, at, strv(NULL, 0), "files include each other more than %d deep",
-		    INCLUDE_DEEP);
+		diag_add(from->d, DIAG_ERROR, at, strv(NULL, 0),
+		    "files include each other more than %d deep", INCLUDE_DEEP);
 	else if (++f->n <= FILES_MAX)
 		return true;
 	else if (f->n == FILES_MAX + 1)
@@ -324,11 +330,11 @@ unknown_statement(struct parser *p, const struct token *t)
 		    diag_did_you_mean(p->a, strv_z(diag_nearest(t->text, statement_words()))),
 		    "there is no statement %s", diag_quote(p->a, t->text));
 	else if (t->kind == TOKEN_CLOSE)
-		diag_add(p->d, DIAG_ERROR, t->pos, strv(NULL, 0), "there is no `{' that this closes");
+		diag_add(
+		    p->d, DIAG_ERROR, t->pos, strv(NULL, 0), "there is no `{' that this closes");
 	else
-		diag_add(p->d, DIAG_ERROR, t->pos, strv(NULL, 0),
-		    "expected a statement, found %s", t->kind == TOKEN_STRING ? "a string" :
-		    diag_quote(p->a, t->text));
+		diag_add(p->d, DIAG_ERROR, t->pos, strv(NULL, 0), "expected a statement, found %s",
+		    t->kind == TOKEN_STRING ? "a string" : diag_quote(p->a, t->text));
 	/* What may follow "}" on its line is a statement of its own. */
 	if (t->kind != TOKEN_CLOSE) {
 		p->at--;
@@ -347,17 +353,39 @@ parse_statement(struct parser *p)
 		return;
 	}
 	switch (s->kind) {
-	case STATEMENT_PLAIN:   parse_plain(p, head); break;
-	case STATEMENT_CLASS:   parse_class(p, head); break;
-	case STATEMENT_INCLUDE: parse_include(p); break;
-	case STATEMENT_NAMED:   parse_named(p, head, false); break;
-	case STATEMENT_MEMORY:  parse_named(p, head, true); break;
-	case STATEMENT_LIST:    parse_list(p, head); break;
-	case STATEMENT_RELAY:   parse_relay(p, head); break;
-	case STATEMENT_CHECK:   parse_check(p, head); break;
-	case STATEMENT_RATE:    parse_rate(p, head); break;
-	case STATEMENT_MILTER:  parse_milter(p, head); break;
-	case STATEMENT_TEST:    parse_test(p, head); break;
+	case STATEMENT_PLAIN:
+		parse_plain(p, head);
+		break;
+	case STATEMENT_CLASS:
+		parse_class(p, head);
+		break;
+	case STATEMENT_INCLUDE:
+		parse_include(p);
+		break;
+	case STATEMENT_NAMED:
+		parse_named(p, head, false);
+		break;
+	case STATEMENT_MEMORY:
+		parse_named(p, head, true);
+		break;
+	case STATEMENT_LIST:
+		parse_list(p, head);
+		break;
+	case STATEMENT_RELAY:
+		parse_relay(p, head);
+		break;
+	case STATEMENT_CHECK:
+		parse_check(p, head);
+		break;
+	case STATEMENT_RATE:
+		parse_rate(p, head);
+		break;
+	case STATEMENT_MILTER:
+		parse_milter(p, head);
+		break;
+	case STATEMENT_TEST:
+		parse_test(p, head);
+		break;
 	}
 }
 
@@ -384,9 +412,11 @@ static void
 parse_file(struct parser *from, struct pos at, const char *path)
 {
 	struct source *src = arena_alloc(from->a, sizeof(*src));
-	struct parser  p = { .a = from->a, .d = from->d, .conf = from->conf, .files = from->files, .src = src };
-	struct files  *f = from->files;
-	enum file_rc   rc;
+	struct parser  p = {
+		 .a = from->a, .d = from->d, .conf = from->conf, .files = from->files, .src = src
+	};
+	struct files *f = from->files;
+	enum file_rc  rc;
 
 	if (!may_read(from, at, path))
 		return;

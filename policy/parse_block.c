@@ -1,7 +1,8 @@
 /*
  * parse_block -- lists, maps, the relay gate, milters and plugins, tests.
  *
- * A block goes into the tree also where it has mistakes, so that its name is known to what follows.
+ * A block goes into the tree also where it has mistakes, so that its name is known to what
+ * follows.
  */
 #include "policy/parse.h"
 #include "policy/words.h"
@@ -45,7 +46,8 @@ parse_mapset(struct parser *p, struct conf_list *l)
 static enum list_kind
 kind_of(struct strv word)
 {
-	static const char *const words[] = { "networks", "domains", "addresses", "patterns", "map" };
+	static const char *const words[] = { "networks", "domains", "addresses", "patterns",
+		"map" };
 	unsigned                 i = 0;
 
 	while (i < LIST_MAP && !strv_eq(word, strv_z(words[i])))
@@ -95,7 +97,10 @@ parse_list(struct parser *p, const struct token *head)
 
 /* ---- the relay gate ---- */
 
-/* cond = "from" listref | "to" listref | "authenticated" ["over" "tls"] | "on" NAME | "when" expr */
+/*
+ * cond = "from" listref | "to" listref | "authenticated" ["over" "tls"] | "on" NAME | "when"
+ * expr
+ */
 static bool
 parse_cond(struct parser *p, struct relay_cond *c)
 {
@@ -142,7 +147,10 @@ unknown_word(struct parser *p, const char *const *words, const char *what)
 		    "expected %s, found %s", what, diag_quote(p->a, t->text));
 }
 
-/* Does a condition of an allow line follow?  Whatever does not begin another line is meant as one. */
+/*
+ * Does a condition of an allow line follow?  Whatever does not begin another line is meant as
+ * one.
+ */
 static bool
 at_cond(const struct parser *p, const struct block_state *b)
 {
@@ -163,7 +171,8 @@ parse_allow(struct parser *p, const struct block_state *b, struct relay_line *li
 				unknown_word(p, cond_words, "from, to, authenticated, on or when");
 			return false;
 		}
-		line->cond = arena_grow(p->a, line->cond, &line->max, line->n + 1, sizeof(*line->cond));
+		line->cond = arena_grow(
+		    p->a, line->cond, &line->max, line->n + 1, sizeof(*line->cond));
 		line->cond[line->n++] = x;
 	} while (at_cond(p, b));
 	return true;
@@ -210,12 +219,14 @@ parse_relay(struct parser *p, const struct token *head)
 
 /* ---- milters and plugins ---- */
 
-static const char *const milter_words[] = { "socket", "load", "isolated", "timeout", "args", "when", "on", NULL };
+static const char *const milter_words[] = { "socket", "load", "isolated", "timeout", "args", "when",
+	"on", NULL };
 
 static bool
 parse_on_failure(struct parser *p, struct milter_item *x)
 {
-	static const char *const words[] = { "tempfail", "accept", "reject", "quarantine", "disconnect", NULL };
+	static const char *const words[] = { "tempfail", "accept", "reject", "quarantine",
+		"disconnect", NULL };
 
 	x->kind = MILTER_ON_FAILURE;
 	return parse_keyword(p, "failure") &&
@@ -286,8 +297,8 @@ parse_milter(struct parser *p, const struct token *head)
 
 /* ---- tests ---- */
 
-static const char *const test_words[] = { "client", "listener", "helo", "auth", "mail", "rcpt", "message", "time",
-	"tls", "dns", "expect", NULL };
+static const char *const test_words[] = { "client", "listener", "helo", "auth", "mail", "rcpt",
+	"message", "time", "tls", "dns", "expect", NULL };
 
 /* dns NAME TYPE VALUE, dns NAME SERVFAIL, dns NAME TIMEOUT */
 static bool
@@ -296,7 +307,8 @@ parse_dns(struct parser *p, struct lits *arg)
 	struct lit name, type, value;
 
 	if (!parse_word(p, "a domain name", &name) ||
-	    !parse_shape(p, word_is_type, "a type such as A, MX or TXT, SERVFAIL or TIMEOUT", &type))
+	    !parse_shape(
+		p, word_is_type, "a type such as A, MX or TXT, SERVFAIL or TIMEOUT", &type))
 		return false;
 	lits_add(p->a, arg, name);
 	lits_add(p->a, arg, type);

@@ -1,7 +1,8 @@
 /*
  * parse_check -- checks, rates, verdicts, effects.
  *
- * The order of a check's parts is part of the grammar: at, when, on unknown, effects, the verdict last.
+ * The order of a check's parts is part of the grammar: at, when, on unknown, effects, the
+ * verdict last.
  */
 #include "policy/parse.h"
 #include "policy/words.h"
@@ -9,8 +10,9 @@
 
 /* ---- verdicts ---- */
 
-static const char *const check_words[] = { "at", "when", "on", "tag", "skip", "delay", "log", "add-header",
-	"delete-header", "remember", "reject", "tempfail", "disconnect", "discard", "quarantine", NULL };
+static const char *const check_words[] = { "at", "when", "on", "tag", "skip", "delay", "log",
+	"add-header", "delete-header", "remember", "reject", "tempfail", "disconnect", "discard",
+	"quarantine", NULL };
 
 static bool
 at_final(const struct parser *p)
@@ -51,7 +53,10 @@ is_address(struct strv v)
 	return strv_chr(v, '@') < v.n;
 }
 
-/* final = ("reject"|"tempfail"|"disconnect") [CODE [XCODE]] [STRING] | "discard" | "quarantine" ["to" ADDRESS] */
+/*
+ * final = ("reject"|"tempfail"|"disconnect") [CODE [XCODE]] [STRING] | "discard" | "quarantine"
+ * ["to" ADDRESS]
+ */
 static bool
 parse_final(struct parser *p, struct conf_final *f)
 {
@@ -140,8 +145,11 @@ effect_text(struct parser *p, struct conf_effect *e)
 	struct lit x;
 
 	for (unsigned i = 0; i < (e->kind == EFFECT_ADD_HEADER ? 2 : 1); i++) {
-		if (!parse_string(p, i == 1 ? "the value of the field" :
-		    e->kind == EFFECT_LOG ? "the text" : "the name of a header field", &x))
+		if (!parse_string(p,
+			i == 1                    ? "the value of the field" :
+			    e->kind == EFFECT_LOG ? "the text" :
+						    "the name of a header field",
+			&x))
 			return false;
 		lits_add(p->a, &e->arg, x);
 	}
@@ -157,9 +165,14 @@ effect_remember(struct parser *p, struct conf_effect *e)
 static const struct {
 	const char *word;
 	bool (*parse)(struct parser *, struct conf_effect *);
-} effects[] = {         /* in the order of enum effect_kind */
-	{ "tag", effect_name }, { "skip", effect_skip }, { "delay", effect_delay },
-	{ "log", effect_text }, { "add-header", effect_text }, { "delete-header", effect_text },
+} effects[] = {
+	/* in the order of enum effect_kind */
+	{ "tag", effect_name },
+	{ "skip", effect_skip },
+	{ "delay", effect_delay },
+	{ "log", effect_text },
+	{ "add-header", effect_text },
+	{ "delete-header", effect_text },
 	{ "remember", effect_remember },
 };
 
@@ -174,8 +187,8 @@ parse_effect(struct parser *p, struct conf_check *c)
 			continue;
 		if (!effects[i].parse(p, &x))
 			return -1;
-		c->effect = arena_grow(p->a, c->effect, &c->max_effect, c->n_effect + 1,
-		    sizeof(*c->effect));
+		c->effect = arena_grow(
+		    p->a, c->effect, &c->max_effect, c->n_effect + 1, sizeof(*c->effect));
 		c->effect[c->n_effect++] = x;
 		return 1;
 	}
@@ -219,9 +232,12 @@ parse_part(struct parser *p, struct conf_check *c, enum part part)
 	case PART_ON:
 		parse_take(p);
 		return parse_keyword(p, "unknown") && parse_final(p, &c->on_unknown);
-	case PART_EFFECT: return parse_effect(p, c) == 1;
-	case PART_FINAL:  return parse_final(p, &c->final);
-	default:          break;
+	case PART_EFFECT:
+		return parse_effect(p, c) == 1;
+	case PART_FINAL:
+		return parse_final(p, &c->final);
+	default:
+		break;
 	}
 	if (parse_is_kind(p, TOKEN_WORD)) {
 		const struct token *t = parse_peek(p);
@@ -240,7 +256,8 @@ parse_part(struct parser *p, struct conf_check *c, enum part part)
 static bool
 in_order(struct parser *p, enum part part, enum part *last)
 {
-	static const char *const behind[] = { "`at STAGE'", "`when'", "`on unknown'", "the effects", "the verdict" };
+	static const char *const behind[] = { "`at STAGE'", "`when'", "`on unknown'", "the effects",
+		"the verdict" };
 
 	if (part == PART_OTHER || *last == PART_OTHER || part > *last ||
 	    (part == PART_EFFECT && *last == PART_EFFECT)) {
@@ -250,11 +267,15 @@ in_order(struct parser *p, enum part part, enum part *last)
 	diag_add(p->d, DIAG_ERROR, parse_peek(p)->pos,
 	    SV("the order is: at, when, on unknown, effects, and one verdict, last"),
 	    part == *last ? "%s stands here behind %s, there can be one only" :
-	    "%s cannot stand behind %s", diag_quote(p->a, parse_peek(p)->text), behind[*last]);
+			    "%s cannot stand behind %s",
+	    diag_quote(p->a, parse_peek(p)->text), behind[*last]);
 	return false;
 }
 
-/* check = "check" NAME ["warn"] "{" ["at" STAGE] "when" expr ["on" "unknown" final] { effect } [final] "}" */
+/*
+ * check = "check" NAME ["warn"] "{" ["at" STAGE] "when" expr ["on" "unknown" final] { effect }
+ * [final] "}"
+ */
 void
 parse_check(struct parser *p, const struct token *head)
 {
@@ -306,7 +327,8 @@ parse_limit(struct parser *p, struct conf_rate *r)
 {
 	struct conf_limit x = { 0 };
 
-	if (!parse_shape(p, strv_eq(r->what.text, SV("bytes")) ? is_size : is_count, "a number", &x.number) ||
+	if (!parse_shape(p, strv_eq(r->what.text, SV("bytes")) ? is_size : is_count, "a number",
+		&x.number) ||
 	    !parse_keyword(p, "in") || !parse_duration(p, &x.duration))
 		return false;
 	if (parse_accept(p, "except") && !parse_list_ref(p, &x.except))
@@ -320,15 +342,16 @@ parse_limit(struct parser *p, struct conf_rate *r)
 static bool
 parse_count(struct parser *p, struct conf_rate *r)
 {
-	static const char *const what[] = { "connections", "messages", "recipients", "bytes", NULL };
+	static const char *const what[] = { "connections", "messages", "recipients", "bytes",
+		NULL };
 
 	r->accepted = parse_accept(p, "accepted");
 	return parse_one_of(p, what, "connections, messages, recipients or bytes", &r->what) &&
 	    parse_keyword(p, "per") && parse_keys(p, &r->key);
 }
 
-static const char *const rate_words[] = { "count", "when", "limit", "reject", "tempfail", "disconnect", "discard",
-	"quarantine", NULL };
+static const char *const rate_words[] = { "count", "when", "limit", "reject", "tempfail",
+	"disconnect", "discard", "quarantine", NULL };
 
 static bool
 parse_rate_part(struct parser *p, struct conf_rate *r)
@@ -352,8 +375,11 @@ parse_rate_part(struct parser *p, struct conf_rate *r)
 static unsigned
 rate_rank(const struct parser *p)
 {
-	return parse_is(p, "count") ? 1 : parse_is(p, "when") ? 2 : parse_is(p, "limit") ? 3 :
-	    at_final(p) ? 4 : 0;
+	return parse_is(p, "count") ? 1 :
+	    parse_is(p, "when")     ? 2 :
+	    parse_is(p, "limit")    ? 3 :
+	    at_final(p)             ? 4 :
+				      0;
 }
 
 static void
@@ -369,7 +395,8 @@ rate_order(struct parser *p, unsigned rank, unsigned *last)
 }
 
 /*
- * rate = "rate" NAME ["warn"] "{" "count" ["accepted"] WHAT "per" key {"," key} ["when" expr] limit {limit} final "}"
+ * rate = "rate" NAME ["warn"] "{" "count" ["accepted"] WHAT "per" key {"," key} ["when" expr]
+ * limit {limit} final "}"
  */
 void
 parse_rate(struct parser *p, const struct token *head)
@@ -395,6 +422,7 @@ parse_rate(struct parser *p, const struct token *head)
 	}
 	for (unsigned i = 0; i < 3; i++) {
 		if ((seen & 1u << (i == 0 ? 1 : i + 2)) == 0)
-			diag_add(p->d, DIAG_ERROR, head->pos, strv(NULL, 0), "the rate has no %s", part[i]);
+			diag_add(p->d, DIAG_ERROR, head->pos, strv(NULL, 0), "the rate has no %s",
+			    part[i]);
 	}
 }

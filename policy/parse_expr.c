@@ -79,8 +79,8 @@ hint_blanks(struct parser *p, struct strv v)
 		if (v.p[i] == '=' || v.p[i] == '<' || v.p[i] == '>' || v.p[i] == '!') {
 			size_t n = i + 1 < v.n && v.p[i + 1] == '=' ? 2 : 1;
 
-			return arena_printf(p->a, "put blanks around %s",
-			    diag_quote(p->a, strv(v.p + i, n)));
+			return arena_printf(
+			    p->a, "put blanks around %s", diag_quote(p->a, strv(v.p + i, n)));
 		}
 	}
 	return strv(NULL, 0);
@@ -93,8 +93,8 @@ parse_fact(struct parser *p, struct fact_ref *out)
 	bool ok = true;
 
 	if (parse_is_kind(p, TOKEN_STRING)) {
-		diag_add(p->d, DIAG_ERROR, parse_peek(p)->pos, SV("facts are written without quotes"),
-		    "expected a fact, found a string");
+		diag_add(p->d, DIAG_ERROR, parse_peek(p)->pos,
+		    SV("facts are written without quotes"), "expected a fact, found a string");
 		return false;
 	}
 	if (!parse_word(p, "a fact", &out->name))
@@ -157,7 +157,8 @@ is_in(struct parser *p, const struct pred *x)
 
 	if (!parse_is(p, "in") || (t[1].kind != TOKEN_OPEN && t[1].kind != TOKEN_WORD))
 		return false;
-	diag_add(p->d, DIAG_ERROR, t->pos, x->negated ? SV("write `not in'") : SV("write `in' without `is'"),
+	diag_add(p->d, DIAG_ERROR, t->pos,
+	    x->negated ? SV("write `not in'") : SV("write `in' without `is'"),
 	    "`in' cannot follow `is'");
 	return true;
 }
@@ -234,8 +235,12 @@ pred_op(struct parser *p, struct pred *x)
 		enum pred_op op;
 		bool         negated;
 	} compare[] = {
-		{ "=", PRED_EQ, false }, { "!=", PRED_EQ, true }, { "<", PRED_LT, false },
-		{ "<=", PRED_LE, false }, { ">", PRED_GT, false }, { ">=", PRED_GE, false },
+		{ "=", PRED_EQ, false },
+		{ "!=", PRED_EQ, true },
+		{ "<", PRED_LT, false },
+		{ "<=", PRED_LE, false },
+		{ ">", PRED_GT, false },
+		{ ">=", PRED_GE, false },
 	};
 
 	x->op_pos = parse_peek(p)->pos;
@@ -258,8 +263,10 @@ pred_op(struct parser *p, struct pred *x)
 	if (parse_is(p, "==") || parse_is(p, "~") || parse_is(p, "=~") || parse_is(p, "<>")) {
 		bool pattern = parse_peek(p)->text.p[parse_peek(p)->text.n - 1] == '~';
 
-		diag_add(p->d, DIAG_ERROR, x->op_pos, pattern ? SV("did you mean `matches'?") :
-		    parse_is(p, "==") ? SV("did you mean `='?") : SV("did you mean `!='?"),
+		diag_add(p->d, DIAG_ERROR, x->op_pos,
+		    pattern               ? SV("did you mean `matches'?") :
+			parse_is(p, "==") ? SV("did you mean `='?") :
+					    SV("did you mean `!='?"),
 		    "%s is no operator", diag_quote(p->a, parse_peek(p)->text));
 		return false;
 	}
@@ -366,42 +373,38 @@ parse_neg(struct parser *p)
 	return e;
 }
 
+/* What next reads, once or more, with `word` between: one node of `kind` over all, or the one alone. */
+static struct expr *
+parse_joined(
+    struct parser *p, enum expr_kind kind, const char *word, struct expr *(*next)(struct parser *))
+{
+	struct expr *first = next(p), *all = NULL, *kid;
+
+	if (first == NULL)
+		return NULL;
+	while (parse_accept(p, word)) {
+		kid = next(p);
+		if (kid == NULL)
+			return NULL;
+		if (all == NULL) {
+			all = new_expr(p, kind, first->pos);
+			add_kid(p, all, first);
+		}
+		add_kid(p, all, kid);
+	}
+	return all == NULL ? first : all;
+}
+
 /* conj = neg { "and" neg } */
 static struct expr *
 parse_conj(struct parser *p)
 {
-	struct expr *e = parse_neg(p), *first = e;
-
-	while (e != NULL && parse_accept(p, "and")) {
-		struct expr *kid = parse_neg(p);
-
-		if (kid == NULL)
-			return NULL;
-		if (e == first) {
-			e = new_expr(p, EXPR_AND, first->pos);
-			add_kid(p, e, first);
-		}
-		add_kid(p, e, kid);
-	}
-	return e;
+	return parse_joined(p, EXPR_AND, "and", parse_neg);
 }
 
 /* expr = conj { "or" conj } */
 struct expr *
 parse_expr(struct parser *p)
 {
-	struct expr *e = parse_conj(p), *first = e;
-
-	while (e != NULL && parse_accept(p, "or")) {
-		struct expr *kid = parse_conj(p);
-
-		if (kid == NULL)
-			return NULL;
-		if (e == first) {
-			e = new_expr(p, EXPR_OR, first->pos);
-			add_kid(p, e, first);
-		}
-		add_kid(p, e, kid);
-	}
-	return e;
+	return parse_joined(p, EXPR_OR, "or", parse_conj);
 }

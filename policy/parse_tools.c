@@ -1,9 +1,9 @@
 /*
  * parse_tools -- steps over tokens: look, take, recover from mistakes.
  *
- * Recovery: a mistake costs the rest of its item, not of its block.  A block that is never closed is
- * noticed where a statement begins in the first column, so that what follows is still read as it was
- * meant.
+ * Recovery: a mistake costs the rest of its item, not of its block.  A block that is never
+ * closed is noticed where a statement begins in the first column, so that what follows is still
+ * read as it was meant.
  */
 #include "policy/parse.h"
 #include "policy/words.h"
@@ -24,7 +24,10 @@ parse_peek(const struct parser *p)
 	return &p->t[p->at];
 }
 
-/* Behind a block that was given up the lexer still counts its brace: there `fresh` tells the end. */
+/*
+ * Behind a block that was given up the lexer still counts its brace: there `fresh` tells the
+ * end.
+ */
 bool
 parse_at_end(const struct parser *p)
 {
@@ -143,8 +146,10 @@ parse_string(struct parser *p, const char *what, struct lit *out)
 	if (parse_is_kind(p, TOKEN_WORD)) {
 		struct lit x = parse_take_lit(p);
 
-		diag_add(p->d, DIAG_ERROR, x.pos, arena_printf(p->a, "write \"%.*s\"",
-		    (int)(x.text.n < 60 ? x.text.n : 60), x.text.p), "%s stands in quotes", what);
+		diag_add(p->d, DIAG_ERROR, x.pos,
+		    arena_printf(
+			p->a, "write \"%.*s\"", (int)(x.text.n < 60 ? x.text.n : 60), x.text.p),
+		    "%s stands in quotes", what);
 		return false;
 	}
 	parse_expected(p, what);
@@ -188,8 +193,9 @@ parse_name(struct parser *p, const char *what, struct lit *out)
 	if (!parse_word(p, what, &x))
 		return false;
 	if (!word_is_name(x.text)) {
-		diag_add(p->d, DIAG_ERROR, x.pos, SV("a name is a letter, then letters, digits, - and _"),
-		    "%s cannot be %s", diag_quote(p->a, x.text), what);
+		diag_add(p->d, DIAG_ERROR, x.pos,
+		    SV("a name is a letter, then letters, digits, - and _"), "%s cannot be %s",
+		    diag_quote(p->a, x.text), what);
 		return false;
 	}
 	*out = x;
@@ -229,8 +235,8 @@ parse_one_of(struct parser *p, const char *const *words, const char *what, struc
 			return true;
 	}
 	diag_add(p->d, DIAG_ERROR, out->pos,
-	    diag_did_you_mean(p->a, strv_z(diag_nearest(out->text, words))), "expected %s, found %s",
-	    what, diag_quote(p->a, out->text));
+	    diag_did_you_mean(p->a, strv_z(diag_nearest(out->text, words))),
+	    "expected %s, found %s", what, diag_quote(p->a, out->text));
 	return false;
 }
 
@@ -242,7 +248,8 @@ parse_open(struct parser *p, struct block_state *b, const char *of)
 	const struct token *t = parse_peek(p);
 
 	if (t->kind == TOKEN_EOS && t[1].kind == TOKEN_OPEN) {
-		diag_add(p->d, DIAG_ERROR, t[1].pos, SV("a newline ends a statement outside of { }"),
+		diag_add(p->d, DIAG_ERROR, t[1].pos,
+		    SV("a newline ends a statement outside of { }"),
 		    "the `{' of %s must stand on the same line", of);
 		p->at++;
 		p->start = p->at;
@@ -259,7 +266,10 @@ parse_open(struct parser *p, struct block_state *b, const char *of)
 	return true;
 }
 
-/* A statement in the first column of a block that is indented: the `}' in front of it is missing. */
+/*
+ * A statement in the first column of a block that is indented: the `}' in front of it is
+ * missing.
+ */
 bool
 parse_ran_away(const struct parser *p, const struct block_state *b)
 {
@@ -283,8 +293,9 @@ never_closed(struct parser *p, const struct block_state *b)
 		diag_add(p->d, DIAG_ERROR, b->open, strv(NULL, 0), "this `{' is never closed");
 	else
 		diag_add(p->d, DIAG_ERROR, b->open,
-		    arena_printf(p->a, "a `}' is missing before line %u, where %s begins", t->pos.line,
-		    diag_quote(p->a, t->text)), "this `{' is never closed");
+		    arena_printf(p->a, "a `}' is missing before line %u, where %s begins",
+			t->pos.line, diag_quote(p->a, t->text)),
+		    "this `{' is never closed");
 }
 
 bool
@@ -330,7 +341,8 @@ may_begin_item(const struct parser *p, const struct token *t, const char *const 
 {
 	if (t->kind != TOKEN_WORD)
 		return false;
-	return is_one_of(t->text, words) || (t->fresh && !word_is_reserved(t->text) && !is_told(p, t));
+	return is_one_of(t->text, words) ||
+	    (t->fresh && !word_is_reserved(t->text) && !is_told(p, t));
 }
 
 void
@@ -385,9 +397,11 @@ set_comma(struct parser *p, bool behind_item)
 	const struct token *t = parse_take(p);
 
 	if (!behind_item)
-		diag_add(p->d, DIAG_ERROR, t->pos, strv(NULL, 0), "no item stands before this comma");
+		diag_add(
+		    p->d, DIAG_ERROR, t->pos, strv(NULL, 0), "no item stands before this comma");
 	else if (parse_peek(p)->kind == TOKEN_CLOSE)
-		diag_add(p->d, DIAG_ERROR, t->pos, strv(NULL, 0), "no item stands behind this comma");
+		diag_add(
+		    p->d, DIAG_ERROR, t->pos, strv(NULL, 0), "no item stands behind this comma");
 }
 
 bool

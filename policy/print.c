@@ -1,8 +1,9 @@
 /*
- * print -- the canonical text of a configuration: one statement a line, one item of a block a line.
+ * print -- the canonical text of a configuration: one statement a line, one item of a block a
+ * line.
  *
- * print(parse(p)) parses to the same tree: parentheses stand where the tree needs them, strings are
- * quoted so that the lexer undoes exactly what is done here.
+ * print(parse(p)) parses to the same tree: parentheses stand where the tree needs them, strings
+ * are quoted so that the lexer undoes exactly what is done here.
  */
 #include "policy/tree.h"
 #include "proxy/base/arena.h"
@@ -12,10 +13,10 @@
 #define OCTETS_MAX ((size_t)256 << 20)
 
 struct printer {
-	struct buf b;           /* the line so far */
+	struct buf b; /* the line so far */
 	unsigned   indent;
-	void     (*emit)(struct strv line, void *arg);
-	void      *arg;
+	void (*emit)(struct strv line, void *arg);
+	void *arg;
 };
 
 /* Ends the line. A string over several lines ends more than one. */
@@ -167,9 +168,10 @@ put_ref(struct printer *p, const struct list_ref *ref)
 static void
 put_pred(struct printer *p, const struct pred *x)
 {
-	static const char *const yes[] = { "", " is ", " in ", " matches ", " = ", " < ", " <= ", " > ",
-		" >= ", " resolves" };
-	static const char *const no[] = { "", " is not ", " not in ", " not matches ", " != ", "", "", "", "", "" };
+	static const char *const yes[] = { "", " is ", " in ", " matches ", " = ", " < ",
+		" <= ", " > ", " >= ", " resolves" };
+	static const char *const no[] = { "", " is not ", " not in ", " not matches ", " != ", "",
+		"", "", "", "" };
 
 	put_fact(p, &x->fact);
 	put(p, strv_z(x->negated ? no[x->op] : yes[x->op]));
@@ -314,7 +316,8 @@ print_map(struct printer *p, const struct conf_list *l)
 static void
 print_list(struct printer *p, const struct conf_list *l)
 {
-	static const char *const kinds[] = { "networks", "domains", "addresses", "patterns", "map" };
+	static const char *const kinds[] = { "networks", "domains", "addresses", "patterns",
+		"map" };
 	static const char *const stores[] = { "", " file", " lmdb", " redis" };
 
 	put(p, strv_z(kinds[l->kind]));
@@ -416,7 +419,8 @@ put_keys(struct printer *p, const struct conf_keys *k)
 static void
 print_effect(struct printer *p, const struct conf_effect *e)
 {
-	static const char *const words[] = { "tag", "skip", "delay", "log", "add-header", "delete-header", "remember" };
+	static const char *const words[] = { "tag", "skip", "delay", "log", "add-header",
+		"delete-header", "remember" };
 
 	indent(p);
 	put(p, strv_z(words[e->kind]));
@@ -493,7 +497,8 @@ print_rate(struct printer *p, const struct conf_rate *r)
 static void
 print_milter_item(struct printer *p, const struct milter_item *x)
 {
-	static const char *const words[] = { "socket", "load", "isolated", "timeout", "args ", "", "on failure" };
+	static const char *const words[] = { "socket", "load", "isolated", "timeout", "args ", "",
+		"on failure" };
 
 	indent(p);
 	put(p, strv_z(words[x->kind]));
@@ -537,7 +542,8 @@ print_test(struct printer *p, const struct conf_test *t)
 }
 
 void
-conf_print(const struct conf *c, struct arena *a, void (*emit)(struct strv line, void *arg), void *arg)
+conf_print(
+    const struct conf *c, struct arena *a, void (*emit)(struct strv line, void *arg), void *arg)
 {
 	struct printer p = { .emit = emit, .arg = arg };
 
@@ -547,13 +553,27 @@ conf_print(const struct conf *c, struct arena *a, void (*emit)(struct strv line,
 		const struct block *b = &c->tree->block[i];
 
 		switch (b->kind) {
-		case BLOCK_PLAIN:  print_plain(&p, &c->plain[b->u.plain]); break;
-		case BLOCK_LIST:   print_list(&p, b->u.list); break;
-		case BLOCK_RELAY:  print_relay(&p, b->u.relay); break;
-		case BLOCK_CHECK:  print_check(&p, b->u.check); break;
-		case BLOCK_RATE:   print_rate(&p, b->u.rate); break;
-		case BLOCK_MILTER: print_milter(&p, b->u.milter); break;
-		case BLOCK_TEST:   print_test(&p, b->u.test); break;
+		case BLOCK_PLAIN:
+			print_plain(&p, &c->plain[b->u.plain]);
+			break;
+		case BLOCK_LIST:
+			print_list(&p, b->u.list);
+			break;
+		case BLOCK_RELAY:
+			print_relay(&p, b->u.relay);
+			break;
+		case BLOCK_CHECK:
+			print_check(&p, b->u.check);
+			break;
+		case BLOCK_RATE:
+			print_rate(&p, b->u.rate);
+			break;
+		case BLOCK_MILTER:
+			print_milter(&p, b->u.milter);
+			break;
+		case BLOCK_TEST:
+			print_test(&p, b->u.test);
+			break;
 		}
 	}
 	buf_fini(&p.b);

@@ -1,7 +1,8 @@
 /*
  * statements -- the table of all statements of the language.
  *
- * A statement that this build does not have is still parsed whole; check.c says "not in this build".
+ * A statement that this build does not have is still parsed whole; check.c says "not in this
+ * build".
  */
 #include "policy/statements.h"
 

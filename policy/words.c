@@ -18,7 +18,8 @@ word_is_name(struct strv v)
 	if (v.n == 0 || !ascii_is_alpha(v.p[0]) || word_is_reserved(v))
 		return false;
 	for (size_t i = 1; i < v.n; i++) {
-		if (!ascii_is_alpha(v.p[i]) && !ascii_is_digit(v.p[i]) && v.p[i] != '-' && v.p[i] != '_')
+		if (!ascii_is_alpha(v.p[i]) && !ascii_is_digit(v.p[i]) && v.p[i] != '-' &&
+		    v.p[i] != '_')
 			return false;
 	}
 	return true;
@@ -54,7 +55,8 @@ word_is_prefix(struct strv v)
 {
 	size_t slash = strv_rchr(v, '/');
 
-	return slash < v.n && word_is_fact(strv_first(v, slash)) && all_digits(strv_from(v, slash + 1));
+	return slash < v.n && word_is_fact(strv_first(v, slash)) &&
+	    all_digits(strv_from(v, slash + 1));
 }
 
 bool

@@ -15,7 +15,7 @@
 
 #define TEXT_MAX   1000 /* octets of one message */
 #define QUOTE_MAX  60   /* octets of a word shown in a message */
-#define WINDOW	   100  /* octets of a source line shown */
+#define WINDOW     100  /* octets of a source line shown */
 #define WINDOW_LED 40   /* of them in front of the mark, where the line is longer */
 #define NEAR_MAX   64   /* octets of a word worth a suggestion */
 
@@ -65,7 +65,7 @@ diag_utf8(struct strv v)
 static unsigned
 add_safe(struct buf *b, struct strv v)
 {
-	unsigned n = utf8_len(v);
+	unsigned      n = utf8_len(v);
 	unsigned char c = (unsigned char)v.p[0];
 
 	/* 0xc2 0x80..0x9f are controls, too: some terminals obey them. */
@@ -95,7 +95,8 @@ diag_quote(struct arena *a, struct strv v)
 }
 
 void
-diag_add(struct diags *d, enum diag_level level, struct pos at, struct strv hint, const char *fmt, ...)
+diag_add(
+    struct diags *d, enum diag_level level, struct pos at, struct strv hint, const char *fmt, ...)
 {
 	char    text[TEXT_MAX];
 	va_list ap;
@@ -121,7 +122,10 @@ diag_add(struct diags *d, enum diag_level level, struct pos at, struct strv hint
 	};
 }
 
-/* Where the last line that was shown begins: the next one of the same file is searched from there. */
+/*
+ * Where the last line that was shown begins: the next one of the same file is searched from
+ * there.
+ */
 struct place {
 	const struct source *src;
 	unsigned             line;
@@ -129,11 +133,11 @@ struct place {
 };
 
 struct printer {
-	bool   colour;
-	struct buf b;
+	bool         colour;
+	struct buf   b;
 	struct place seen;
 	void (*emit)(struct strv line, void *arg);
-	void  *arg;
+	void *arg;
 };
 
 static void
@@ -163,7 +167,8 @@ line_at(struct place *seen, const struct pos *pos)
 	struct strv text = pos->src->text, rest;
 
 	if (seen->src != pos->src || seen->line > pos->line)
-		*seen = (struct place){ pos->src, 1, strv_starts(text, SV("\xef\xbb\xbf")) ? 3 : 0 };
+		*seen =
+		    (struct place){ pos->src, 1, strv_starts(text, SV("\xef\xbb\xbf")) ? 3 : 0 };
 	for (; seen->line < pos->line && seen->at < text.n; seen->line++) {
 		rest = strv_from(text, seen->at);
 		seen->at += strv_chr(rest, '\n') + 1;
@@ -187,8 +192,8 @@ pad_tab(struct buf *b, char c, unsigned *column)
 }
 
 /*
- * Columns that the octets [from, to) of the line take, c for each; with c == 0 the text itself. What
- * add_safe writes longer than it is counts as it is written.
+ * Columns that the octets [from, to) of the line take, c for each; with c == 0 the text itself.
+ * What add_safe writes longer than it is counts as it is written.
  */
 static void
 add_cells(struct buf *b, struct strv line, size_t from, size_t to, char c, unsigned *column)
@@ -312,7 +317,7 @@ compare(const void *x, const void *y)
 		return a->pos.line < b->pos.line ? -1 : 1;
 	if (a->pos.col != b->pos.col)
 		return a->pos.col < b->pos.col ? -1 : 1;
-	return a < b ? -1 : a > b;      /* equal places: as they came */
+	return a < b ? -1 : a > b; /* equal places: as they came */
 }
 
 void
@@ -343,7 +348,10 @@ diag_print(const struct diags *d, bool colour, void (*emit)(struct strv line, vo
 	buf_fini(&p.b);
 }
 
-/* Optimal string alignment distance: Damerau's, where no part is edited twice. Both at most NEAR_MAX. */
+/*
+ * Optimal string alignment distance: Damerau's, where no part is edited twice. Both at most
+ * NEAR_MAX.
+ */
 static unsigned
 distance(struct strv a, struct strv b)
 {

@@ -13,10 +13,10 @@ struct lexer {
 	const struct source *src;
 	struct diags        *d;
 	struct strv          text;
-	size_t               at, line_at;       /* line_at: where the line begins */
+	size_t               at, line_at; /* line_at: where the line begins */
 	unsigned             line;
-	unsigned             depth;             /* of { } */
-	bool                 fresh;             /* of the next token */
+	unsigned             depth; /* of { } */
+	bool                 fresh; /* of the next token */
 	struct token        *v;
 	unsigned             n, max;
 };
@@ -118,8 +118,8 @@ static void
 string_end(struct lexer *l)
 {
 	if (l->at < l->text.n && l->text.p[l->at] == '"')
-		diag_add(l->d, DIAG_ERROR, pos_of(l, l->at, 1), SV("write \\\" for a quote inside a string"),
-		    "two strings touch");
+		diag_add(l->d, DIAG_ERROR, pos_of(l, l->at, 1),
+		    SV("write \\\" for a quote inside a string"), "two strings touch");
 	else if (l->at < l->text.n && !ends_word(l->text.p[l->at]) && l->text.p[l->at] != '#')
 		touching(l, l->at);
 }
@@ -133,7 +133,9 @@ string(struct lexer *l)
 	size_t end = l->at;
 
 	while (end < l->text.n && l->text.p[end] != '"' && l->text.p[end] != '\n')
-		end += l->text.p[end] == '\\' && end + 1 < l->text.n && l->text.p[end + 1] != '\n' ? 2 : 1;
+		end += l->text.p[end] == '\\' && end + 1 < l->text.n && l->text.p[end + 1] != '\n' ?
+		    2 :
+		    1;
 	out = arena_bytes(l->a, end - l->at + 1);
 	for (; l->at < end; l->at++) {
 		char c = l->text.p[l->at];
@@ -164,7 +166,10 @@ at_three(const struct lexer *l, size_t at)
 	return l->text.n - at >= 3 && memcmp(l->text.p + at, "\"\"\"", 3) == 0;
 }
 
-/* The text of """...""" from l->at to the next """, lines as they are, into out; gives its octets. */
+/*
+ * The text of """...""" from l->at to the next """, lines as they are, into out; gives its
+ * octets.
+ */
 static size_t
 long_text(struct lexer *l, char *out)
 {
@@ -199,7 +204,8 @@ long_string(struct lexer *l)
 	n = long_text(l, out);
 	push(l, TOKEN_STRING, n > 0 && out[0] == '\n' ? strv(out + 1, n - 1) : strv(out, n), pos);
 	if (l->at >= l->text.n) {
-		diag_add(l->d, DIAG_ERROR, pos, SV("it ends with another \"\"\""), "the text is never closed");
+		diag_add(l->d, DIAG_ERROR, pos, SV("it ends with another \"\"\""),
+		    "the text is never closed");
 		return;
 	}
 	l->at += 3;
@@ -222,8 +228,12 @@ next(struct lexer *l)
 {
 	switch (l->text.p[l->at]) {
 	case ' ':
-	case '\t': l->at++; break;
-	case '\n': newline(l); break;
+	case '\t':
+		l->at++;
+		break;
+	case '\n':
+		newline(l);
+		break;
 	case ';':
 		separator(l, ';');
 		l->at++;
@@ -232,11 +242,21 @@ next(struct lexer *l)
 		while (l->at < l->text.n && l->text.p[l->at] != '\n')
 			l->at++;
 		break;
-	case '{': bracket(l, TOKEN_OPEN); break;
-	case '}': bracket(l, TOKEN_CLOSE); break;
-	case '(': bracket(l, TOKEN_LPAREN); break;
-	case ')': bracket(l, TOKEN_RPAREN); break;
-	case ',': bracket(l, TOKEN_COMMA); break;
+	case '{':
+		bracket(l, TOKEN_OPEN);
+		break;
+	case '}':
+		bracket(l, TOKEN_CLOSE);
+		break;
+	case '(':
+		bracket(l, TOKEN_LPAREN);
+		break;
+	case ')':
+		bracket(l, TOKEN_RPAREN);
+		break;
+	case ',':
+		bracket(l, TOKEN_COMMA);
+		break;
 	case '"':
 		if (at_three(l, l->at))
 			long_string(l);
@@ -268,8 +288,8 @@ check_utf8(struct lexer *l)
 			l->line_at = i + 1;
 		}
 	}
-	diag_add(l->d, DIAG_ERROR, pos_of(l, at, 1), strv(NULL, 0), "the file is not UTF-8 here (0x%02x)",
-	    (unsigned char)l->text.p[at]);
+	diag_add(l->d, DIAG_ERROR, pos_of(l, at, 1), strv(NULL, 0),
+	    "the file is not UTF-8 here (0x%02x)", (unsigned char)l->text.p[at]);
 	l->line = 1;
 	l->line_at = 0;
 }
@@ -285,7 +305,8 @@ lex(struct arena *a, const struct source *src, struct diags *d, unsigned *n)
 	while (l.at < l.text.n && l.n < LEX_TOKENS_MAX)
 		next(&l);
 	if (l.at < l.text.n)
-		diag_add(d, DIAG_ERROR, pos_of(&l, l.at, 0), SV("put long lists into files of their own"),
+		diag_add(d, DIAG_ERROR, pos_of(&l, l.at, 0),
+		    SV("put long lists into files of their own"),
 		    "the file has more than %u tokens", LEX_TOKENS_MAX);
 	push(&l, TOKEN_END, strv("", 0), pos_of(&l, l.at, 0));
 	*n = l.n;

@@ -40,7 +40,8 @@ send_dotted(struct session *s, struct strv text)
 		size_t       taken;
 		unsigned     n = dots_encode(&s->relay.dots, text, v, IOVECS, &taken);
 
-		rc = sent(conn_send(&up->io, v, n, send_deadline(up)));
+		if (n > 0)
+			rc = sent(conn_send(&up->io, v, n, send_deadline(up)));
 		text = strv_from(text, taken);
 	}
 	return rc;

@@ -23,15 +23,35 @@ append(char *p, struct strv v)
 	return p + v.n;
 }
 
+static bool
+has_fields(const struct message *m)
+{
+	for (unsigned i = 0; i < m->n_h; i++)
+		if (!m->h[i].hidden)
+			return true;
+	return false;
+}
+
+/*
+ * Octet for octet: a message that came without an empty line gets none, but where a bare body would be
+ * swallowed by fields in front of it, or has been replaced.
+ */
+static bool
+needs_gap(const struct view *v, unsigned n, struct strv extra)
+{
+	const struct message *m = v->msg;
+
+	return !m->no_gap || view_body(v) != m->body || (!has_fields(m) && (n > 0 || extra.n > 0));
+}
+
 void
 render_begin(struct render *r, struct arena *a, const struct view *v, struct strv extra)
 {
 	unsigned           n;
 	struct view_field *f = view_fields(a, v, &n);
-	/* Octet for octet: no empty line is put in, but where fields of ours would swallow a bare body. */
-	bool   gap = !v->msg->no_gap || (n == 0 && extra.n > 0);
-	size_t size = head_size(f, n, extra, gap);
-	char  *p = arena_bytes(a, size);
+	bool               gap = needs_gap(v, n, extra);
+	size_t             size = head_size(f, n, extra, gap);
+	char              *p = arena_bytes(a, size);
 
 	r->head = strv(p, size);
 	p = append(p, extra);

@@ -1,8 +1,9 @@
 /*
  * fuzz_conf -- a configuration from beginning to end: lexer, parser, lists, the gate, printing.
  *
- * The input is the main file; behind a line "%%%%" stands what every other file holds.  What parses
- * without a mistake must print to a text that parses to the same tree; what loads must decide.
+ * The input is the main file; behind a line "%%%%" stands what every other file holds.  What
+ * parses without a mistake must print to a text that parses to the same tree; what loads must
+ * decide.
  */
 #include "proxy/base/buf.h"
 #include "tests/policy/canned.h"
@@ -10,7 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define READS 30        /* files that include each other are read so often: enough to see it, soon over */
+#define READS 30 /* files that include each other are read so often: enough to see it, soon over */
 
 struct input {
 	struct strv main, other;
@@ -65,17 +66,18 @@ no_controls(struct strv line, void *arg)
 	(void)arg;
 	must(diag_utf8(line) == line.n, "a diagnostic is not UTF-8");
 	for (size_t i = 0; i < line.n; i++)
-		must((unsigned char)line.p[i] >= 0x20 && line.p[i] != 0x7f, "a diagnostic holds a control");
+		must((unsigned char)line.p[i] >= 0x20 && line.p[i] != 0x7f,
+		    "a diagnostic holds a control");
 }
 
 static void
 round_trip(const struct conf *c, struct arena *a)
 {
-	struct buf    text;
-	struct input  in = { { NULL, 0 }, { "", 0 }, 0 };
-	struct world  w = { .read_file = read_input, .glob = glob_input, .ctx = &in };
-	struct diags  d = { .a = a };
-	struct conf  *again;
+	struct buf   text;
+	struct input in = { { NULL, 0 }, { "", 0 }, 0 };
+	struct world w = { .read_file = read_input, .glob = glob_input, .ctx = &in };
+	struct diags d = { .a = a };
+	struct conf *again;
 
 	buf_init(&text, (size_t)1 << 26);
 	conf_print(c, a, keep, &text);
@@ -89,7 +91,8 @@ round_trip(const struct conf *c, struct arena *a)
 static void
 decide(const struct policy *p, struct arena *a)
 {
-	static const char *const to[] = { "u@ours.example", "<postmaster>", "x%y@ours.example", "<>" };
+	static const char *const to[] = { "u@ours.example", "<postmaster>", "x%y@ours.example",
+		"<>" };
 	struct canned            c = { .unknown = 1u << CANNED_SPF };
 
 	c.v[CANNED_CLIENT_IP].addr = (struct addr){ ADDR_IP4, { 192, 0, 2, 1 } };
@@ -102,10 +105,12 @@ decide(const struct policy *p, struct arena *a)
 		struct path    path;
 		const char    *why;
 
-		must(path_parse_plain(a, strv_z(to[i]), &path, &why) == PATH_OK, "a path of the test");
+		must(path_parse_plain(a, strv_z(to[i]), &path, &why) == PATH_OK,
+		    "a path of the test");
 		c.v[CANNED_RCPT].path = c.v[CANNED_SENDER].path = &path;
 		must(policy_eval(p, STAGE_RCPT, i, &f, &v, NULL) == WAIT_OK, "policy_eval");
-		must(v.kind == VERDICT_NONE || (v.by.n == 5 && v.text.n > 0), "a verdict without a name");
+		must(v.kind == VERDICT_NONE || (v.by.n == 5 && v.text.n > 0),
+		    "a verdict without a name");
 	}
 }
 

@@ -68,7 +68,7 @@ run_all(const char *path)
 		return;
 	}
 	for (int i = 0; i < n; i++) {
-		char file[4096];
+		char file[2000];
 
 		if (names[i]->d_name[0] != '.') {
 			snprintf(file, sizeof(file), "%s/%s", path, names[i]->d_name);

@@ -6,10 +6,14 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import socket
 import sys
 import threading
 import time
+
+
+QUEUE = re.compile(rb"by behind\.example\.com \(Postfix\) with \S+ id (\w+)")
 
 
 class Gone(Exception):
@@ -84,6 +88,7 @@ class Server:
         fields = [f for f in head.split(b"\r\n") if f.lower().startswith(b"x-letter:")]
         entry = {"from": mail["from"], "to": mail["to"], "way": way, "n": len(text),
                  "sha": hashlib.sha256(text).hexdigest(), "body": hashlib.sha256(body).hexdigest(),
+                 "queue": QUEUE.findall(head)[:1] and QUEUE.findall(head)[0].decode(),
                  "letter": fields[0][9:].strip().decode() if fields else None, "client": mail["client"]}
         if self.args.keep:
             with open(os.path.join(self.args.keep, entry["sha"]), "wb") as f:

@@ -80,10 +80,11 @@ class Run:
         """A path in the folder of the test."""
         return os.path.join(self.dir, self.name, *names)
 
-    def folder(self, *names):
-        """A folder of this run that any user may look into."""
+    def folder(self, *names, mode=0o755):
+        """A folder of this run; any user may look into it, and write with 0o777."""
         path = self.path(*names)
         os.makedirs(path, exist_ok=True)
+        os.chmod(path, mode)
         return path
 
     def put(self, name, text):

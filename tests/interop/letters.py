@@ -54,7 +54,9 @@ class Maker:
         return self.r.randrange(524288, 2 * 1024 * 1024)
 
     def octets(self, n, among=PRINT):
-        return bytes(self.r.choices(among, k=n)) if n < 20000 else self.octets(9973, among) * (n // 9973)
+        if n < 20000:
+            return bytes(self.r.choices(among, k=n))
+        return (self.octets(9973, among) * (n // 9973 + 1))[:n]
 
     def head(self, i, more=b""):
         return (b"From: <a@client.example>\r\nTo: <m%d@example.com>\r\nSubject: letter %d\r\n"

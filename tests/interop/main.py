@@ -13,9 +13,10 @@ import t_beside
 import t_faults
 import t_octets
 import t_postfix
+import t_sink
 import t_tls
 
-MODULES = (t_tls, t_postfix, t_octets, t_faults, t_beside)
+MODULES = (t_tls, t_postfix, t_sink, t_octets, t_faults, t_beside)
 LIMIT = 240                             # seconds a test may take
 
 

@@ -1,4 +1,5 @@
 """servers -- Postern, Postfix and the far end as processes of a test."""
+import glob
 import json
 import os
 import re
@@ -8,7 +9,6 @@ import subprocess
 import sys
 import time
 
-import harness
 from harness import HERE, PROGRAM, SOURCE, answers, end, find, read, until
 
 SNIPPETS = os.path.join(SOURCE, "doc", "before-postfix.d")
@@ -18,7 +18,8 @@ class FarEnd:
     """The SMTP server that takes all, see far_end.py."""
 
     def __init__(self, run, name="far", keep=False, **options):
-        self.port, self.journal = run.port(), run.path(name + ".journal")
+        self.port = run.port()
+        self.journal = run.path(f"{name}.{self.port}.journal")
         self.kept = run.folder(name + ".kept") if keep else None
         argv = [sys.executable, "-B", os.path.join(HERE, "far_end.py"), str(self.port), self.journal]
         for key, value in options.items():
@@ -133,7 +134,7 @@ local_recipient_maps =
 alias_maps =
 alias_database =
 inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
+inet_protocols = all
 relay_domains = example.com
 relay_transport = relay:[127.0.0.1]:{far}
 default_transport = smtp:[127.0.0.1]:{far}
@@ -240,20 +241,24 @@ def tls_files(run, name, common_name):
 
 def owner_of(client, workers):
     """Which of the workers holds the other end of a client's connection (by /proc), or None."""
-    host, port = client.sock.getsockname()[:2]
-    to = client.sock.getpeername()[1]
-    inode = None
+    for _ in range(20):                 # the table changes while it is read
+        inode = inode_of(client.sock.getpeername()[1], client.sock.getsockname()[1])
+        for pid in workers if inode else ():
+            try:
+                if any(os.readlink(fd) == f"socket:[{inode}]" for fd in glob.glob(f"/proc/{pid}/fd/*")):
+                    return pid
+            except OSError:
+                continue
+        settle(0.02)
+    return None
+
+
+def inode_of(server_port, client_port):
+    """The server's socket of a connection over loopback."""
     for line in read("/proc/net/tcp").splitlines()[1:]:
         f = line.split()
-        if int(f[1].split(":")[1], 16) == to and int(f[2].split(":")[1], 16) == port and host:
-            inode = f[9]
-    for pid in workers:
-        try:
-            for fd in os.listdir(f"/proc/{pid}/fd"):
-                if os.readlink(f"/proc/{pid}/fd/{fd}") == f"socket:[{inode}]":
-                    return pid
-        except OSError:
-            continue
+        if (int(f[1].split(":")[1], 16), int(f[2].split(":")[1], 16)) == (server_port, client_port) and f[9] != "0":
+            return f[9]
     return None
 
 
@@ -261,5 +266,3 @@ def settle(seconds=0.2):
     """For what has no sign by which one could tell that it is done."""
     time.sleep(seconds)
 
-
-__all__ = [x for x in dir() if not x.startswith("_") and x not in ("harness",)]

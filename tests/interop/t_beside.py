@@ -117,7 +117,7 @@ def test_haproxy(run):
         run.ok("so is the log", postern.wait_log(" message ", f"client={source} "), postern.log())
     run.ok("health checks are sessions of HAProxy's own", postern.wait_log("client=127.0.0.1", "check.example.com"),
            postern.log())
-    crowd = Crowd(two, 5, tag="hap", hosts=("127.0.0.8", "127.0.0.9")).start()
+    crowd = Crowd(two, 5, tag="crowd", hosts=("127.0.0.8", "127.0.0.9")).start()
     until(lambda: crowd.count("acked") > 100, 20)
     run.ok("the crowd comes to its end", crowd.stop())
     crowd.judge(run, far.entries())

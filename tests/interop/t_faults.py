@@ -175,12 +175,14 @@ def test_killed_workers_smtp_source(run):
                 "-t", f"k{i}x@example.com", f"127.0.0.1:{postern.port}"]
         procs.append((run.start(argv, out, run.path(f"source{i}.err")), out, f"k{i}x"))
     time.sleep(1)
-    for _ in range(5):
+    for n in range(5):
         victim = postern.workers()[0]
         os.kill(victim, signal.SIGKILL)
         postern.wait_log(f"pid={victim}", "SIGKILL")
         until(lambda: len(postern.workers()) == 3, 10)
         time.sleep(0.5)
+        if n == 0:
+            run.ok("not everybody was hit by the first", any(p.poll() is None for p, _, _ in procs))
     hit = sum(p.poll() is not None for p, _, _ in procs)
     survivors = [p for p, _, _ in procs if p.poll() is None]
     for p in survivors:
@@ -207,7 +209,6 @@ def test_killed_workers_smtp_source(run):
     run.ok("0 lost", not lost, lost)
     run.ok("0 doubled", not doubled, doubled)
     run.ok("there were some", total > 500, total)
-    run.ok("not everybody was hit", survivors)
     run.same("Postern ends well", postern.stop(), 0)
 
 
@@ -240,12 +241,15 @@ def test_drain(run):
             c.ask("DATA", 354)
             c.send(b"X-Letter: d\r\n\r\n" + b"0123456789abcde\r\n" * (40000 if "big" in state else 1))
         elif state == "bdat":
-            c.ask(b"BDAT 18\r\nX-Letter: d\r\n\r\nab\r\n"[:13] + b"X-Letter: d\r\n\r\nabc"[:18], 250)
+            c.ask(b"BDAT 17\r\nX-Letter: d\r\n\r\nab", 250)
     postern.signal(signal.SIGTERM)
     run.ok("the log says so", postern.wait_log("drain=begun"))
     stopped = time.monotonic()
     run.ok("no new connection", until(lambda: not answers_smtp(postern.port), 5))
     run.ok("it waits for those in a transaction", postern.process.poll() is None)
+    # A session that had no transaction yet may have one.
+    sessions["idle"].mail(["idle@example.com"])
+    run.same("before MAIL", sessions["idle"].text_by_data(b"X-Letter: d\r\n\r\n").code, 250)
     c = sessions["mail"]
     c.ask("RCPT TO:<mail@example.com>", 250)
     run.same("after MAIL", c.text_by_data(b"X-Letter: d\r\n\r\n").code, 250)
@@ -266,7 +270,7 @@ def test_drain(run):
         status = "still there"
     run.same("exit status", status, 0)
     run.ok("it did not wait for nothing", time.monotonic() - stopped < 15)
-    for state in ("mail", "rcpt", "data", "bdat", "data-big"):
+    for state in sessions:
         got = [e for e in far.entries() if e["to"][0].startswith(f"<{state}@")]
         run.same(f"{state}: the message is there once", len(got), 1)
     sums = crowd.judge(run, far.entries())

@@ -18,6 +18,17 @@ def sha(text):
     return hashlib.sha256(text).hexdigest()
 
 
+def spool(run):
+    """A folder that the workers' user may write to."""
+    return run.folder("spool", mode=0o777)
+
+
+def wanted(letters):
+    """way -> SHA-256 of what must arrive, for each letter"""
+    return {"data": [sha(canonical(for_data(raw))) for _, raw in letters],
+            "bdat": [sha(canonical(raw)) for _, raw in letters]}
+
+
 def send_all(run, port, letters, way, threads=4):
     """Sends letter i to <mI@example.com>; gives what was wrong with replies."""
     wrong, numbers, lock = [], iter(range(len(letters))), threading.Lock()
@@ -59,15 +70,12 @@ def send_all(run, port, letters, way, threads=4):
     return wrong
 
 
-def compare(run, what, letters, way, got):
-    """got: number -> list of (sha, n)"""
-    bad = []
-    for i, (kind, raw) in enumerate(letters):
-        want = canonical(for_data(raw) if way == "data" else raw)
-        if [h for h, _ in got.get(i, [])] != [sha(want)]:
-            bad.append((i, kind, len(want), [n for _, n in got.get(i, [])]))
+def compare(run, what, letters, want, got):
+    """want: SHA-256 of each; got: number -> list of (SHA-256, octets)"""
+    bad = [(i, kind, len(raw), [n for _, n in got.get(i, [])]) for i, (kind, raw) in enumerate(letters)
+           if [h for h, _ in got.get(i, [])] != [want[i]]]
     run.ok(f"{what}: {len(letters)} letters are the same", not bad,
-           f"{len(bad)} differ (number, kind, octets, what is there): {bad[:12]}\nrepeat with SEED={SEED}")
+           f"{len(bad)} differ (number, kind, octets sent, octets there): {bad[:12]}\nrepeat with SEED={SEED}")
 
 
 def by_number(entries):
@@ -78,25 +86,31 @@ def by_number(entries):
     return got
 
 
+# name, what is said of the upstream, memory of the spool, what the log calls it
+MODES = (("held", "", BIG, None), ("streamed", "", SMALL, None), ("spooled", " no-streaming", SMALL, "way=spooled"))
+
+
 def test_octets(run):
-    """500 letters by DATA and BDAT, held and streamed, to DATA and BDAT: SHA-256 at the far end"""
+    """500 letters by DATA and BDAT, streamed and spooled, to DATA and BDAT: SHA-256 at the far end"""
     letters = [Maker(SEED * 1000 + i).letter(i) for i in range(N)]
+    want = wanted(letters)
     run.note(f"{N} letters, {sum(len(raw) for _, raw in letters) >> 20} MB; SEED={SEED}")
     for chunking in (True, False):
-        for memory in (BIG, SMALL):
-            how = f"{'held' if memory == BIG else 'streamed'}, to {'BDAT' if chunking else 'DATA'}"
-            far = FarEnd(run, f"far-{how}", **({} if chunking else {"no_chunking": True}))
-            postern = Postern(run, pool_of(f"upstream 127.0.0.1:{far.port}\n", workers=2,
-                                           spool=f'"{run.path()}" memory {memory}'))
+        for mode, words, memory, told in MODES:
+            far = FarEnd(run, **({} if chunking else {"no_chunking": True}))
+            postern = Postern(run, pool_of(f"upstream 127.0.0.1:{far.port}{words}\n", workers=2,
+                                           spool=f'"{spool(run)}" memory {memory}'))
             seen = 0
             for way in ("data", "bdat"):
+                how = f"from {way.upper()}, {mode}, to {'BDAT' if chunking else 'DATA'}"
                 wrong = send_all(run, postern.port, letters, way)
-                run.ok(f"from {way.upper()}, {how}: each hears 250", not wrong, wrong[:10])
-                entries = far.entries()
-                compare(run, f"from {way.upper()}, {how}", letters, way, by_number(entries[seen:]))
-                if chunking:
-                    run.same("the server had it by BDAT", {e["way"] for e in entries[seen:]}, {"bdat"})
-                seen = len(entries)
+                run.ok(f"{how}: each hears 250", not wrong, wrong[:10])
+                entries = far.entries()[seen:]
+                seen += len(entries)
+                compare(run, how, letters, want[way], by_number(entries))
+                run.same(f"{how}: the far end agrees", {e["way"] for e in entries}, {"bdat" if chunking else "data"})
+            if told:
+                run.ok("they were spooled", postern.wait_log(told, n=N // 3), postern.log())
             run.same("Postern ends well", postern.stop(), 0)
             run.sweep()
 
@@ -117,14 +131,15 @@ def maildir(folder):
 def test_octets_spooled(run):
     """the same letters by DATA and BDAT, spooled to a file, into a Maildir"""
     letters = [Maker(SEED * 1000 + i).letter(i) for i in range(N)]
+    want = wanted(letters)
     for memory in (SMALL, BIG):
         postern = Postern(run, pool_of(f'upstream maildir "{run.path("mail")}"\n', workers=2,
-                                       spool=f'"{run.path()}" memory {memory}'))
+                                       spool=f'"{spool(run)}" memory {memory}'))
         for way in ("data", "bdat"):
             how = f"from {way.upper()}, {'spooled' if memory == SMALL else 'in memory'}, to a Maildir"
             wrong = send_all(run, postern.port, letters, way)
             run.ok(f"{how}: each hears 250", not wrong, wrong[:10])
-            compare(run, how, letters, way, maildir(run.path("mail")))
+            compare(run, how, letters, want[way], maildir(run.path("mail")))
         if memory == SMALL:
             run.ok("they were spooled", postern.lines("way=spooled"))
         run.same("nothing is left in the spool's folder or tmp", os.listdir(run.path("mail", "tmp")), [])
@@ -148,7 +163,7 @@ def test_octets_postfix(run):
         for memory in (BIG, SMALL):
             postern = Postern(run, "", name="postern" + memory + ("-data" if chunking else ""), start=False)
             postern.write(before_postfix("postern-plain.conf", postern.port, postfix.port,
-                                         f'workers 2\nspool "{run.path()}" memory {memory}\n'))
+                                         f'workers 2\nspool "{spool(run)}" memory {memory}\n'))
             postern.start()
             for way in ("data", "bdat"):
                 how = (f"from {way.upper()}, {'held' if memory == BIG else 'streamed'}, "

@@ -1,9 +1,10 @@
 /*
  * run -- all policies below good/ and bad/ of a folder, each against what must come out.
  *
- * good/NAME.conf with NAME.out: no error; warnings, what policy_explain tells, and the canonical text,
- * which must parse to the same text again.  bad/NAME.conf with NAME.err: the diagnostics, every octet.
- * With -u as the second argument the expectations are written anew: read the difference before you keep it.
+ * good/NAME.conf with NAME.out: no error; warnings, what policy_explain tells, and the canonical
+ * text, which must parse to the same text again.  bad/NAME.conf with NAME.err: the diagnostics,
+ * every octet. With -u as the second argument the expectations are written anew: read the
+ * difference before you keep it.
  */
 #include <unistd.h>
 
@@ -55,7 +56,10 @@ round_trip(const struct conf *c, struct arena *a, struct buf *out)
 	return same;
 }
 
-/* Everything that there is to say of one configuration, into out; whether it is as good or bad as its folder. */
+/*
+ * Everything that there is to say of one configuration, into out; whether it is as good or bad
+ * as its folder.
+ */
 static bool
 judge(const char *path, bool good, struct buf *out)
 {
@@ -103,12 +107,16 @@ one(const char *path, bool good, bool update)
 	ok = judge(path, good, &out);
 	if (update)
 		write_file(expected, buf_view(&out));
-	if (canned_read_disk(a, expected, 1 << 24, &want) == FILE_OK && ok && strv_eq(want, buf_view(&out))) {
+	if (canned_read_disk(a, expected, 1 << 24, &want) == FILE_OK && ok &&
+	    strv_eq(want, buf_view(&out))) {
 		passed++;
 	} else {
 		failed++;
-		printf("FAIL %s: %s; what came out:\n%.*s", path, ok ? "not what is expected" :
-		    good ? "it is not good" : "it is not bad", (int)out.n, out.p == NULL ? "" : out.p);
+		printf("FAIL %s: %s; what came out:\n%.*s", path,
+		    ok       ? "not what is expected" :
+			good ? "it is not good" :
+			       "it is not bad",
+		    (int)out.n, out.p == NULL ? "" : out.p);
 	}
 	buf_fini(&out);
 	arena_free(a);

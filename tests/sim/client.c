@@ -66,7 +66,7 @@ waits_before_connecting(const struct step *s)
 
 /* ---- steps: true: it is done ---- */
 
-/* Octets of the whole reply of that code at the front of v; 0: more are needed, SIZE_MAX: another. */
+/* Octets of the reply of that code at the front of v; 0: not yet whole, SIZE_MAX: another. */
 static size_t
 whole_reply(struct strv v, uint64_t code)
 {

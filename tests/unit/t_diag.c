@@ -32,7 +32,7 @@ printed(const struct diags *d, bool colour)
 struct row {
 	const char *name, *text;
 	unsigned    line, col, len;
-	const char *want;       /* the line and its marks */
+	const char *want; /* the line and its marks */
 };
 
 #define TEN "0123456789"
@@ -70,16 +70,19 @@ static const struct row rows[] = {
 static void
 marks(void)
 {
-	T_TABLE(struct row, row, rows) {
+	T_TABLE(struct row, row, rows)
+	{
 		struct source src = { .name = SV("f"), .text = strv_z(row->text) };
 		struct diags  d = { .a = arena };
 		struct strv   all;
 
 		t_row = row->name;
-		diag_add(&d, DIAG_ERROR, (struct pos){ &src, row->line, row->col, row->len }, strv(NULL, 0), "wrong");
+		diag_add(&d, DIAG_ERROR, (struct pos){ &src, row->line, row->col, row->len },
+		    strv(NULL, 0), "wrong");
 		all = printed(&d, false);
 		T_EQ_TEXT(strv_first(all, strv_chr(all, '\n')),
-		    arena_z(arena, arena_printf(arena, "f:%u:%u: error: wrong", row->line, row->col)));
+		    arena_z(
+			arena, arena_printf(arena, "f:%u:%u: error: wrong", row->line, row->col)));
 		T_EQ_TEXT(strv_from(all, strv_chr(all, '\n') + 1), row->want);
 	}
 }
@@ -160,8 +163,12 @@ quotes(void)
 	static const struct {
 		const char *in, *want;
 	} row[] = {
-		{ "", "`'" }, { "a b", "`a b'" }, { "a\nb\033", "`a\\x0ab\\x1b'" }, { "\xc3\xbc", "`\xc3\xbc'" },
-		{ "\xc3", "`\\xc3'" }, { "\xc2\x85", "`\\xc2\\x85'" },
+		{ "", "`'" },
+		{ "a b", "`a b'" },
+		{ "a\nb\033", "`a\\x0ab\\x1b'" },
+		{ "\xc3\xbc", "`\xc3\xbc'" },
+		{ "\xc3", "`\\xc3'" },
+		{ "\xc2\x85", "`\\xc2\\x85'" },
 		{ TEN TEN TEN TEN TEN TEN, "`" TEN TEN TEN TEN TEN TEN "'" },
 		{ TEN TEN TEN TEN TEN TEN "x", "`" TEN TEN TEN TEN TEN TEN "...'" },
 	};
@@ -173,14 +180,26 @@ quotes(void)
 static void
 suggestions(void)
 {
-	static const char *const words[] = { "listen", "limits", "log", "relay", "message-size", "to", "tls", NULL };
+	static const char *const words[] = { "listen", "limits", "log", "relay", "message-size",
+		"to", "tls", NULL };
 	static const struct {
 		const char *in, *want;
 	} row[] = {
-		{ "lisen", "listen" }, { "lsiten", "listen" }, { "LISTEN", "listen" }, { "listens", "listen" },
-		{ "relya", "relay" }, { "limit", "limits" }, { "lgo", "log" }, { "mesage-sise", "message-size" },
-		{ "too", "to" }, { "hostname", NULL }, { "", NULL }, { "x", NULL }, { "xyz", NULL },
-		{ "abc", NULL }, { "message", NULL },
+		{ "lisen", "listen" },
+		{ "lsiten", "listen" },
+		{ "LISTEN", "listen" },
+		{ "listens", "listen" },
+		{ "relya", "relay" },
+		{ "limit", "limits" },
+		{ "lgo", "log" },
+		{ "mesage-sise", "message-size" },
+		{ "too", "to" },
+		{ "hostname", NULL },
+		{ "", NULL },
+		{ "x", NULL },
+		{ "xyz", NULL },
+		{ "abc", NULL },
+		{ "message", NULL },
 	};
 	struct strv names[] = { SV("relay_domains"), { NULL, 0 }, SV("mynets") };
 
@@ -201,10 +220,11 @@ suggestions(void)
 static void
 suggestions_of_anything(void)
 {
-	static const char *const words[] = { "a", "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijkl",
+	static const char *const words[] = { "a",
+		"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijkl",
 		"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklm", "", NULL };
-	uint64_t seed = 7;
-	char     v[200];
+	uint64_t                 seed = 7;
+	char                     v[200];
 
 	for (unsigned i = 0; i < 2000; i++) {
 		size_t n = t_random(&seed) % sizeof(v);
@@ -213,8 +233,12 @@ suggestions_of_anything(void)
 			v[k] = (char)("abcdefgh\xff"[t_random(&seed) % 9]);
 		diag_nearest(strv(v, n), words);
 	}
-	T_EQ_STR(diag_nearest(SV("abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijkx"), words), words[1]);
-	T_CHECK(diag_nearest(SV("abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmx"), words) == NULL);
+	T_EQ_STR(diag_nearest(
+		     SV("abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijkx"), words),
+	    words[1]);
+	T_CHECK(
+	    diag_nearest(SV("abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmx"),
+		words) == NULL);
 }
 
 static void

@@ -30,7 +30,7 @@ view(const struct text *t)
 static long
 decode_cut(struct dots_in *d, struct strv in, struct text *out)
 {
-	char        *copy = malloc(in.n == 0 ? 1 : in.n);
+	char        *copy = calloc(1, in.n == 0 ? 1 : in.n);
 	struct strv  v = strv(copy, in.n), piece;
 	enum dots_rc rc;
 
@@ -98,8 +98,10 @@ encode(struct strv in, size_t cut, unsigned max, struct text *out)
 			unsigned     n = dots_encode(&d, v, iov, max, &taken);
 
 			T_CHECK(n <= max && (n > 0 || taken > 0));
-			for (unsigned k = 0; k < n; k++)
+			for (unsigned k = 0; k < n; k++) {
+				T_CHECK(iov[k].iov_len > 0);
 				put(out, iov[k].iov_base, iov[k].iov_len);
+			}
 			v = strv_from(v, taken);
 		}
 	end = dots_end(&d);

@@ -54,7 +54,7 @@ parses_cut_text(void)
 {
 	for (size_t i = 0; i < T_COUNT(parsed); i++)
 		for (size_t n = 0; parsed[i].caps != 0 && n <= strlen(parsed[i].text); n++) {
-			char       *copy = malloc(n + 1);
+			char       *copy = calloc(1, n == 0 ? 1 : n);
 			struct ehlo e;
 
 			memcpy(copy, parsed[i].text, n);

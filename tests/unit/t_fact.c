@@ -82,6 +82,7 @@ get(struct facts *fs, unsigned number, unsigned rcpt, const char *arg)
 static void
 asks_once(void)
 {
+	char         zone[] = "third";
 	struct fact *f, *g;
 	struct stand s;
 
@@ -96,12 +97,13 @@ asks_once(void)
 	g = get(&s.tx, PLAIN, 0, "other");
 	T_CHECK(f != g && get(&s.tx, PLAIN, 0, "zone") == f);
 	T_EQ_TEXT(f->arg, "zone");
-	T_EQ_NUM(s.asked, 3);
+	T_CHECK(get(&s.tx, PLAIN, 0, zone)->arg.p != zone); /* an argument is kept as a copy */
+	T_EQ_NUM(s.asked, 4);
 	/* by recipient */
 	f = get(&s.tx, PER_RCPT, 0, NULL);
 	g = get(&s.tx, PER_RCPT, 1, NULL);
 	T_CHECK(f != g && get(&s.tx, PER_RCPT, 1, NULL) == g && g->rcpt == 1);
-	T_EQ_NUM(s.asked, 5);
+	T_EQ_NUM(s.asked, 6);
 	arena_free(s.a);
 }
 
@@ -136,7 +138,9 @@ is_unknown_when_asking_failed(void)
 	T_EQ_TEXT(fact_print(s.a, f), "");
 	T_EQ_NUM(get(&s.tx, FAILS, 0, NULL)->state, FACT_UNKNOWN);
 	T_EQ_NUM(s.asked, 1);
-	T_EQ_NUM(get(&s.tx, FORGETS, 0, NULL)->state, FACT_UNKNOWN);
+	f = get(&s.tx, FORGETS, 0, NULL);
+	T_EQ_NUM(f->state, FACT_UNKNOWN);
+	T_CHECK(get(&s.tx, FORGETS, 0, NULL) == f); /* the fact itself, no copy */
 	arena_free(s.a);
 }
 

@@ -1,5 +1,6 @@
 /*
- * t_lex -- tokens of the configuration language: each case whole, and every case cut at every octet.
+ * t_lex -- tokens of the configuration language: each case whole, and every case cut at every
+ * octet.
  */
 #include "proxy/base/lex.h"
 
@@ -9,8 +10,8 @@
 
 struct row {
 	const char *text;
-	const char *want;       /* tokens joined by blanks: W:text S:text ; { } ( ) , . for END */
-	const char *errors;     /* "LINE:COL text" joined by "|"; NULL: none */
+	const char *want;   /* tokens joined by blanks: W:text S:text ; { } ( ) , . for END */
+	const char *errors; /* "LINE:COL text" joined by "|"; NULL: none */
 };
 
 /* clang-format off */
@@ -85,8 +86,8 @@ join_errors(struct arena *a, const struct diags *d)
 	struct strv all = { NULL, 0 };
 
 	for (unsigned i = 0; i < d->n; i++) {
-		struct strv one = arena_printf(a, "%s%u:%u %.*s", i > 0 ? "|" : "", d->v[i].pos.line,
-		    d->v[i].pos.col, (int)d->v[i].text.n, d->v[i].text.p);
+		struct strv one = arena_printf(a, "%s%u:%u %.*s", i > 0 ? "|" : "",
+		    d->v[i].pos.line, d->v[i].pos.col, (int)d->v[i].text.n, d->v[i].text.p);
 
 		all = arena_concat(a, all, one);
 	}
@@ -96,7 +97,8 @@ join_errors(struct arena *a, const struct diags *d)
 static void
 whole(void)
 {
-	T_TABLE(struct row, row, rows) {
+	T_TABLE(struct row, row, rows)
+	{
 		struct arena *a = arena_new(1024, 0);
 		struct source src = { .name = SV("x"), .text = strv_z(row->text) };
 		struct diags  d = { .a = a };
@@ -115,11 +117,15 @@ whole(void)
 	}
 }
 
-/* Every token but the last two is the same whatever stands behind it; and nothing is read behind the end. */
+/*
+ * Every token but the last two is the same whatever stands behind it; and nothing is read behind
+ * the end.
+ */
 static void
 cut_everywhere(void)
 {
-	T_TABLE(struct row, row, rows) {
+	T_TABLE(struct row, row, rows)
+	{
 		struct arena *a = arena_new(1024, 0);
 		struct source all = { .name = SV("x"), .text = strv_z(row->text) };
 		struct diags  d = { .a = a };
@@ -128,7 +134,8 @@ cut_everywhere(void)
 
 		t_row = row->text;
 		for (size_t cut = 0; cut < all.text.n; cut++) {
-			char         *p = malloc(cut + 1); /* its own block: a read behind the end is seen */
+			char *p = malloc(
+			    cut + 1); /* its own block: a read behind the end is seen */
 			struct source src = { .name = SV("x"), .text = strv(p, cut) };
 
 			memcpy(p, all.text.p, cut);
@@ -146,20 +153,24 @@ cut_everywhere(void)
 static void
 places(void)
 {
-	struct arena *a = arena_new(1024, 0);
-	struct source src = { .name = SV("x"), .text = SV("a  bc\n\t\"x\\\"y\" {\n  d; e }\n\"\"\"\nq\"\"\" f") };
-	struct diags  d = { .a = a };
-	unsigned      n;
-	struct token *t = lex(a, &src, &d, &n);
+	struct arena         *a = arena_new(1024, 0);
+	struct source         src = { .name = SV("x"),
+			.text = SV("a  bc\n\t\"x\\\"y\" {\n  d; e }\n\"\"\"\nq\"\"\" f") };
+	struct diags          d = { .a = a };
+	unsigned              n;
+	struct token         *t = lex(a, &src, &d, &n);
 	static const unsigned want[][4] = { /* line, col, len, fresh */
-		{ 1, 1, 1, 0 }, { 1, 4, 2, 0 }, { 1, 6, 0, 0 }, { 2, 2, 6, 1 }, { 2, 9, 1, 0 }, { 3, 3, 1, 1 },
-		{ 3, 6, 1, 1 }, { 3, 8, 1, 0 }, { 3, 9, 0, 0 }, { 4, 1, 3, 1 }, { 5, 6, 1, 0 }, { 5, 7, 0, 0 } };
+		{ 1, 1, 1, 0 }, { 1, 4, 2, 0 }, { 1, 6, 0, 0 }, { 2, 2, 6, 1 }, { 2, 9, 1, 0 },
+		{ 3, 3, 1, 1 }, { 3, 6, 1, 1 }, { 3, 8, 1, 0 }, { 3, 9, 0, 0 }, { 4, 1, 3, 1 },
+		{ 5, 6, 1, 0 }, { 5, 7, 0, 0 }
+	};
 
 	T_EQ_NUM(n, T_COUNT(want));
 	for (unsigned i = 0; i < n && i < T_COUNT(want); i++) {
-		T_CHECKF(t[i].pos.line == want[i][0] && t[i].pos.col == want[i][1] && t[i].pos.len == want[i][2] &&
-		    t[i].fresh == (want[i][3] != 0), "token %u is at %u:%u, %u long, fresh %d", i,
-		    t[i].pos.line, t[i].pos.col, t[i].pos.len, t[i].fresh);
+		T_CHECKF(t[i].pos.line == want[i][0] && t[i].pos.col == want[i][1] &&
+			t[i].pos.len == want[i][2] && t[i].fresh == (want[i][3] != 0),
+		    "token %u is at %u:%u, %u long, fresh %d", i, t[i].pos.line, t[i].pos.col,
+		    t[i].pos.len, t[i].fresh);
 		T_CHECK(t[i].pos.src == &src);
 	}
 	arena_free(a);

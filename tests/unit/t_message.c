@@ -56,7 +56,7 @@ struct fed {
 static void
 feed(struct fed *f, struct strv piece)
 {
-	char       *copy = malloc(piece.n == 0 ? 1 : piece.n);
+	char       *copy = calloc(1, piece.n == 0 ? 1 : piece.n);
 	struct strv body;
 
 	if (piece.n > 0)

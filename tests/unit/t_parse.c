@@ -12,7 +12,7 @@
 static char *
 exact(struct strv v)
 {
-	char *copy = malloc(v.n == 0 ? 1 : v.n);
+	char *copy = calloc(1, v.n == 0 ? 1 : v.n);
 
 	if (v.n > 0)
 		memcpy(copy, v.p, v.n);
@@ -296,6 +296,10 @@ static const struct {
 	{ "TO:<a@b> ORCPT=rf c822;x", ALL, false, 501, "5.5.4" },
 	{ "TO:<a@b> ORCPT=utf-8;\xc3\xbc@c", ALL, false, 501, "5.5.4" },
 	{ "TO:<a@b> ORCPT=utf-8;\xc3@c", ALL, true, 501, "5.5.4" },
+	{ "TO:<a@b> ORCPT=utf-8;\x01@c", ALL, true, 501, "5.5.4" },
+	{ "TO:<a@b> ORCPT=utf-8;\x7f@c", ALL, true, 501, "5.5.4" },
+	{ "TO:<a@b> ORCPT=utf-8;a=b@c", ALL, true, 501, "5.5.4" },
+	{ "TO:<a@b> ORCPT=rfc(822;x", ALL, false, 501, "5.5.4" },
 	{ "TO:<a@b> ORCPT=rfc822;" X500, ALL, false, 501, "5.5.4" },
 	{ "TO:<a@b> NOTIFY=NEVER", ALL & ~EHLO_DSN, false, 555, "5.5.4" },
 	{ "TO:<a@b> SIZE=1", ALL, false, 555, "5.5.4" },

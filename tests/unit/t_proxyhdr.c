@@ -99,7 +99,7 @@ static const struct {
 static int
 parse(struct strv in, struct proxyhdr *out, size_t *used, const char **why)
 {
-	char *copy = malloc(in.n == 0 ? 1 : in.n);
+	char *copy = calloc(1, in.n == 0 ? 1 : in.n);
 	int   rc;
 
 	if (in.n > 0)

@@ -32,6 +32,7 @@ static const struct {
 	{ { 550, "5.7.1", SV("tab\there \x7f") }, false, "550 5.7.1 tab\there ?\r\n" },
 	{ { 550, "5.7.1", SV("gr\xc3\xbc\xc3\x9f") }, false, "550 5.7.1 gr????\r\n" },
 	{ { 550, "5.7.1", SV("gr\xc3\xbc\xc3\x9f") }, true, "550 5.7.1 gr\xc3\xbc\xc3\x9f\r\n" },
+	{ { 550, "", SV("\xe2\x80\x94") }, true, "550 \xe2\x80\x94\r\n" },
 	/* RFC 5321 4.5.3.1.5: 512 octets with CRLF */
 	{ { 550, "5.7.1", SV(A500) }, false, "550 5.7.1 " A500 "\r\n" },
 	{ { 550, "5.7.1", SV(A500 "b") }, false, "550 5.7.1 " A500 "\r\n" },
@@ -90,6 +91,7 @@ finds_enhanced_codes(void)
 		{ 550, "5.7.1no", NULL },       { 550, "5.7", NULL },           { 550, "5.7.", NULL },
 		{ 550, "5..1 x", NULL },        { 550, "", NULL },              { 354, "3.0.0 x", NULL },
 		{ 550, "no 5.7.1", NULL },      { 550, " 5.7.1 x", NULL },      { 550, "5.1000.1 x", NULL },
+		{ 550, "5.77x1 no", NULL },     { 550, "5.777", NULL },
 		{ 550, "5.7.1-x", NULL },       { 550, "5.7.1\tx", "5.7.1" },
 	};
 	/* clang-format on */
@@ -194,7 +196,7 @@ feed(struct reply_parser *p, struct strv in, size_t step, size_t cut, struct rep
 		size_t      n = cut > 0   ? (at == 0 ? cut : in.n - cut) :
 			 step < in.n - at ? step :
 					    in.n - at;
-		char       *copy = malloc(n);
+		char       *copy = calloc(1, n);
 		struct strv v = strv(copy, n);
 
 		memcpy(copy, in.p + at, n);
@@ -212,7 +214,7 @@ check_parsed(size_t row, size_t step, size_t cut)
 {
 	struct reply_parser p;
 	struct reply        r;
-	size_t              left;
+	size_t              left = 1;
 	int                 rc;
 
 	reply_parser_init(&p);
