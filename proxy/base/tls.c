@@ -47,14 +47,16 @@ struct tls_context {
 struct tls {
 	SSL         *ssl;
 	struct conn *c;
-	bool         raw;     /* the kernel may have octets */
-	bool         raw_end; /* and it said that there is no more */
-	bool         up;      /* the handshake is done */
-	bool         broken;
-	bool         closed; /* our close_notify is out */
-	bool         pending, wants_write;
-	bool         ended; /* reading gave `end`, for good */
-	enum io_rc   end;
+	char  *ahead; /* octets that the owner had read already, [ahead_at, ahead_n) not taken */
+	size_t ahead_at, ahead_n;
+	bool   raw;     /* the kernel may have octets */
+	bool   raw_end; /* and it said that there is no more */
+	bool   up;      /* the handshake is done */
+	bool   broken;
+	bool   closed; /* our close_notify is out */
+	bool   pending, wants_write;
+	bool   ended; /* reading gave `end`, for good */
+	enum io_rc end;
 };
 
 /* ---- errors ---------------------------------------------------------------------------------- */
@@ -76,12 +78,26 @@ reason(void)
 /* ---- the BIO --------------------------------------------------------------------------------- */
 
 static int
+take_ahead(struct tls *t, char *p, size_t n)
+{
+	size_t left = t->ahead_n - t->ahead_at;
+
+	if (n > left)
+		n = left;
+	memcpy(p, t->ahead + t->ahead_at, n);
+	t->ahead_at += n;
+	return (int)n;
+}
+
+static int
 bio_read(BIO *b, char *p, int n)
 {
 	struct tls *t = BIO_get_data(b);
 	ssize_t     r;
 
 	BIO_clear_retry_flags(b);
+	if (t->ahead_at < t->ahead_n && n > 0)
+		return take_ahead(t, p, (size_t)n);
 	if (!t->raw) {
 		BIO_set_retry_read(b);
 		return -1;
@@ -402,6 +418,19 @@ tls_accept(struct conn *c, struct tls_context *x)
 	return true;
 }
 
+void
+tls_ahead(struct conn *c, struct strv octets)
+{
+	struct tls *t = c->tls;
+
+	assert(t->ahead == NULL);
+	if (octets.n == 0)
+		return;
+	t->ahead = mem_alloc(octets.n);
+	t->ahead_n = octets.n;
+	memcpy(t->ahead, octets.p, octets.n);
+}
+
 static enum io_rc
 handshake_over(struct tls *t, const char **why)
 {
@@ -541,6 +570,7 @@ tls_free(struct tls *t)
 	tls_close(t);
 	SSL_free(t->ssl);
 	ERR_clear_error();
+	mem_free(t->ahead);
 	mem_free(t);
 }
 

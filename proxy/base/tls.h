@@ -44,6 +44,8 @@ uint64_t tls_context_expires(const struct tls_context *c);
  * call conn_drain first).
  */
 bool tls_accept(struct conn *c, struct tls_context *ctx);
+/* Octets of the handshake that were read already, such as those behind a PROXY header. Copied; once, before tls_handshake. */
+void tls_ahead(struct conn *c, struct strv octets);
 /*
  * One step of the handshake, never waits: IO_OK done (and c->readable is true, since octets may have
  * come behind it: call conn_recv); IO_AGAIN more octets are needed (the event will come); IO_EOF,

@@ -6,8 +6,6 @@
  */
 #include "proxy/smtp/session.h"
 
-#define SKIP_AT_LEAST (1024 * 1024)
-
 static void
 skip(struct session *s, uint16_t code, const char *enh, const char *text)
 {
@@ -82,20 +80,6 @@ bdat_run(struct session *s, struct strv rest)
 	if (s->state == SMTP_MAIL && !first_chunk(s))
 		return;
 	s->phase = PHASE_CHUNK;
-	session_deadline(s, loop_now(s->smtp->loop) + s->smtp->conf->limits.command_timeout);
-}
-
-/* More was dropped than a message may be long: the client does not mean it well. */
-static bool
-too_much(struct session *s)
-{
-	uint64_t max = s->smtp->conf->limits.message_size;
-
-	if (s->text.dropped <= (max > SKIP_AT_LEAST ? max : SKIP_AT_LEAST))
-		return false;
-	say(s, 421, "4.7.0", SV("too many octets after an error"));
-	session_end(s, "endless chunk");
-	return true;
 }
 
 static void
@@ -103,7 +87,7 @@ skip_turn(struct session *s, struct strv v)
 {
 	intake_take(&s->in, v.n);
 	s->text.dropped += v.n;
-	if (too_much(s) || s->text.left > 0)
+	if (text_too_much(s) || s->text.left > 0)
 		return;
 	s->phase = PHASE_COMMAND;
 	s->errors++;
@@ -144,7 +128,7 @@ chunk_turn(struct session *s, struct strv v)
 	while (dots_decode(&s->text.dots, &v, &piece) == DOTS_PIECE && !s->turn->cancelled)
 		text_take(s, piece);
 	intake_take(&s->in, n);
-	if (!too_much(s) && s->text.left == 0 && !s->turn->cancelled)
+	if (!text_too_much(s) && s->text.left == 0 && !s->turn->cancelled)
 		chunk_end(s);
 }
 

@@ -91,8 +91,8 @@ must_leave(struct session *s, const struct command *c)
 	return true;
 }
 
-static void
-check_errors(struct session *s)
+void
+session_check_errors(struct session *s)
 {
 	if (s->ending || s->errors < s->smtp->conf->limits.errors)
 		return;
@@ -119,5 +119,4 @@ smtp_dispatch(struct session *s, struct strv line)
 		say_error(s, 500, "5.5.2", SV("command not recognized"));
 	else if (!refused(s, c, rest))
 		c->run(s, rest);
-	check_errors(s);
 }

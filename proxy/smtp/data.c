@@ -7,6 +7,8 @@
 #include "proxy/base/netset.h"
 #include "proxy/smtp/sessionlog.h"
 
+#define DROP_AT_LEAST (1024 * 1024)
+
 void
 text_fault(struct session *s, uint16_t code, const char *enh, const char *text)
 {
@@ -32,7 +34,20 @@ text_begin(struct session *s, bool chunked)
 	s->text.dots.count_lines = l->line > 0;
 	s->text.began = loop_now(s->smtp->loop);
 	message_begin(&tx->msg, tx->a, spool_new(s->smtp->spools), (uint32_t)l->header_size);
+	s->text.until = s->text.began + l->data_total;
 	session_deadline(s, s->text.began + l->command_timeout);
+}
+
+bool
+text_too_much(struct session *s)
+{
+	uint64_t max = s->smtp->conf->limits.message_size;
+
+	if (s->text.dropped <= (max > DROP_AT_LEAST ? max : DROP_AT_LEAST))
+		return false;
+	say(s, 421, "4.7.0", SV("too many octets after an error"));
+	session_end(s, "endless text");
+	return true;
 }
 
 static bool
@@ -134,7 +149,7 @@ data_turn(struct session *s)
 	while ((rc = dots_decode(&s->text.dots, &v, &piece)) == DOTS_PIECE && !s->turn->cancelled)
 		text_take(s, piece);
 	intake_take(&s->in, n - v.n);
-	if (rc != DOTS_END || s->turn->cancelled)
+	if (s->turn->cancelled || text_too_much(s) || rc != DOTS_END)
 		return;
 	s->phase = PHASE_COMMAND;
 	text_done(s);

@@ -207,6 +207,10 @@ maildir_finish(struct session *s, struct reply *out)
 	struct delivery    *d = arena_alloc(tx->a, sizeof *d);
 	struct render       r;
 
+	if (relay_client_left(s)) {
+		*out = (struct reply){ 451, "4.3.0", SV("cancelled") };
+		return;
+	}
 	render_begin(&r, tx->a, &v, relay_fields(s));
 	d->world = s->smtp->world;
 	d->dir = s->smtp->conf->server->dir;

@@ -283,7 +283,8 @@ have_connection(struct session *s)
 	up->idle_since = 0;
 	up->reused = true;
 	up->heard = false;
-	if (upstream_quiet(up) == UP_QUIET && up->errors < POOL_ERRORS)
+	if (upstream_quiet(up) == UP_QUIET && up->errors < POOL_ERRORS &&
+	    (!up->dirty || (up->ehlo.caps & EHLO_PIPELINING)))
 		return true;
 	s->relay.up = NULL;
 	up->tainted = true;

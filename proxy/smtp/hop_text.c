@@ -276,23 +276,6 @@ final_reply(struct session *s, struct reply *out)
 	*out = r;
 }
 
-/*
- * Just before the octets that commit: a client that has gone would send its message again.  The event
- * flags are as old as this round; only where they say something the socket is asked.
- */
-static bool
-client_left(struct session *s)
-{
-	struct conn *c = &s->io;
-
-	if (!s->turn->cancelled && !s->gone && !c->fault &&
-	    (!(c->readable || c->eof) || conn_peek(c) >= 0))
-		return false;
-	session_log_event(s, "client-left", "before the message was passed on");
-	session_cut(s, "client reset the connection");
-	return true;
-}
-
 /* --- held and spooled messages ---------------------------------------------------------------- */
 
 static void
@@ -300,7 +283,7 @@ commit_whole(struct session *s, const struct render *r, bool dotted, struct repl
 {
 	enum up_rc rc;
 
-	if (client_left(s)) {
+	if (relay_client_left(s)) {
 		s->relay.up->tainted = true;
 		*out = (struct reply){ 451, "4.3.0", SV("cancelled") };
 		return;
@@ -499,7 +482,7 @@ finish_bdat(struct session *s, struct reply *out)
 		failed(s, rc, out);
 		return;
 	}
-	if (client_left(s)) {
+	if (relay_client_left(s)) {
 		s->relay.up->tainted = true;
 		*out = (struct reply){ 451, "4.3.0", SV("cancelled") };
 		return;
@@ -531,7 +514,7 @@ finish_dotted(struct session *s, struct reply *out)
 static void
 finish_stream(struct session *s, struct reply *out)
 {
-	if (client_left(s)) {
+	if (relay_client_left(s)) {
 		s->relay.up->tainted = true;
 		*out = (struct reply){ 451, "4.3.0", SV("cancelled") };
 	} else if (s->relay.way == WAY_BDAT) {

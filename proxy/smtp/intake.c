@@ -47,6 +47,13 @@ take_buffer(struct intake *in)
 	in->keep_n = 0;
 }
 
+void
+intake_wake(struct intake *in)
+{
+	if (in->b == NULL && in->keep != NULL)
+		take_buffer(in);
+}
+
 enum io_rc
 intake_recv(struct intake *in, struct conn *c)
 {

@@ -45,6 +45,8 @@ void intake_take(struct intake *in, size_t n);  /* n octets of intake_unread are
  * INTAKE_SKIP octets came without a CRLF.
  */
 enum intake_rc intake_line(struct intake *in, struct strv *line);
+/* What intake_rest kept aside is unread again. */
+void intake_wake(struct intake *in);
 /* Nothing will be read for now: gives the buffer back, keeping what must be kept. */
 void intake_rest(struct intake *in);
 

@@ -312,6 +312,16 @@ keep_refusal(struct arena *a, struct reply *to, const struct reply *from)
 	to->text = arena_dup(a, from->text);
 }
 
+/* A server that refuses one connection more, and works on others, is not down. */
+static bool
+any_works(const struct pool_server *sv, const struct upstream *but)
+{
+	for (const struct upstream *up = sv->all; up != NULL; up = up->all_next)
+		if (up != but && !up->connecting && !up->io.fault && !up->io.eof)
+			return true;
+	return false;
+}
+
 /* A place is ours already: connects, greets. On a fault the place is given back. */
 static enum up_rc
 make(struct pool *p, struct arena *a, struct upstream **out, struct reply *refusal)
@@ -338,7 +348,7 @@ make(struct pool *p, struct arena *a, struct upstream **out, struct reply *refus
 	}
 	if (rc == UP_REFUSED && a != NULL)
 		keep_refusal(a, refusal, &r);
-	if (rc != UP_CANCELLED)
+	if (rc != UP_CANCELLED && !any_works(&p->sv, up))
 		is_down(p, rc == UP_REFUSED ? r.text : strv_z(up_rc_text(rc)));
 	up->tainted = true;
 	pool_drop(up);

@@ -2,7 +2,7 @@
  * relay -- what every kind of hop has in common: MAIL held, text spooled or streamed, one refusal for
  * the rest of a broken transaction.
  */
-#include "proxy/smtp/session.h"
+#include "proxy/smtp/sessionlog.h"
 
 #include <stdio.h>
 
@@ -104,6 +104,20 @@ relay_finish(struct session *s, struct reply *out)
 		*out = s->relay.refusal;
 	else
 		s->relay.hop->finish(s, out);
+}
+
+/*
+ * A client that has gone would send its message again.  The connection's flags are as old as this round of
+ * the loop, and a reset behind octets that were read looks like octets: so the socket is asked.
+ */
+bool
+relay_client_left(struct session *s)
+{
+	if (!s->turn->cancelled && !s->gone && conn_peek(&s->io) >= 0)
+		return false;
+	session_log_event(s, "client-left", "before the message was passed on");
+	session_cut(s, "client reset the connection");
+	return true;
 }
 
 void

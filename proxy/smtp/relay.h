@@ -68,6 +68,8 @@ MAY_YIELD void relay_settle(struct session *s);
 /* Canonical body text: spooled or streamed.  What goes wrong becomes the text's fault. */
 MAY_YIELD void relay_text(struct session *s, struct strv text);
 MAY_YIELD void relay_finish(struct session *s, struct reply *out);
+/* A look just before the octets that commit; true: the session is cut, the hop is to give up. */
+bool relay_client_left(struct session *s);
 void relay_end(struct session *s);
 void relay_close(struct session *s);
 /* The rest of the transaction hears this; text is copied. The first one holds. */

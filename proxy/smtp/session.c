@@ -31,9 +31,32 @@ session_rate(struct session *s, size_t n)
 	at += l->min_data_rate > 0 ? (uint64_t)n * 1000 / l->min_data_rate : l->command_timeout;
 	if (at > now + l->command_timeout)
 		at = now + l->command_timeout;
-	if (at > s->text.began + l->data_total)
-		at = s->text.began + l->data_total;
+	if (at > s->text.until)
+		at = s->text.until;
 	session_deadline(s, at);
+}
+
+#define DRAIN_IDLE_MS 30000
+
+/* When a client that says nothing is given up: sooner while we are leaving, or between the chunks of a text. */
+static uint64_t
+command_deadline(const struct session *s)
+{
+	uint64_t now = loop_now(s->smtp->loop);
+	uint64_t at = now + s->smtp->conf->limits.command_timeout;
+
+	if (s->smtp->draining && at > now + DRAIN_IDLE_MS)
+		at = now + DRAIN_IDLE_MS;
+	if (s->state == SMTP_BDAT && s->text.until > 0 && at > s->text.until)
+		at = s->text.until;
+	return at;
+}
+
+void
+session_drain(struct session *s)
+{
+	if (s->phase == PHASE_COMMAND && !s->in_turn && s->deadline > command_deadline(s))
+		session_deadline(s, command_deadline(s));
 }
 
 void
@@ -89,6 +112,8 @@ greet(struct session *s)
 	}
 	say(s, 220, "", arena_concat(s->a, s->smtp->conf->hostname, SV(" ESMTP")));
 	s->phase = PHASE_COMMAND;
+	/* A command that came with a PROXY header has waited aside. */
+	intake_wake(&s->in);
 }
 
 /* RFC 5321 4.5.3.1.4, 4.2.4: the tail of a line that was too long is never a command. */
@@ -157,23 +182,42 @@ check_quota(struct session *s)
 	}
 }
 
+/*
+ * It is the client's move again.  Its time stood still while we, or the server, had ours: a text goes on
+ * with what it had left.  (RFC 5321 4.5.3.2: the timeouts are for the other side's silence.)
+ */
+static void
+client_again(struct session *s, uint64_t began)
+{
+	uint64_t now = loop_now(s->smtp->loop);
+
+	if (s->text.until > 0)
+		s->text.until += now - began;
+	if (s->phase == PHASE_COMMAND)
+		session_deadline(s, command_deadline(s));
+	else
+		session_deadline(s, s->deadline + (now - began));
+}
+
 static void
 session_turn(void *arg)
 {
 	struct session *s = arg;
 
+	uint64_t began = loop_now(s->smtp->loop);
+
 	s->turn = fiber_self();
-	while (!s->ending && !s->turn->cancelled && turn_step(s))
+	while (!s->ending && !s->turn->cancelled && turn_step(s)) {
+		session_check_errors(s);
 		check_quota(s);
+	}
 	if (!s->gone && !s->turn->cancelled)
 		relay_settle(s);
 	if (s->turn->cancelled)
 		session_cut(s, s->end_why != NULL ? s->end_why : "client reset the connection");
 	if (!s->gone && !slots_flush(&s->replies, &s->io))
 		session_cut(s, "client is gone");
-	if (s->phase == PHASE_COMMAND)
-		session_deadline(
-		    s, loop_now(s->smtp->loop) + s->smtp->conf->limits.command_timeout);
+	client_again(s, began);
 	s->turn = NULL;
 	s->in_turn = false;
 	if (!s->advancing)

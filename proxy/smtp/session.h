@@ -71,6 +71,7 @@ struct intext {
 	struct reply   fault;           /* code 0: nothing wrong so far */
 	uint64_t       left;            /* octets of this BDAT still to come */
 	uint64_t       began;           /* ms, of the first text */
+	uint64_t       until;           /* ms, data-total from then; stands still while the client's time does */
 	uint64_t       dropped;         /* octets dropped since something was wrong */
 	bool           last;            /* of this BDAT */
 	bool           failed;          /* a chunk was refused: the transaction takes no more (RFC 3030 2) */
@@ -128,6 +129,8 @@ void say(struct session *s, uint16_t code, const char *enh, struct strv text);
 void say_error(struct session *s, uint16_t code, const char *enh, struct strv text);
 /* A refusal by policy: the verdict's reply with the id behind it, and a log line. Disconnect ends the session. */
 void say_verdict(struct session *s, const struct verdict *v, enum stage at, const struct path *rcpt);
+/* RFC 5321 4.3.2: too many errors end the session with 421. */
+void session_check_errors(struct session *s);
 /* No more commands: what is queued goes out, then the connection is closed. */
 void session_end(struct session *s, const char *why);
 /* Nothing more can be said. */
@@ -147,6 +150,8 @@ MAY_YIELD void bdat_turn(struct session *s);
 void text_begin(struct session *s, bool chunked);
 MAY_YIELD void text_take(struct session *s, struct strv canonical);
 MAY_YIELD void text_done(struct session *s);
+/* More was dropped after an error than a message may be long: 421, the client does not mean it well. */
+bool text_too_much(struct session *s);
 void text_fault(struct session *s, uint16_t code, const char *enh, const char *text);  /* the first one counts */
 
 /* Deadlines of the client, session.c. */

@@ -12,7 +12,6 @@
 #define SESSION_ARENA 1536 /* a session that waits holds little more than this */
 #define SESSION_QUOTA (1024 * 1024)
 #define TLS_MS        60000
-#define DRAIN_IDLE_MS 30000
 
 static void
 upstream_known(void *arg)
@@ -49,8 +48,13 @@ session_start_tls(struct session *s)
 {
 	s->phase = PHASE_TLS;
 	session_deadline(s, loop_now(s->smtp->loop) + TLS_MS);
-	if (!tls_accept(&s->io, s->listener->context))
+	if (!tls_accept(&s->io, s->listener->context)) {
 		session_cut(s, "no memory for TLS");
+		return;
+	}
+	/* What came with a PROXY header is the beginning of the handshake and nothing else. */
+	tls_ahead(&s->io, intake_unread(&s->in));
+	intake_take(&s->in, intake_unread(&s->in).n);
 }
 
 /* RFC 3207 4.2: after the handshake everything learnt before is forgotten. */
@@ -215,15 +219,6 @@ session_open(struct smtp *m, const struct listener *l, int fd, const struct endp
 		enter(s);
 	}
 	session_advance(s);
-}
-
-void
-session_drain(struct session *s)
-{
-	uint64_t at = loop_now(s->smtp->loop) + DRAIN_IDLE_MS;
-
-	if (s->phase == PHASE_COMMAND && !s->in_turn && s->deadline > at)
-		session_deadline(s, at);
 }
 
 void

@@ -34,7 +34,9 @@ def context(minimum=None, maximum=None):
 
 
 class Client:
-    def __init__(self, port, host="127.0.0.1", source=None, timeout=30, tls=None, first=b"", greet=True):
+    def __init__(
+        self, port, host="127.0.0.1", source=None, timeout=30, tls=None, first=b"", greet=True
+    ):
         """first: octets before all else, such as a PROXY header."""
         self.data, self.words, self.greeting = b"", {}, None
         self.sock = socket.create_connection((host, port), timeout, (source, 0) if source else None)
@@ -92,7 +94,9 @@ class Client:
 
     def ehlo(self, name="client.example"):
         r = self.ask("EHLO " + name, 250)
-        self.words = {line[4:].split(" ")[0].upper(): line[4:].partition(" ")[2] for line in r.lines[1:]}
+        self.words = {
+            line[4:].split(" ")[0].upper(): line[4:].partition(" ")[2] for line in r.lines[1:]
+        }
         return r
 
     def starttls(self, tls=None):
@@ -101,7 +105,7 @@ class Client:
         self.data = b""
 
     def expect(self, n, want, at):
-        """n replies; gives them, or raises the first that is wrong after having read all (421 is the last)."""
+        """n replies; gives them, or raises the first that is wrong, after the last (or a 421)."""
         got = []
         while len(got) < n and (not got or got[-1].code != 421):
             got.append(self.reply())
@@ -120,7 +124,7 @@ class Client:
                 self.ask(c, 250)
 
     def text_by_data(self, raw, before_end=None):
-        """The text of a message by DATA, or up to its end mark and `before_end()` between the two."""
+        """The text of a message by DATA; `before_end()` is called before its end mark is sent."""
         self.ask("DATA", 354)
         wire = stuffed(raw)
         if before_end:
@@ -134,8 +138,10 @@ class Client:
         """The same by BDAT, cut at random places, some at each octet's very neighbour."""
         cuts = sorted(r.randrange(0, len(raw) + 1) for _ in range(r.choice((0, 0, 1, 2, 5))))
         bounds = list(zip([0] + cuts, cuts + [len(raw)]))
-        parts = [b"BDAT %d%s\r\n" % (b - a, b" LAST" if i == len(bounds) - 1 else b"") + raw[a:b]
-                 for i, (a, b) in enumerate(bounds)]
+        parts = [
+            b"BDAT %d%s\r\n" % (b - a, b" LAST" if i == len(bounds) - 1 else b"") + raw[a:b]
+            for i, (a, b) in enumerate(bounds)
+        ]
         if pipelined and not before_end:
             self.send(b"".join(parts))
             replies = [self.reply() for _ in parts]
@@ -157,24 +163,36 @@ class Client:
 
 
 class Crowd:
-    """Clients under load.  Each attempt to send has an id of its own, which is the recipient's name:
+    """Clients under load.  Each attempt to send has an id of its own, which is the recipient's name;
     what became of it is compared with the journal of the far end.
 
     acked: 250 was heard.  refused: a reply said no.  dropped: the connection went before the octets
     that end the message were sent.  unsure: it went after."""
 
-    def __init__(self, port, threads=8, sizes=(0, 20000), seed=1, tag="c", per_session=3, domain="example.com",
-                 hosts=("127.0.0.1",), pause=0.0):
-        self.port, self.sizes, self.tag, self.domain = port, sizes, tag, domain
+    def __init__(
+        self,
+        port,
+        threads=8,
+        sizes=(0, 20000),
+        seed=1,
+        tag="c",
+        per_session=3,
+        hosts=("127.0.0.1",),
+        pause=0.0,
+    ):
+        self.port, self.sizes, self.tag = port, sizes, tag
         self.per_session, self.hosts, self.pause = per_session, hosts, pause
-        self.outcome = {}                  # id -> (acked|refused|dropped|unsure, why)
+        self.outcome = {}  # id -> (acked|refused|dropped|unsure, why)
         self.events = collections.Counter()
         self.stopping = threading.Event()
         self.lock = threading.Lock()
-        self.threads = [threading.Thread(target=self.run, args=(random.Random(seed * 1000 + i), i), daemon=True)
-                        for i in range(threads)]
+        self.threads = [
+            threading.Thread(target=self.run, args=(random.Random(seed * 1000 + i), i), daemon=True)
+            for i in range(threads)
+        ]
 
-    def start(self):
+    def start(self, run):
+        run.at_end.append(self.stopping.set)
         for t in self.threads:
             t.start()
         return self
@@ -221,15 +239,20 @@ class Crowd:
         raw += body * (r.randrange(*self.sizes) // len(body) + 1)
         sent = [False]
         try:
-            c.mail([f"{key}@{self.domain}"], pipelined=r.random() < 0.5)
+            c.mail([f"{key}@example.com"], pipelined=r.random() < 0.5)
 
             def ending():
                 sent[0] = True
+
             if "CHUNKING" in c.words and r.random() < 0.4:
                 reply = c.text_by_bdat(raw, r, before_end=ending)
             else:
                 reply = c.text_by_data(raw, before_end=ending)
-            self.note(key, "acked" if reply.code == 250 else "refused", f"end {reply.code} {reply.text[:40]}")
+            self.note(
+                key,
+                "acked" if reply.code == 250 else "refused",
+                f"end {reply.code} {reply.text[:40]}",
+            )
             if reply.code == 421:
                 raise Lost("421 at the end")
         except Refused as e:
@@ -244,16 +267,31 @@ class Crowd:
         """Compares with the far end's journal.  refused_may: how often a refused one may be there
         (1 where the server behind can die between its deed and its reply)."""
         # What Postfix delivers once more after it was killed keeps its queue id.
-        seen = {(e["to"][0].split("@")[0].lstrip("<"), e.get("queue") or n) for n, e in enumerate(entries) if e["to"]}
+        seen = {
+            (e["to"][0].split("@")[0].lstrip("<"), e.get("queue") or n)
+            for n, e in enumerate(entries)
+            if e["to"]
+        }
         there = collections.Counter(key for key, _ in seen if key.startswith(self.tag))
         most = {"acked": 1, "refused": refused_may, "dropped": 0, "unsure": 1}
         lost = [k for k, (how, _) in self.outcome.items() if how == "acked" and there[k] == 0]
-        more = [(k, how, why, there[k]) for k, (how, why) in self.outcome.items() if there[k] > most[how]]
+        more = [
+            (k, how, why, there[k])
+            for k, (how, why) in self.outcome.items()
+            if there[k] > most[how]
+        ]
         odd = [k for k in there if k not in self.outcome]
         sums = collections.Counter(how for how, _ in self.outcome.values())
-        run.note(f"{self.tag}: " + (", ".join(f"{n} {how}" for how, n in sorted(sums.items())) or "nothing sent"))
+        run.note(
+            f"{self.tag}: "
+            + (", ".join(f"{n} {how}" for how, n in sorted(sums.items())) or "nothing sent")
+        )
         detail = "\n".join(f"{n} {what}" for what, n in self.events.most_common(12))
-        run.ok("0 lost: what was acknowledged is there", not lost, f"{len(lost)}: {lost[:10]}\n{detail}")
+        run.ok(
+            "0 lost: what was acknowledged is there",
+            not lost,
+            f"{len(lost)}: {lost[:10]}\n{detail}",
+        )
         run.ok("0 doubled, none that was refused", not more, f"{len(more)}: {more[:10]}\n{detail}")
         run.ok("nothing that nobody sent", not odd, odd[:10])
         return sums

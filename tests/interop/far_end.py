@@ -1,7 +1,7 @@
-"""far_end -- the SMTP server at the far end: a program that takes all mail and writes a journal of it.
+"""far_end -- the SMTP server at the far end: a program that takes all mail and keeps a journal.
 
-Each message is one line of JSON, written before its 250: envelope, length and SHA-256 of the text as
-it stands between the dots, of the body alone, and the X-Letter fields.  --keep also keeps the texts."""
+Each message is one line of JSON, written before its 250: envelope, length and SHA-256 of the text
+without its stuffed dots, of the body alone, the X-Letter field.  --keep keeps the texts, too."""
 import argparse
 import hashlib
 import json
@@ -38,8 +38,8 @@ class Peer:
             start = len(self.data)
             self.more()
             at = self.data.find(b"\n", start)
-        line = bytes(self.data[:at + 1])
-        del self.data[:at + 1]
+        line = bytes(self.data[: at + 1])
+        del self.data[: at + 1]
         return line
 
     def octets(self, n):
@@ -62,8 +62,8 @@ class Peer:
         if self.data[:3] == b".\r\n":
             del self.data[:3]
             return b""
-        text = bytes(self.data[:at + 2])
-        del self.data[:at + 5]
+        text = bytes(self.data[: at + 2])
+        del self.data[: at + 5]
         text = text.replace(b"\r\n.", b"\r\n")
         return text[1:] if text[:1] == b"." else text
 
@@ -75,21 +75,37 @@ class Server:
     def __init__(self, args):
         self.args = args
         self.journal = os.open(args.journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        words = ["far.end.example", "SIZE 100000000", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES"]
+        words = [
+            "far.end.example",
+            "SIZE 100000000",
+            "8BITMIME",
+            "SMTPUTF8",
+            "DSN",
+            "ENHANCEDSTATUSCODES",
+        ]
         words += [] if args.no_pipelining else ["PIPELINING"]
         words += [] if args.no_chunking else ["CHUNKING"]
         words += ["XCLIENT NAME ADDR PORT PROTO HELO"] if args.xclient else []
-        self.ehlo = "".join(f"250{'-' if w is not words[-1] else ' '}{w}\r\n" for w in words).encode()
+        self.ehlo = "".join(
+            f"250{'-' if w is not words[-1] else ' '}{w}\r\n" for w in words
+        ).encode()
 
     def note(self, mail, text, way):
         time.sleep(self.args.delay)
         at = text.find(b"\r\n\r\n")
-        head, body = (text, b"") if at < 0 else (text[:at + 2], text[at + 4:])
+        head, body = (text, b"") if at < 0 else (text[: at + 2], text[at + 4 :])
         fields = [f for f in head.split(b"\r\n") if f.lower().startswith(b"x-letter:")]
-        entry = {"from": mail["from"], "to": mail["to"], "way": way, "n": len(text),
-                 "sha": hashlib.sha256(text).hexdigest(), "body": hashlib.sha256(body).hexdigest(),
-                 "queue": QUEUE.findall(head)[:1] and QUEUE.findall(head)[0].decode(),
-                 "letter": fields[0][9:].strip().decode() if fields else None, "client": mail["client"]}
+        entry = {
+            "from": mail["from"],
+            "to": mail["to"],
+            "way": way,
+            "n": len(text),
+            "sha": hashlib.sha256(text).hexdigest(),
+            "body": hashlib.sha256(body).hexdigest(),
+            "queue": QUEUE.findall(head)[:1] and QUEUE.findall(head)[0].decode(),
+            "letter": fields[0][9:].strip().decode() if fields else None,
+            "client": mail["client"],
+        }
         if self.args.keep:
             with open(os.path.join(self.args.keep, entry["sha"]), "wb") as f:
                 f.write(text)

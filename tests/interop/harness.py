@@ -31,10 +31,13 @@ class Run:
         self.passed = self.failed = self.skipped = 0
         self.name = ""
         self.begun = time.monotonic()
-        self.dir = tempfile.mkdtemp(prefix="postern-interop.", dir=os.environ.get("TMPDIR") or "/tmp")
+        self.dir = tempfile.mkdtemp(
+            prefix="postern-interop.", dir=os.environ.get("TMPDIR") or "/tmp"
+        )
         os.chmod(self.dir, 0o755)
         self.started = []
         self.at_end = []
+        self.check_at_end = []
         self.given = set()
         self.random = random.Random(SEED)
 
@@ -111,15 +114,18 @@ class Run:
     def start(self, argv, out, err=None, group=False, **kw):
         """A process whose output goes to files; ended when the test ends, if it has not by then."""
         with open(out, "ab") as o, open(err or out, "ab") as e:
-            p = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=o, stderr=e,
-                                 start_new_session=group, **kw)
+            p = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=o, stderr=e, start_new_session=group, **kw
+            )
         p.group = group
         self.started.append(p)
         return p
 
     def command(self, argv, timeout=60, stdin=b"", env=None):
-        """Runs argv to its end: (status, output and errors as text).  A late one is killed: status None."""
-        p = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env)
+        """Runs argv to its end: (status, all output as text); status None: killed, too late."""
+        p = subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env
+        )
         self.started.append(p)
         try:
             out, _ = p.communicate(stdin, timeout=timeout)
@@ -136,12 +142,15 @@ class Run:
         for undo in reversed(self.at_end):
             try:
                 undo()
-            except Exception as e:      # pylint: disable=broad-except
+            except Exception as e:  # pylint: disable=broad-except
                 print(f"        while cleaning up: {e!r}")
         self.at_end = []
         for p in reversed(self.started):
             end(p)
         self.started = []
+        for check in self.check_at_end:
+            check()
+        self.check_at_end = []
 
     def close(self):
         self.sweep()

@@ -7,7 +7,7 @@ CANON = {b"\r\n": b"\r\n", b"\n": b"\r\n", b"\r": b" ", b"\0": b""}
 
 
 def canonical(raw):
-    """What postern.conf(5) says of line ends: CRLF only, bare CR a blank, no NUL, a whole last line."""
+    """As postern.conf(5) has it: CRLF only, bare CR a blank, no NUL, a whole last line."""
     text = ODD.sub(lambda m: CANON[m.group()], raw)
     return text if not text or text.endswith(b"\r\n") else text + b"\r\n"
 
@@ -30,9 +30,28 @@ EIGHT = bytes(set(range(1, 256)) - {10, 13})
 class Maker:
     """Makes letters from a seed; each kind is a method, named in KINDS."""
 
-    KINDS = ("plain", "plain", "plain", "long_lines", "eight_bit", "dots", "many_fields", "no_header",
-             "no_body", "blank_end", "no_last_end", "folded", "from_line", "end_marks", "nothing",
-             "odd_octets", "blank_first", "dot_last", "one_line", "big")
+    KINDS = (
+        "plain",
+        "plain",
+        "plain",
+        "long_lines",
+        "eight_bit",
+        "dots",
+        "many_fields",
+        "no_header",
+        "no_body",
+        "blank_end",
+        "no_last_end",
+        "folded",
+        "from_line",
+        "end_marks",
+        "nothing",
+        "odd_octets",
+        "blank_first",
+        "dot_last",
+        "one_line",
+        "big",
+    )
 
     def __init__(self, seed):
         self.r = random.Random(seed)
@@ -59,9 +78,11 @@ class Maker:
         return (self.octets(9973, among) * (n // 9973 + 1))[:n]
 
     def head(self, i, more=b""):
-        return (b"From: <a@client.example>\r\nTo: <m%d@example.com>\r\nSubject: letter %d\r\n"
-                b"Date: Mon, 01 Jan 2024 00:00:00 +0000\r\nMessage-Id: <%d@client.example>\r\n"
-                b"MIME-Version: 1.0\r\nX-Letter: %d\r\n" % (i, i, i, i)) + more
+        return (
+            b"From: <a@client.example>\r\nTo: <m%d@example.com>\r\nSubject: letter %d\r\n"
+            b"Date: Mon, 01 Jan 2024 00:00:00 +0000\r\nMessage-Id: <%d@client.example>\r\n"
+            b"MIME-Version: 1.0\r\nX-Letter: %d\r\n" % (i, i, i, i)
+        ) + more
 
     def lines(self, n, longest=78, among=PRINT, ends=(b"\r\n",), starts=(b"",)):
         """Lines of n octets in all, about."""
@@ -69,7 +90,7 @@ class Maker:
         out, size = [], 0
         while size < n:
             at, k = self.r.randrange(0, len(pool) - longest), self.r.randrange(0, longest + 1)
-            line = self.r.choice(starts) + pool[at:at + k] + self.r.choice(ends)
+            line = self.r.choice(starts) + pool[at : at + k] + self.r.choice(ends)
             out.append(line)
             size += len(line)
         return b"".join(out)
@@ -78,7 +99,11 @@ class Maker:
         return self.head(i) + b"\r\n" + self.lines(self.size())
 
     def long_lines(self, i):
-        return self.head(i) + b"\r\n" + self.lines(self.size() + 5000, self.r.choice((998, 5000, 70000)))
+        return (
+            self.head(i)
+            + b"\r\n"
+            + self.lines(self.size() + 5000, self.r.choice((998, 5000, 70000)))
+        )
 
     def eight_bit(self, i):
         return self.head(i) + b"\r\n" + self.lines(self.size(), 200, EIGHT)
@@ -88,8 +113,10 @@ class Maker:
         return self.head(i) + b"\r\n" + self.lines(self.size(), 20, PRINT, starts=starts)
 
     def many_fields(self, i):
-        fields = b"".join(b"X-F%d: %s\r\n" % (k, self.octets(self.r.randrange(1, 300)))
-                          for k in range(self.r.randrange(100, 800)))
+        fields = b"".join(
+            b"X-F%d: %s\r\n" % (k, self.octets(self.r.randrange(1, 300)))
+            for k in range(self.r.randrange(100, 800))
+        )
         return self.head(i, fields) + b"\r\n" + self.lines(self.size())
 
     def no_header(self, _i):
@@ -105,25 +132,55 @@ class Maker:
         return self.plain(i) + self.r.choice((b"end", b".", b"..", b" ", b"\r\n."))
 
     def folded(self, i):
-        folds = b"".join(b"X-Folded-%d: a\r\n%s" % (k, self.lines(600, 60, b"abc ;=", starts=(b" ", b"\t")))
-                         for k in range(20))
+        folds = b"".join(
+            b"X-Folded-%d: a\r\n%s" % (k, self.lines(600, 60, b"abc ;=", starts=(b" ", b"\t")))
+            for k in range(20)
+        )
         return self.head(i, folds) + b"\r\n" + self.lines(self.size())
 
     def from_line(self, i):
-        first = self.r.choice((b"From a@client.example Mon Jan  1 00:00:00 2024\r\n", b">From a@b c\r\n"))
-        return first + self.head(i) + b"\r\nFrom the body\r\n" + self.lines(self.size(), starts=(b"From ", b""))
+        first = self.r.choice(
+            (b"From a@client.example Mon Jan  1 00:00:00 2024\r\n", b">From a@b c\r\n")
+        )
+        return (
+            first
+            + self.head(i)
+            + b"\r\nFrom the body\r\n"
+            + self.lines(self.size(), starts=(b"From ", b""))
+        )
 
     def end_marks(self, i):
-        tricks = (b".\r\n", b"\r\n..\r\n", b"..\r\n..\r\n", b".\r\nMAIL FROM:<x@y>\r\n", b"\r\n\r\n.\r\n", b". \r\n")
-        body = b"".join(self.r.choices(tricks + (self.octets(50) + b"\r\n",), k=self.r.randrange(1, 2000)))
+        tricks = (
+            b".\r\n",
+            b"\r\n..\r\n",
+            b"..\r\n..\r\n",
+            b".\r\nMAIL FROM:<x@y>\r\n",
+            b"\r\n\r\n.\r\n",
+            b". \r\n",
+        )
+        body = b"".join(
+            self.r.choices(tricks + (self.octets(50) + b"\r\n",), k=self.r.randrange(1, 2000))
+        )
         return self.head(i) + b"\r\n" + body
 
     def nothing(self, i):
         return (b"", b"\r\n", b".\r\n", b"a", b".")[i // len(self.KINDS) % 5]
 
     def odd_octets(self, i):
-        ends = (b"\r\n", b"\n", b"\r", b"\0", b"\n.\n", b"\r.\r", b"\r\0\n", b"\n.\r\n", b"\r\n.\n", b"\r\r\n",
-                b"\r\n\0.\r\n", b"\r\n.\r")
+        ends = (
+            b"\r\n",
+            b"\n",
+            b"\r",
+            b"\0",
+            b"\n.\n",
+            b"\r.\r",
+            b"\r\0\n",
+            b"\n.\r\n",
+            b"\r\n.\n",
+            b"\r\r\n",
+            b"\r\n\0.\r\n",
+            b"\r\n.\r",
+        )
         return self.head(i) + b"\r\n" + self.lines(self.size(), 40, PRINT, ends)
 
     def blank_first(self, _i):

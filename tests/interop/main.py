@@ -17,13 +17,16 @@ import t_sink
 import t_tls
 
 MODULES = (t_tls, t_postfix, t_sink, t_octets, t_faults, t_beside)
-LIMIT = 240                             # seconds a test may take
+LIMIT = 240  # seconds a test may take
 
 
 def tests():
     for m in MODULES:
-        found = [(inspect.getsourcelines(f)[1], n, f) for n, f in vars(m).items()
-                 if n.startswith("test_") and f.__module__ == m.__name__]
+        found = [
+            (inspect.getsourcelines(f)[1], n, f)
+            for n, f in vars(m).items()
+            if n.startswith("test_") and f.__module__ == m.__name__
+        ]
         for _, name, f in sorted(found):
             yield name[5:], f
 
@@ -40,7 +43,7 @@ def one(run, name, f):
         run.skip(str(e))
     except Late:
         run.ok(f"it is done within {LIMIT} s", False, traceback.format_exc())
-    except Exception:                   # pylint: disable=broad-except
+    except Exception:  # pylint: disable=broad-except
         run.ok("it came to its end", False, traceback.format_exc())
     finally:
         signal.alarm(0)
@@ -49,7 +52,10 @@ def one(run, name, f):
     if word == "skip" and run.skipped == skipped:
         run.ok("it checked something", False)
         word = "FAIL"
-    print(f"{word:<7} {name}: {run.passed - passed} checks, {time.monotonic() - begun:.1f} s", flush=True)
+    print(
+        f"{word:<7} {name}: {run.passed - passed} checks, {time.monotonic() - begun:.1f} s",
+        flush=True,
+    )
 
 
 def main(argv):

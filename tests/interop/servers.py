@@ -13,6 +13,8 @@ from harness import HERE, PROGRAM, SOURCE, answers, end, find, read, until
 
 SNIPPETS = os.path.join(SOURCE, "doc", "before-postfix.d")
 
+SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:|[Aa]ssertion")
+
 
 class FarEnd:
     """The SMTP server that takes all, see far_end.py."""
@@ -21,7 +23,13 @@ class FarEnd:
         self.port = run.port()
         self.journal = run.path(f"{name}.{self.port}.journal")
         self.kept = run.folder(name + ".kept") if keep else None
-        argv = [sys.executable, "-B", os.path.join(HERE, "far_end.py"), str(self.port), self.journal]
+        argv = [
+            sys.executable,
+            "-B",
+            os.path.join(HERE, "far_end.py"),
+            str(self.port),
+            self.journal,
+        ]
         for key, value in options.items():
             argv += ["--" + key.replace("_", "-")] + ([] if value is True else [str(value)])
         argv += ["--keep", self.kept] if keep else []
@@ -56,6 +64,7 @@ class Postern:
             os.rename(self.log_file, self.log_file + f".{self.port}")
         self.write(conf)
         self.process = None
+        run.check_at_end.append(self.no_crash)
         if start:
             self.start()
 
@@ -82,6 +91,12 @@ class Postern:
     def workers(self):
         pid = self.process.pid
         return [int(x) for x in read(f"/proc/{pid}/task/{pid}/children").split()]
+
+    def no_crash(self):
+        """At the end of a test: only workers that we killed have died, no sanitizer has spoken."""
+        bad = [x for x in self.lines("worker-death") if "signal=SIGKILL" not in x]
+        bad += [x for x in self.log().splitlines() if SANITIZER.search(x)]
+        self.run.ok("no worker died by itself", not bad, "\n".join(bad) or self.log())
 
     def signal(self, sig):
         self.process.send_signal(sig)
@@ -156,8 +171,8 @@ initial_destination_concurrency = 20
 class Postfix:
     """Debian's Postfix with a configuration, a queue and a log of its own.
 
-    master_file, main.cf: of doc/before-postfix.d; master.cf is the distribution's with that in place
-    of its smtp service, as doc/before-postfix says."""
+    master_file, main.cf: of doc/before-postfix.d; master.cf is Debian's with that in place of
+    its smtp service, as doc/before-postfix says."""
 
     def __init__(self, run, far, master_file="master.cf", name="postfix", main="", options=""):
         run.need("root", "postfix")
@@ -166,7 +181,9 @@ class Postfix:
         for below in ("conf", "data", "spool"):
             os.makedirs(os.path.join(self.dir, below), exist_ok=True)
         shutil.chown(os.path.join(self.dir, "data"), "postfix")
-        self.main = MAIN.format(dir=self.dir, far=far) + read(os.path.join(SNIPPETS, "main.cf")) + main
+        self.main = (
+            MAIN.format(dir=self.dir, far=far) + read(os.path.join(SNIPPETS, "main.cf")) + main
+        )
         run.put(os.path.join(self.conf, "main.cf"), self.main)
         run.put(os.path.join(self.conf, "master.cf"), self.master(master_file, options))
         self.process = None
@@ -175,19 +192,34 @@ class Postfix:
 
     def master(self, master_file, options):
         text = read("/etc/postfix/master.cf.proto") or read("/usr/share/postfix/master.cf.dist")
-        ours = read(os.path.join(SNIPPETS, master_file)).replace("127.0.0.1:10025", f"127.0.0.1:{self.port}")
-        text = re.sub(r"^smtp +inet .*\n(?:[ \t].*\n)*", lambda _: ours.rstrip("\n") + "\n" + options, text, flags=re.M)
+        ours = read(os.path.join(SNIPPETS, master_file)).replace(
+            "127.0.0.1:10025", f"127.0.0.1:{self.port}"
+        )
+        text = re.sub(
+            r"^smtp +inet .*\n(?:[ \t].*\n)*",
+            lambda _: ours.rstrip("\n") + "\n" + options,
+            text,
+            flags=re.M,
+        )
         if not re.search(r"^postlog ", text, flags=re.M):
             text += "postlog unix-dgram n - n - 1 postlogd\n"
         return text
 
     def start(self):
         env = {k: v for k, v in os.environ.items() if not k.startswith("MAIL_")}
-        self.process = self.run.start([find("postfix"), "-c", self.conf, "start-fg"],
-                                      os.path.join(self.dir, "start.log"), group=True, env=env)
-        if not until(lambda: answers(self.port) or self.process.poll() is not None, 20) \
-                or self.process.poll() is not None:
-            raise RuntimeError("Postfix does not start:\n" + read(os.path.join(self.dir, "start.log")) + self.log())
+        self.process = self.run.start(
+            [find("postfix"), "-c", self.conf, "start-fg"],
+            os.path.join(self.dir, "start.log"),
+            group=True,
+            env=env,
+        )
+        if (
+            not until(lambda: answers(self.port) or self.process.poll() is not None, 20)
+            or self.process.poll() is not None
+        ):
+            raise RuntimeError(
+                "Postfix does not start:\n" + read(os.path.join(self.dir, "start.log")) + self.log()
+            )
 
     def stop(self):
         """`postfix stop`, which waits for the end of its master."""
@@ -213,9 +245,14 @@ class Postfix:
 
     def flushed(self, seconds=30):
         """Waits until the queue is empty."""
+
         def empty():
-            return not any(files for q in ("incoming", "active", "deferred", "maildrop")
-                           for _, _, files in os.walk(os.path.join(self.dir, "spool", q)))
+            return not any(
+                files
+                for q in ("incoming", "active", "deferred", "maildrop")
+                for _, _, files in os.walk(os.path.join(self.dir, "spool", q))
+            )
+
         return until(empty, seconds, 0.2)
 
 
@@ -223,7 +260,9 @@ def pool_of(conf, **more):
     """A configuration for a server that takes all mail for example.com."""
     lines = {"workers": 2, "listen": "127.0.0.1:@PORT@", "drain": "20s"}
     lines.update(more)
-    text = "hostname mx.example.com\n" + "".join(f"{k} {v}\n" for k, v in lines.items() if v is not None)
+    text = "hostname mx.example.com\n" + "".join(
+        f"{k} {v}\n" for k, v in lines.items() if v is not None
+    )
     return text + conf + "\ndomains ours { example.com }\nrelay { allow to ours }\n"
 
 
@@ -231,9 +270,26 @@ def tls_files(run, name, common_name):
     """A key and a certificate of its own; gives the path of both."""
     pem = run.path(name + ".pem")
     run.need("openssl")
-    status, out = run.command(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-                               "-nodes", "-keyout", pem, "-out", pem + ".crt", "-days", "2",
-                               "-subj", "/CN=" + common_name])
+    status, out = run.command(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-keyout",
+            pem,
+            "-out",
+            pem + ".crt",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=" + common_name,
+        ]
+    )
     if status != 0:
         raise RuntimeError(out)
     return pem + ".crt", pem
@@ -241,11 +297,13 @@ def tls_files(run, name, common_name):
 
 def owner_of(client, workers):
     """Which of the workers holds the other end of a client's connection (by /proc), or None."""
-    for _ in range(20):                 # the table changes while it is read
+    for _ in range(20):  # the table changes while it is read
         inode = inode_of(client.sock.getpeername()[1], client.sock.getsockname()[1])
         for pid in workers if inode else ():
             try:
-                if any(os.readlink(fd) == f"socket:[{inode}]" for fd in glob.glob(f"/proc/{pid}/fd/*")):
+                if any(
+                    os.readlink(fd) == f"socket:[{inode}]" for fd in glob.glob(f"/proc/{pid}/fd/*")
+                ):
                     return pid
             except OSError:
                 continue
@@ -257,7 +315,10 @@ def inode_of(server_port, client_port):
     """The server's socket of a connection over loopback."""
     for line in read("/proc/net/tcp").splitlines()[1:]:
         f = line.split()
-        if (int(f[1].split(":")[1], 16), int(f[2].split(":")[1], 16)) == (server_port, client_port) and f[9] != "0":
+        if (int(f[1].split(":")[1], 16), int(f[2].split(":")[1], 16)) == (
+            server_port,
+            client_port,
+        ) and f[9] != "0":
             return f[9]
     return None
 
@@ -265,4 +326,3 @@ def inode_of(server_port, client_port):
 def settle(seconds=0.2):
     """For what has no sign by which one could tell that it is done."""
     time.sleep(seconds)
-

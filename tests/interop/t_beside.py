@@ -14,9 +14,11 @@ from servers import FarEnd, Postern, Postfix, before_postfix, pool_of
 def test_side_by_side(run):
     """two Posterns side by side: neither touches the other"""
     ends = [FarEnd(run, f"far{i}") for i in (0, 1)]
-    both = [Postern(run, pool_of(f"upstream 127.0.0.1:{far.port}\n"), name=f"postern{i}")
-            for i, far in enumerate(ends)]
-    crowds = [Crowd(p.port, 4, tag=f"side{i}x", seed=i + 1).start() for i, p in enumerate(both)]
+    both = [
+        Postern(run, pool_of(f"upstream 127.0.0.1:{far.port}\n"), name=f"postern{i}")
+        for i, far in enumerate(ends)
+    ]
+    crowds = [Crowd(p.port, 4, tag=f"side{i}x", seed=i + 1).start(run) for i, p in enumerate(both)]
     until(lambda: all(c.count("acked") > 100 for c in crowds), 20)
     run.ok("the first reloads", both[0].reload())
     run.ok("its crowd ends", crowds[0].stop())
@@ -31,13 +33,22 @@ def test_side_by_side(run):
 
 
 def v2(family, address, tlvs=b"", command=1):
-    return b"\r\n\r\n\0\r\nQUIT\n" + bytes((0x20 | command, family)) + struct.pack(">H", len(address) + len(tlvs)) + \
-        address + tlvs
+    return (
+        b"\r\n\r\n\0\r\nQUIT\n"
+        + bytes((0x20 | command, family))
+        + struct.pack(">H", len(address) + len(tlvs))
+        + address
+        + tlvs
+    )
 
 
 def inet(src, dst, sport=4000, dport=25):
     family = socket.AF_INET6 if ":" in src else socket.AF_INET
-    return socket.inet_pton(family, src) + socket.inet_pton(family, dst) + struct.pack(">HH", sport, dport)
+    return (
+        socket.inet_pton(family, src)
+        + socket.inet_pton(family, dst)
+        + struct.pack(">HH", sport, dport)
+    )
 
 
 def test_proxy_header_to_postfix(run):
@@ -49,30 +60,47 @@ def test_proxy_header_to_postfix(run):
     conf = re.sub(r"^(listen .*)$", r"\1 proxy-protocol from { 127.0.0.1 }", conf, flags=re.M)
     postern.write(conf.replace("127.0.0.0/8, ::1/128", "0.0.0.0/0, ::/0"))
     postern.start()
-    heads = (("v1 IPv4", b"PROXY TCP4 192.0.2.9 192.0.2.1 4000 25\r\n", "192.0.2.9"),
-             ("v1 IPv6", b"PROXY TCP6 2001:db8::9 2001:db8::1 4000 25\r\n", "2001:db8::9"),
-             ("v2 IPv4", v2(0x11, inet("198.51.100.7", "192.0.2.1")), "198.51.100.7"),
-             ("v2 IPv6", v2(0x21, inet("2001:db8::7", "2001:db8::1"), b"\4\0\3abc"), "2001:db8::7"),
-             ("v2 LOCAL", v2(0, b"", command=0), "127.0.0.1"))
+    heads = (
+        ("v1 IPv4", b"PROXY TCP4 192.0.2.9 192.0.2.1 4000 25\r\n", "192.0.2.9"),
+        ("v1 IPv6", b"PROXY TCP6 2001:db8::9 2001:db8::1 4000 25\r\n", "2001:db8::9"),
+        ("v2 IPv4", v2(0x11, inet("198.51.100.7", "192.0.2.1")), "198.51.100.7"),
+        ("v2 IPv6", v2(0x21, inet("2001:db8::7", "2001:db8::1"), b"\4\0\3abc"), "2001:db8::7"),
+        ("v2 LOCAL", v2(0, b"", command=0), "127.0.0.1"),
+    )
     for what, head, address in heads:
         with Client(postern.port, first=head) as c:
             c.ehlo()
             c.mail(["proxied@example.com"])
             run.same(f"{what}: a message", c.text_by_data(b"X-Letter: p\r\n\r\n").code, 250)
             c.ask("MAIL FROM:<a@client.example>", 250)
-            run.same(f"{what}: may it relay?", c.ask("RCPT TO:<x@foreign.example>").code,
-                     250 if address == "192.0.2.9" else 554)
-        run.ok(f"{what}: Postfix's log has the address",
-               postfix.wait_log(r"client=\S*\[" + re.escape(address) + r"\]"), postfix.log())
-    for what, head in (("no header", b""), ("a broken one", b"PROXY TCP4 1.2.3 4\r\n"),
-                       ("a wrong checksum", v2(0x11, inet("192.0.2.9", "192.0.2.1"), b"\3\0\4\0\0\0\0"))):
+            run.same(
+                f"{what}: may it relay?",
+                c.ask("RCPT TO:<x@foreign.example>").code,
+                250 if address == "192.0.2.9" else 554,
+            )
+        run.ok(
+            f"{what}: Postfix's log has the address",
+            postfix.wait_log(r"client=\S*\[" + re.escape(address) + r"\]"),
+            postfix.log(),
+        )
+    for what, head in (
+        ("no header", b""),
+        ("a broken one", b"PROXY TCP4 1.2.3 4\r\n"),
+        ("a wrong checksum", v2(0x11, inet("192.0.2.9", "192.0.2.1"), b"\3\0\4\0\0\0\0")),
+    ):
         try:
             with Client(postern.port, first=head or b"EHLO x\r\n", timeout=15) as c:
                 run.ok(f"{what} is not served", False, c.greeting)
         except (Lost, Refused, OSError) as e:
             run.ok(f"{what} is not served", not isinstance(e, socket.timeout), repr(e))
-    with_header = Postern(run, pool_of(f"upstream 127.0.0.1:{far.port}\n", listen="127.0.0.1:@PORT@ proxy-protocol "
-                                       "from { 192.0.2.77 }"), name="stranger")
+    with_header = Postern(
+        run,
+        pool_of(
+            f"upstream 127.0.0.1:{far.port}\n",
+            listen="127.0.0.1:@PORT@ proxy-protocol " "from { 192.0.2.77 }",
+        ),
+        name="stranger",
+    )
     with Client(with_header.port, first=heads[0][1]) as c:
         r = c.reply()
         run.same("from a stranger it is text", r.code, 500)
@@ -100,9 +128,14 @@ def test_haproxy(run):
     run.need("haproxy")
     far = FarEnd(run, xclient=True)
     other, one, two = run.port(), run.port(), run.port()
-    postern = Postern(run, pool_of(
-        f"upstream 127.0.0.1:{far.port} xclient\nlisten 127.0.0.1:{other} proxy-protocol from {{ 127.0.0.0/8 }}\n",
-        listen="127.0.0.1:@PORT@ proxy-protocol from { 127.0.0.1 }"))
+    postern = Postern(
+        run,
+        pool_of(
+            f"upstream 127.0.0.1:{far.port} xclient\n"
+            f"listen 127.0.0.1:{other} proxy-protocol from {{ 127.0.0.0/8 }}\n",
+            listen="127.0.0.1:@PORT@ proxy-protocol from { 127.0.0.1 }",
+        ),
+    )
     conf = run.put("haproxy.cfg", HAPROXY.format(one=one, two=two, v1=postern.port, v2=other))
     haproxy = run.start([find("haproxy"), "-db", "-f", conf], run.path("haproxy.log"))
     run.ok("HAProxy listens", until(lambda: answers(two) or haproxy.poll() is not None, 10))
@@ -115,9 +148,12 @@ def test_haproxy(run):
         e = far.wait_for(f"hap{source[-1]}@")
         run.same("the far end is told the real client", e and e["client"].get("ADDR"), source)
         run.ok("so is the log", postern.wait_log(" message ", f"client={source} "), postern.log())
-    run.ok("health checks are sessions of HAProxy's own", postern.wait_log("client=127.0.0.1", "check.example.com"),
-           postern.log())
-    crowd = Crowd(two, 5, tag="crowd", hosts=("127.0.0.8", "127.0.0.9")).start()
+    run.ok(
+        "health checks are sessions of HAProxy's own",
+        postern.wait_log("client=127.0.0.1", "check.example.com"),
+        postern.log(),
+    )
+    crowd = Crowd(two, 5, tag="crowd", hosts=("127.0.0.8", "127.0.0.9")).start(run)
     until(lambda: crowd.count("acked") > 100, 20)
     run.ok("the crowd comes to its end", crowd.stop())
     crowd.judge(run, far.entries())
@@ -125,16 +161,32 @@ def test_haproxy(run):
 
 
 def copy_source(run):
-    """A clone of the source in a folder of its own: what git would give, or all but what was built."""
+    """The source in a folder of its own: what git would give, or all but what was built."""
     to = run.folder("clone")
     names = None
     if os.path.exists(os.path.join(SOURCE, ".git")) and find("git"):
-        status, out = run.command([find("git"), "-c", "safe.directory=*", "-C", SOURCE, "ls-files", "-co",
-                                   "--exclude-standard"])
+        status, out = run.command(
+            [
+                find("git"),
+                "-c",
+                "safe.directory=*",
+                "-C",
+                SOURCE,
+                "ls-files",
+                "-co",
+                "--exclude-standard",
+            ]
+        )
         names = out.splitlines() if status == 0 else None
     if names is None:
-        shutil.copytree(SOURCE, to, dirs_exist_ok=True,
-                        ignore=shutil.ignore_patterns("obj", "build-*", "config.mk", "config.h", "Makefile", "postern"))
+        shutil.copytree(
+            SOURCE,
+            to,
+            dirs_exist_ok=True,
+            ignore=shutil.ignore_patterns(
+                "obj", "build-*", "config.mk", "config.h", "Makefile", "postern"
+            ),
+        )
         return to
     for name in names:
         if os.path.isfile(os.path.join(SOURCE, name)):
@@ -147,7 +199,9 @@ def test_quickstart(run):
     """contrib/quickstart from a fresh copy of the source: builds, starts, sends, shows, stops"""
     to = copy_source(run)
     log = run.path("quickstart.out")
-    p = run.start(["bash", os.path.join(to, "contrib", "quickstart"), "--no-install"], log, group=True)
+    p = run.start(
+        ["bash", os.path.join(to, "contrib", "quickstart"), "--no-install"], log, group=True
+    )
     try:
         status = p.wait(200)
     except subprocess.TimeoutExpired:
@@ -156,7 +210,11 @@ def test_quickstart(run):
         out = f.read()
     run.same("exit status", status, 0)
     run.has("the conversation is shown", out, "C: EHLO client.example")
-    run.ok("the relay gate refuses one", re.search(r"C: RCPT TO:<victim@foreign.example>\n +S: 550 5\.7\.1", out), out)
+    run.ok(
+        "the relay gate refuses one",
+        re.search(r"C: RCPT TO:<victim@foreign.example>\n +S: 550 5\.7\.1", out),
+        out,
+    )
     run.ok("no colour into a file", "\033" not in out)
     where = re.search(r"^The mail lies in +(\S+)/new", out, flags=re.M)
     conf = re.search(r"^The configuration is +(\S+)", out, flags=re.M)

@@ -25,8 +25,10 @@ def spool(run):
 
 def wanted(letters):
     """way -> SHA-256 of what must arrive, for each letter"""
-    return {"data": [sha(canonical(for_data(raw))) for _, raw in letters],
-            "bdat": [sha(canonical(raw)) for _, raw in letters]}
+    return {
+        "data": [sha(canonical(for_data(raw))) for _, raw in letters],
+        "bdat": [sha(canonical(raw)) for _, raw in letters],
+    }
 
 
 def send_all(run, port, letters, way, threads=4):
@@ -46,8 +48,11 @@ def send_all(run, port, letters, way, threads=4):
                 if c is None:
                     c, used = Client(port, timeout=60), 0
                     c.ehlo()
-                c.mail([f"m{i}@example.com"], pipelined=r.random() < 0.5,
-                       params=" BODY=8BITMIME" if kind == "eight_bit" else "")
+                c.mail(
+                    [f"m{i}@example.com"],
+                    pipelined=r.random() < 0.5,
+                    params=" BODY=8BITMIME" if kind == "eight_bit" else "",
+                )
                 reply = c.text_by_bdat(raw, r) if way == "bdat" else c.text_by_data(for_data(raw))
                 if reply.code != 250:
                     wrong.append((i, kind, len(raw), reply.code, reply.text))
@@ -55,13 +60,14 @@ def send_all(run, port, letters, way, threads=4):
                 if used >= r.choice((1, 5, 20)):
                     c.quit()
                     c = None
-            except Exception as e:      # pylint: disable=broad-except
+            except Exception as e:  # pylint: disable=broad-except
                 wrong.append((i, kind, len(raw), repr(e)))
                 if c is not None:
                     c.close()
                 c = None
         if c is not None:
             c.quit()
+
     crew = [threading.Thread(target=work, args=(k,), daemon=True) for k in range(threads)]
     for t in crew:
         t.start()
@@ -72,10 +78,17 @@ def send_all(run, port, letters, way, threads=4):
 
 def compare(run, what, letters, want, got):
     """want: SHA-256 of each; got: number -> list of (SHA-256, octets)"""
-    bad = [(i, kind, len(raw), [n for _, n in got.get(i, [])]) for i, (kind, raw) in enumerate(letters)
-           if [h for h, _ in got.get(i, [])] != [want[i]]]
-    run.ok(f"{what}: {len(letters)} letters are the same", not bad,
-           f"{len(bad)} differ (number, kind, octets sent, octets there): {bad[:12]}\nrepeat with SEED={SEED}")
+    bad = [
+        (i, kind, len(raw), [n for _, n in got.get(i, [])])
+        for i, (kind, raw) in enumerate(letters)
+        if [h for h, _ in got.get(i, [])] != [want[i]]
+    ]
+    run.ok(
+        f"{what}: {len(letters)} letters are the same",
+        not bad,
+        f"{len(bad)} differ (number, kind, octets sent, octets there): {bad[:12]}\n"
+        f"repeat with SEED={SEED}",
+    )
 
 
 def by_number(entries):
@@ -87,19 +100,29 @@ def by_number(entries):
 
 
 # name, what is said of the upstream, memory of the spool, what the log calls it
-MODES = (("held", "", BIG, None), ("streamed", "", SMALL, None), ("spooled", " no-streaming", SMALL, "way=spooled"))
+MODES = (
+    ("held", "", BIG, None),
+    ("streamed", "", SMALL, None),
+    ("spooled", " no-streaming", SMALL, "way=spooled"),
+)
 
 
 def test_octets(run):
-    """500 letters by DATA and BDAT, streamed and spooled, to DATA and BDAT: SHA-256 at the far end"""
+    """500 letters by DATA and BDAT, streamed and spooled, to DATA and BDAT: their SHA-256"""
     letters = [Maker(SEED * 1000 + i).letter(i) for i in range(N)]
     want = wanted(letters)
     run.note(f"{N} letters, {sum(len(raw) for _, raw in letters) >> 20} MB; SEED={SEED}")
     for chunking in (True, False):
         for mode, words, memory, told in MODES:
             far = FarEnd(run, **({} if chunking else {"no_chunking": True}))
-            postern = Postern(run, pool_of(f"upstream 127.0.0.1:{far.port}{words}\n", workers=2,
-                                           spool=f'"{spool(run)}" memory {memory}'))
+            postern = Postern(
+                run,
+                pool_of(
+                    f"upstream 127.0.0.1:{far.port}{words}\n",
+                    workers=2,
+                    spool=f'"{spool(run)}" memory {memory}',
+                ),
+            )
             seen = 0
             for way in ("data", "bdat"):
                 how = f"from {way.upper()}, {mode}, to {'BDAT' if chunking else 'DATA'}"
@@ -108,7 +131,11 @@ def test_octets(run):
                 entries = far.entries()[seen:]
                 seen += len(entries)
                 compare(run, how, letters, want[way], by_number(entries))
-                run.same(f"{how}: the far end agrees", {e["way"] for e in entries}, {"bdat" if chunking else "data"})
+                run.same(
+                    f"{how}: the far end agrees",
+                    {e["way"] for e in entries},
+                    {"bdat" if chunking else "data"},
+                )
             if told:
                 run.ok("they were spooled", postern.wait_log(told, n=N // 3), postern.log())
             run.same("Postern ends well", postern.stop(), 0)
@@ -121,8 +148,10 @@ def maildir(folder):
     for name in os.listdir(os.path.join(folder, "new")):
         with open(os.path.join(folder, "new", name), "rb") as f:
             text = f.read()
-        fields = re.match(rb"Return-Path: <a@client\.example>\nDelivered-To: m(\d+)@example\.com\n", text)
-        text = text[fields.end():].replace(b"\n", b"\r\n")
+        fields = re.match(
+            rb"Return-Path: <a@client\.example>\nDelivered-To: m(\d+)@example\.com\n", text
+        )
+        text = text[fields.end() :].replace(b"\n", b"\r\n")
         got.setdefault(int(fields[1]), []).append((sha(text), len(text)))
         os.unlink(os.path.join(folder, "new", name))
     return got
@@ -133,23 +162,42 @@ def test_octets_spooled(run):
     letters = [Maker(SEED * 1000 + i).letter(i) for i in range(N)]
     want = wanted(letters)
     for memory in (SMALL, BIG):
-        postern = Postern(run, pool_of(f'upstream maildir "{run.path("mail")}"\n', workers=2,
-                                       spool=f'"{spool(run)}" memory {memory}'))
+        postern = Postern(
+            run,
+            pool_of(
+                f'upstream maildir "{run.path("mail")}"\n',
+                workers=2,
+                spool=f'"{spool(run)}" memory {memory}',
+            ),
+        )
         for way in ("data", "bdat"):
-            how = f"from {way.upper()}, {'spooled' if memory == SMALL else 'in memory'}, to a Maildir"
+            how = (
+                f"from {way.upper()}, {'spooled' if memory == SMALL else 'in memory'}, to a Maildir"
+            )
             wrong = send_all(run, postern.port, letters, way)
             run.ok(f"{how}: each hears 250", not wrong, wrong[:10])
             compare(run, how, letters, want[way], maildir(run.path("mail")))
         if memory == SMALL:
             run.ok("they were spooled", postern.lines("way=spooled"))
-        run.same("nothing is left in the spool's folder or tmp", os.listdir(run.path("mail", "tmp")), [])
+        run.same(
+            "nothing is left in the spool's folder or tmp", os.listdir(run.path("mail", "tmp")), []
+        )
         run.same("Postern ends well", postern.stop(), 0)
         run.sweep()
 
 
 def test_octets_postfix(run):
     """letters through a real Postfix, which adds fields before the header only"""
-    keep = ("plain", "long_lines", "eight_bit", "dots", "blank_end", "folded", "end_marks", "many_fields")
+    keep = (
+        "plain",
+        "long_lines",
+        "eight_bit",
+        "dots",
+        "blank_end",
+        "folded",
+        "end_marks",
+        "many_fields",
+    )
     letters, i = [], 0
     while len(letters) < 80:
         kind, raw = Maker(SEED * 7 + i).letter(i)
@@ -158,16 +206,31 @@ def test_octets_postfix(run):
         i += 1
     for chunking in ("", "smtpd_discard_ehlo_keywords = chunking\n"):
         far = FarEnd(run, "far" + ("-data" if chunking else "-bdat"), keep=True)
-        postfix = Postfix(run, far.port, "master-plain.cf", name="postfix" + ("-data" if chunking else "-bdat"),
-                          main=chunking + "header_size_limit = 1000000\nline_length_limit = 100000\n")
+        postfix = Postfix(
+            run,
+            far.port,
+            "master-plain.cf",
+            name="postfix" + ("-data" if chunking else "-bdat"),
+            main=chunking + "header_size_limit = 1000000\nline_length_limit = 100000\n",
+        )
         for memory in (BIG, SMALL):
-            postern = Postern(run, "", name="postern" + memory + ("-data" if chunking else ""), start=False)
-            postern.write(before_postfix("postern-plain.conf", postern.port, postfix.port,
-                                         f'workers 2\nspool "{spool(run)}" memory {memory}\n'))
+            postern = Postern(
+                run, "", name="postern" + memory + ("-data" if chunking else ""), start=False
+            )
+            postern.write(
+                before_postfix(
+                    "postern-plain.conf",
+                    postern.port,
+                    postfix.port,
+                    f'workers 2\nspool "{spool(run)}" memory {memory}\n',
+                )
+            )
             postern.start()
             for way in ("data", "bdat"):
-                how = (f"from {way.upper()}, {'held' if memory == BIG else 'streamed'}, "
-                       f"to {'DATA' if chunking else 'BDAT'} of Postfix")
+                how = (
+                    f"from {way.upper()}, {'held' if memory == BIG else 'streamed'}, "
+                    f"to {'DATA' if chunking else 'BDAT'} of Postfix"
+                )
                 os.truncate(far.journal, 0)
                 wrong = send_all(run, postern.port, letters, way)
                 run.ok(f"{how}: each hears 250", not wrong, wrong[:10])
@@ -185,6 +248,14 @@ def through_postfix(run, how, letters, way, far):
     for i, (kind, raw) in enumerate(letters):
         want = canonical(for_data(raw) if way == "data" else raw)
         there = got.get(i, [])
-        if len(there) != 1 or not there[0].endswith(want) or not there[0].startswith(b"Received: from"):
+        if (
+            len(there) != 1
+            or not there[0].endswith(want)
+            or not there[0].startswith(b"Received: from")
+        ):
             bad.append((i, kind, len(want), [len(x) for x in there]))
-    run.ok(f"{how}: {len(letters)} letters, the same below Postfix's own fields", not bad, f"{len(bad)}: {bad[:10]}")
+    run.ok(
+        f"{how}: {len(letters)} letters, the same below Postfix's own fields",
+        not bad,
+        f"{len(bad)}: {bad[:10]}",
+    )

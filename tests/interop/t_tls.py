@@ -11,15 +11,31 @@ def set_up(run, more=""):
     crt, key = tls_files(run, "mx", "first.example.com")
     far = FarEnd(run)
     implicit, required = run.port(), run.port()
-    postern = Postern(run, pool_of(
-        f"upstream 127.0.0.1:{far.port}\ntls certificate \"{crt}\" key \"{key}\"\n"
-        f"listen 127.0.0.1:{implicit} tls\nlisten 127.0.0.1:{required} require-tls\n{more}"))
+    postern = Postern(
+        run,
+        pool_of(
+            f"upstream 127.0.0.1:{far.port}\ntls certificate \"{crt}\" key \"{key}\"\n"
+            f"listen 127.0.0.1:{implicit} tls\nlisten 127.0.0.1:{required} require-tls\n{more}"
+        ),
+    )
     return far, postern, implicit, required
 
 
 def s_client(run, port, *more, stdin=b"QUIT\r\n"):
-    return run.command([find("openssl"), "s_client", "-connect", f"127.0.0.1:{port}", "-crlf", "-quiet",
-                        "-ign_eof", *more], 20, stdin)
+    return run.command(
+        [
+            find("openssl"),
+            "s_client",
+            "-connect",
+            f"127.0.0.1:{port}",
+            "-crlf",
+            "-quiet",
+            "-ign_eof",
+            *more,
+        ],
+        20,
+        stdin,
+    )
 
 
 def peer_name(port, tls=None, starttls=False):
@@ -45,8 +61,11 @@ def test_versions(run):
         run.ok(f"{version} is refused", "221 " not in out and "220 " not in out, out)
     run.ok("plain text on the implicit port is no session", not greeted_plain(implicit))
     postern.wait_log(" session ", "tls=", n=4)
-    run.ok("the log has both versions", postern.lines(" session ", "TLSv1.2") and postern.lines(" session ", "TLSv1.3"),
-           postern.log())
+    run.ok(
+        "the log has both versions",
+        postern.lines(" session ", "TLSv1.2") and postern.lines(" session ", "TLSv1.3"),
+        postern.log(),
+    )
 
 
 def greeted_plain(port):
@@ -78,15 +97,25 @@ def test_starttls(run):
         run.ok("it is not offered again", "STARTTLS" not in c.words, c.words)
         run.same("nor taken", c.ask("STARTTLS").code, 503)
         c.mail(["tls@example.com"])
-        run.same("a message", c.text_by_data(b"X-Letter: tls\r\n\r\n" + b"x" * 70 * 1000 + b"\r\n").code, 250)
+        run.same(
+            "a message",
+            c.text_by_data(b"X-Letter: tls\r\n\r\n" + b"x" * 70 * 1000 + b"\r\n").code,
+            250,
+        )
         c.mail(["tls2@example.com"])
-        run.same("a message by BDAT", c.text_by_bdat(b"X-Letter: tls\r\n\r\n" + b"y" * 3000000 + b"\r\n").code, 250)
+        run.same(
+            "a message by BDAT",
+            c.text_by_bdat(b"X-Letter: tls\r\n\r\n" + b"y" * 3000000 + b"\r\n").code,
+            250,
+        )
     for to, n in (("tls@", 70017), ("tls2@", 3000017)):
         e = far.wait_for(to)
         run.ok("it is there as it was sent", e and e["n"] == n + 2, e)
     with Client(postern.port) as c:
         c.ehlo()
-        c.send(b"STARTTLS\r\nMAIL FROM:<injected@client.example>\r\nRCPT TO:<injected@example.com>\r\n")
+        c.send(
+            b"STARTTLS\r\nMAIL FROM:<injected@client.example>\r\nRCPT TO:<injected@example.com>\r\n"
+        )
         heard = b""
         try:
             while True:
@@ -94,7 +123,11 @@ def test_starttls(run):
         except (Lost, OSError):
             pass
         run.ok("plain text behind STARTTLS ends the session", b"250 " not in heard, heard)
-    run.ok("and is logged", until(lambda: "STARTTLS" in postern.log() or "plain" in postern.log(), 5), postern.log())
+    run.ok(
+        "and is logged",
+        until(lambda: "STARTTLS" in postern.log() or "plain" in postern.log(), 5),
+        postern.log(),
+    )
     with Client(required) as c:
         c.ehlo()
         run.same("require-tls: MAIL", c.ask("MAIL FROM:<a@client.example>").code, 530)
@@ -117,9 +150,15 @@ def test_new_certificate(run):
     run.same("until the reload it is the old one", peer_name(implicit), "first.example.com")
     run.ok("it is loaded again", postern.reload())
     run.ok("the second", until(lambda: peer_name(implicit) == "second.example.com", 5))
-    run.same("the second, by STARTTLS", peer_name(postern.port, starttls=True), "second.example.com")
+    run.same(
+        "the second, by STARTTLS", peer_name(postern.port, starttls=True), "second.example.com"
+    )
     open_one.ask("RCPT TO:<u@example.com>", 250)
-    run.same("the open session ends its message", open_one.text_by_data(b"X-Letter: open\r\n\r\n").code, 250)
+    run.same(
+        "the open session ends its message",
+        open_one.text_by_data(b"X-Letter: open\r\n\r\n").code,
+        250,
+    )
     open_one.close()
     with open(run.path("mx.pem"), "w", encoding="utf-8") as f:
         f.write("this is no key\n")
@@ -132,7 +171,9 @@ def test_new_certificate(run):
 def test_tls_minimum(run):
     """tls minimum 1.3 refuses 1.2"""
     _, _, implicit, _ = set_up(run, "tls minimum 1.3\n")
-    run.same("1.3", peer_name(implicit, context(minimum=ssl.TLSVersion.TLSv1_3)), "first.example.com")
+    run.same(
+        "1.3", peer_name(implicit, context(minimum=ssl.TLSVersion.TLSv1_3)), "first.example.com"
+    )
     try:
         peer_name(implicit, context(maximum=ssl.TLSVersion.TLSv1_2))
         run.ok("1.2 is refused", False)

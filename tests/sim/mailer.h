@@ -2,7 +2,7 @@
  * mailer -- the mail server behind the proxy, played: a strict and well-behaved SMTP server, which
  * asks `decide` at each moment whether it shall misbehave, and keeps what it took.
  *
- * It notes as a `fault` whatever its client must not do: a bare CR, bare LF or NUL in text, commands
+ * It notes as a `fault` whatever its client must not do: bare CR, bare LF or NUL in text, commands
  * ahead of replies where PIPELINING was not offered, extensions that were not offered.
  */
 #ifndef TESTS_SIM_MAILER_H

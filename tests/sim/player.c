@@ -22,7 +22,7 @@
  *         | Subject: the whole text, line by line
  *         log verdict=reject           # some line holds it
  *
- * Sections stand at the first column, their lines are indented.  tests/scenario/README has all words.
+ * Sections stand at the first column, their lines are indented.  tests/scenario/README has all.
  * A scenario fails as well when a client hears more than it was told to expect, when the upstream
  * sees what no server should (mailer.h), and when anything is left over at the end (house.h).
  */
