@@ -14,6 +14,7 @@
 	X(SESSIONS_REFUSED,  "sessions_refused",  "sessions told 421 at once") \
 	X(MESSAGES,          "messages_total",    "messages that a hop took") \
 	X(REFUSED,           "refused_total",     "commands and messages refused here") \
+	X(DISCARDED,         "discarded_total",   "messages discarded by policy") \
 	X(UPSTREAM_REFUSED,  "upstream_refused",  "commands and messages refused upstream") \
 	X(OCTETS_IN,         "octets_in",         "octets of message text taken") \
 	X(UPSTREAM_OPEN,     "upstream_open",     "upstream connections open now") \

@@ -55,6 +55,8 @@ first_chunk(struct session *s)
 	s->state = SMTP_BDAT;
 	if (verdict_final(&v))
 		s->text.fault = reply_of_verdict(&v);
+	if (v.kind == VERDICT_DISCONNECT)
+		session_end(s, "disconnected by policy");
 	return true;
 }
 
@@ -86,6 +88,7 @@ static void
 skip_turn(struct session *s, struct strv v)
 {
 	intake_take(&s->in, v.n);
+	session_rate(s, v.n);
 	s->text.dropped += v.n;
 	if (text_too_much(s) || s->text.left > 0)
 		return;
@@ -121,12 +124,10 @@ chunk_end(struct session *s)
 static void
 chunk_turn(struct session *s, struct strv v)
 {
-	struct strv piece;
-	size_t      n = v.n;
+	size_t n = v.n;
 
 	session_rate(s, n);
-	while (dots_decode(&s->text.dots, &v, &piece) == DOTS_PIECE && !s->turn->cancelled)
-		text_take(s, piece);
+	(void)text_decode(s, &v);
 	intake_take(&s->in, n);
 	if (!text_too_much(s) && s->text.left == 0 && !s->turn->cancelled)
 		chunk_end(s);

@@ -8,6 +8,7 @@
 #include "proxy/smtp/sessionlog.h"
 
 #define DROP_AT_LEAST (1024 * 1024)
+#define SMALL_PIECE   512
 
 void
 text_fault(struct session *s, uint16_t code, const char *enh, const char *text)
@@ -138,16 +139,64 @@ text_take(struct session *s, struct strv text)
 	take_body(s, body);
 }
 
+/*
+ * Text full of bare CR or LF decodes into pieces of an octet or two.  Small ones are gathered, so that each
+ * does not cost a way through the filters and a system call; large ones go by reference.
+ */
+struct gather {
+	char  *b; /* borrowed; NULL: nothing gathered yet */
+	size_t n;
+};
+
+static void
+gather_flush(struct session *s, struct gather *g)
+{
+	size_t n = g->n;
+
+	g->n = 0;
+	if (n > 0)
+		text_take(s, strv(g->b, n));
+}
+
+static void
+gather_piece(struct session *s, struct gather *g, struct strv piece)
+{
+	if (piece.n >= SMALL_PIECE || g->n + piece.n > BUFPOOL_SIZE)
+		gather_flush(s, g);
+	if (piece.n >= SMALL_PIECE) {
+		text_take(s, piece);
+		return;
+	}
+	if (g->b == NULL)
+		g->b = bufpool_take(s->smtp->bufs);
+	memcpy(g->b + g->n, piece.p, piece.n);
+	g->n += piece.n;
+}
+
+enum dots_rc
+text_decode(struct session *s, struct strv *v)
+{
+	struct gather g = { NULL, 0 };
+	struct strv   piece;
+	enum dots_rc  rc;
+
+	while ((rc = dots_decode(&s->text.dots, v, &piece)) == DOTS_PIECE && !s->turn->cancelled)
+		gather_piece(s, &g, piece);
+	gather_flush(s, &g);
+	if (g.b != NULL)
+		bufpool_give(s->smtp->bufs, g.b);
+	return rc;
+}
+
 void
 data_turn(struct session *s)
 {
-	struct strv  v = intake_unread(&s->in), piece;
+	struct strv  v = intake_unread(&s->in);
 	size_t       n = v.n;
 	enum dots_rc rc;
 
 	session_rate(s, n);
-	while ((rc = dots_decode(&s->text.dots, &v, &piece)) == DOTS_PIECE && !s->turn->cancelled)
-		text_take(s, piece);
+	rc = text_decode(s, &v);
 	intake_take(&s->in, n - v.n);
 	if (s->turn->cancelled || text_too_much(s) || rc != DOTS_END)
 		return;
@@ -206,6 +255,8 @@ decide(struct session *s, struct reply *r)
 		return;
 	if (verdict_final(&v))
 		tx->verdict = v;
+	if (v.kind == VERDICT_DISCONNECT)
+		session_end(s, "disconnected by policy");
 	if (v.kind == VERDICT_DISCARD || (!verdict_final(&v) && envelope_taken(&tx->env) == 0))
 		discard(s, r);
 	else if (verdict_final(&v))
@@ -226,6 +277,8 @@ count(struct session *s, const struct reply *r)
 		s->junk = 0;
 	} else if (s->relay.outcome == OUTCOME_REFUSED) {
 		counters_add(m->counters, m->place, COUNTER_UPSTREAM_REFUSED, 1);
+	} else if (s->relay.outcome == OUTCOME_DISCARDED) {
+		counters_add(m->counters, m->place, COUNTER_DISCARDED, 1);
 	} else if (r->code >= 400) {
 		counters_add(m->counters, m->place, COUNTER_REFUSED, 1);
 	}

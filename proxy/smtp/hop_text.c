@@ -12,7 +12,8 @@
 
 #define IOVECS      32
 #define CHUNK       (256 * 1024) /* RFC 3030 2: of a streamed message */
-#define CHUNKS_OWED 4            /* replies to chunks that may wait */
+#define FILE_PART   (4 * 1024 * 1024)
+#define CHUNKS_OWED 4 /* replies to chunks that may wait */
 
 static uint64_t
 send_deadline(const struct upstream *up)
@@ -114,6 +115,20 @@ send_body(struct session *s, const struct spool *body, bool dotted)
 	return rc;
 }
 
+/* In parts, so that the deadline is one for progress. */
+static enum up_rc
+send_file(struct upstream *up, const struct spool *body)
+{
+	uint64_t   size = spool_size(body), at = 0;
+	enum up_rc rc = UP_OK;
+
+	for (uint64_t n; rc == UP_OK && at < size; at += n) {
+		n = size - at < FILE_PART ? size - at : FILE_PART;
+		rc = sent(conn_send_file(&up->io, spool_fd(body), at, n, send_deadline(up)));
+	}
+	return rc;
+}
+
 static enum up_rc
 send_spooled(struct session *s, const struct render *r, bool dotted)
 {
@@ -123,8 +138,7 @@ send_spooled(struct session *s, const struct render *r, bool dotted)
 	if (rc != UP_OK || r->body == NULL)
 		return rc;
 	if (!dotted && !spool_in_memory(r->body))
-		return sent(conn_send_file(
-		    &up->io, spool_fd(r->body), 0, spool_size(r->body), send_deadline(up)));
+		return send_file(up, r->body);
 	return send_body(s, r->body, dotted);
 }
 
@@ -233,9 +247,25 @@ refused(struct session *s, struct reply *r, struct reply *out)
 	}
 }
 
+/* A server that refuses inside the text and closes has said why; the failed send leaves that to be read. */
+static bool
+last_words(struct session *s, enum up_rc rc, struct reply *r)
+{
+	struct upstream *up = s->relay.up;
+
+	return rc == UP_CLOSED && up != NULL && upstream_reply(up, 1, r) == UP_OK && r->code >= 400;
+}
+
 static void
 failed(struct session *s, enum up_rc rc, struct reply *out)
 {
+	struct reply r;
+
+	if (last_words(s, rc, &r)) {
+		s->relay.up->tainted = true;
+		refused(s, &r, out);
+		return;
+	}
 	s->relay.outcome = OUTCOME_FAILED;
 	if (s->relay.up != NULL)
 		hop_fail(s, rc);
@@ -366,6 +396,10 @@ stream_refused(struct session *s, struct reply *r)
 static bool
 stream_failed(struct session *s, enum up_rc rc)
 {
+	struct reply r;
+
+	if (last_words(s, rc, &r))
+		return stream_refused(s, &r);
 	hop_fail(s, rc);
 	s->relay.outcome = s->relay.committed ? OUTCOME_UNKNOWN : OUTCOME_FAILED;
 	return false;

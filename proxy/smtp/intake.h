@@ -13,7 +13,7 @@
 #include "proxy/base/strv.h"
 
 #define INTAKE_LINE 4096        /* RFC 3461 4.1 wants 1036 for RCPT; room for every parameter we know */
-#define INTAKE_KEEP 2048
+#define INTAKE_KEEP INTAKE_LINE     /* no client holds a whole buffer with half a line */
 
 struct intake {
 	struct bufpool *pool;

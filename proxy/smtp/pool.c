@@ -15,6 +15,7 @@
 
 struct pool_waiter { /* in the transaction's arena, listed only while its fiber waits */
 	struct fiber       *fiber;
+	struct session     *session;
 	struct upstream    *up;    /* handed over, or */
 	bool                place; /* a place: connect yourself */
 	struct pool_waiter *prev, *next;
@@ -64,6 +65,8 @@ pool_watch(struct pool *p, struct pool_watch *w)
 		p->watch->prev = w;
 	p->watch = w;
 	w->on = true;
+	if (p->probe.pos != 0 && p->probe.at > loop_now(p->smtp->loop) + PROBE_MS)
+		timer_start(p->smtp->loop, &p->probe, loop_now(p->smtp->loop) + PROBE_MS);
 }
 
 void
@@ -204,6 +207,9 @@ serve_waiter(struct pool_server *sv, struct upstream *up)
 	if (w == NULL)
 		return false;
 	waiter_remove(sv, w);
+	/* It has an owner from here on: should it die before that one runs, nobody frees it under its hands. */
+	if (up != NULL)
+		up->owner = w->session;
 	w->up = up;
 	w->place = up == NULL;
 	fiber_wake(w->fiber);
@@ -282,7 +288,7 @@ pool_give(struct upstream *up)
 /* --- taking ----------------------------------------------------------------------------------- */
 
 static enum up_rc
-wait_for_place(struct pool *p, struct arena *a, struct upstream **out)
+wait_for_place(struct pool *p, struct session *s, struct arena *a, struct upstream **out)
 {
 	struct pool_server *sv = &p->sv;
 	struct pool_waiter *w = arena_alloc(a, sizeof *w);
@@ -290,6 +296,7 @@ wait_for_place(struct pool *p, struct arena *a, struct upstream **out)
 	enum wait_rc        rc = WAIT_OK;
 
 	w->fiber = fiber_self();
+	w->session = s;
 	w->prev = sv->last;
 	if (sv->last != NULL)
 		sv->last->next = w;
@@ -399,10 +406,10 @@ pool_take(struct pool *p, struct session *s, bool fresh, struct arena *a, struct
 		if (p->sv.first == NULL && p->sv.n_open < p->sv.conf->connections)
 			p->sv.n_open++;
 		else
-			rc = wait_for_place(p, a, &up);
+			rc = wait_for_place(p, s, a, &up);
 		reused = up != NULL;
-		if (rc == UP_OK && up != NULL && fresh) {
-			/* What was handed over may be as stale as the last one; its place is as good. */
+		if (rc == UP_OK && up != NULL && (fresh || upstream_quiet(up) != UP_QUIET)) {
+			/* Stale, or perhaps as stale as the last one: its place is as good. */
 			discard(up);
 			up = NULL;
 			reused = false;
@@ -462,6 +469,9 @@ probe_end(struct pool *p, enum up_rc rc)
 	p->probing = false;
 	if (rc == UP_OK || p->stopped)
 		return;
+	/* Clients that wait for their greeting are told within seconds. */
+	if (p->watch != NULL)
+		p->probe_ms = PROBE_MS / 2;
 	p->probe_ms = p->probe_ms * 2 < PROBE_MAX_MS ? p->probe_ms * 2 : PROBE_MAX_MS;
 	timer_start(p->smtp->loop, &p->probe, loop_now(p->smtp->loop) + p->probe_ms);
 }

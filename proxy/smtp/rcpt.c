@@ -58,6 +58,7 @@ rcpt_run(struct session *s, struct strv rest)
 	if (judge_rcpt(s->hearing, i, &v) == WAIT_OK)
 		answer(s, i, &v);
 	if (arena_spent(session_tx(s)->a)) {
+		relay_settle(s);
 		tx_end(s);
 		say(s, 421, "4.3.1", SV("transaction used up its memory"));
 		session_end(s, "memory");

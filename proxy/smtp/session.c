@@ -7,7 +7,7 @@
 #include "proxy/smtp/session_own.h"
 #include "proxy/smtp/sessionlog.h"
 
-#define ADVANCE_ROUNDS 16
+#define ADVANCE_ROUNDS 4
 #define STARVED_MS     20
 
 void
@@ -31,7 +31,7 @@ session_rate(struct session *s, size_t n)
 	at += l->min_data_rate > 0 ? (uint64_t)n * 1000 / l->min_data_rate : l->command_timeout;
 	if (at > now + l->command_timeout)
 		at = now + l->command_timeout;
-	if (at > s->text.until)
+	if (s->text.until > 0 && at > s->text.until)
 		at = s->text.until;
 	session_deadline(s, at);
 }

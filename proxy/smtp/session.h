@@ -152,6 +152,8 @@ MAY_YIELD void text_take(struct session *s, struct strv canonical);
 MAY_YIELD void text_done(struct session *s);
 /* More was dropped after an error than a message may be long: 421, the client does not mean it well. */
 bool text_too_much(struct session *s);
+/* Takes *v as text, to its end or to the end mark (DOTS_END; *v is what follows). */
+MAY_YIELD enum dots_rc text_decode(struct session *s, struct strv *v);
 void text_fault(struct session *s, uint16_t code, const char *enh, const char *text);  /* the first one counts */
 
 /* Deadlines of the client, session.c. */

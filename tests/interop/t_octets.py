@@ -259,3 +259,30 @@ def through_postfix(run, how, letters, way, far):
         not bad,
         f"{len(bad)}: {bad[:10]}",
     )
+
+
+def test_spool_fault(run):
+    """a spool that cannot be written is our fault, not the server's: 4.3.x, and the session goes on"""
+    closed = run.folder("closed", mode=0o555)
+    user = "user nobody\n" if os.getuid() == 0 else ""
+    for words in ("", " no-streaming"):
+        far = FarEnd(run)
+        postern = Postern(
+            run,
+            pool_of(
+                f"upstream 127.0.0.1:{far.port}{words}\n{user}", spool=f'"{closed}" memory {SMALL}'
+            ),
+        )
+        with Client(postern.port) as c:
+            c.ehlo()
+            c.mail(["big@example.com"])
+            r = c.text_by_data(b"X-Letter: big\r\n\r\n" + b"text\r\n" * 5000)
+            run.ok(
+                f"a message that is too large for memory{words}",
+                r.code in (451, 452) and r.text.startswith("4.3."),
+                f"{r.code} {r.text}\n{postern.log()}",
+            )
+            c.mail(["small@example.com"])
+            run.same("a small one", c.text_by_data(b"X-Letter: small\r\n\r\n").code, 250)
+        run.same("only that is there", [e["letter"] for e in far.entries()], ["small"])
+        run.sweep()

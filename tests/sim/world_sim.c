@@ -488,6 +488,7 @@ actors_ready(struct sim *s, struct actor **ready, unsigned max)
 	static struct pollfd fds[ACTORS_MAX];
 	static struct actor *who[ACTORS_MAX];
 	unsigned             n = 0, n_ready = 0;
+	int                  rc;
 
 	for (struct actor *a = s->actors; a != NULL; a = a->next) {
 		short events = (short)((a->deaf ? 0 : POLLIN) | (a->writing ? POLLOUT : 0));
@@ -497,7 +498,10 @@ actors_ready(struct sim *s, struct actor **ready, unsigned max)
 		fds[n] = (struct pollfd){ .fd = events == 0 ? -1 : a->fd, .events = events };
 		who[n++] = a;
 	}
-	if (poll(fds, n, 0) < 0)
+	do
+		rc = poll(fds, n, 0);
+	while (rc < 0 && errno == EINTR);
+	if (rc < 0)
 		abort();
 	for (unsigned i = 0; i < n && n_ready < max; i++)
 		if (fds[i].revents != 0 || who[i]->again || who[i]->wake <= s->clock)
