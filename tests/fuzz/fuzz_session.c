@@ -245,7 +245,8 @@ act_of(struct scene *st, unsigned n)
 		st->at = (st->at + 1) % CLIENTS;
 		return false;
 	case 1:
-		sends_much(st, "a line of text, and some more of it, sixty octets long.....\r\n", 700);
+		sends_much(
+		    st, "a line of text, and some more of it, sixty octets long.....\r\n", 700);
 		return false;
 	case 2:
 		sends_much(st, "..\r\nx\ny\r.\r\n", 300);
@@ -389,11 +390,12 @@ open_scene(struct scene *st)
 		st->client[i] = calloc(1, sizeof(*st->client[i]));
 		st->client[i]->scene = st;
 		st->client[i]->actor = (struct actor){
-			.fd = -1, .act = client_acts, .free = client_frees, .wake = SIM_NEVER };
+			.fd = -1, .act = client_acts, .free = client_frees, .wake = SIM_NEVER
+		};
 		sim_actor(st->sim, &st->client[i]->actor, i == 0 ? "a" : "b");
 	}
-	st->driver = (struct actor){
-		.fd = -1, .act = driver_acts, .free = driver_frees, .wake = SIM_NEVER };
+	st->driver =
+	    (struct actor){ .fd = -1, .act = driver_acts, .free = driver_frees, .wake = SIM_NEVER };
 	sim_actor(st->sim, &st->driver, "driver");
 }
 
