@@ -32,7 +32,7 @@ MAY_YIELD enum up_rc xclient_say(struct session *s, struct upstream *up);
 /* Its one or two command lines, for tests: pure. */
 void xclient_print(struct buf *out, const struct client *c, uint32_t attributes, struct strv user);
 
-/* hop_text.c */
+/* Of struct hop: hop_stream.c and hop_text.c. */
 MAY_YIELD bool hop_stream(struct session *s, struct strv text);
 MAY_YIELD void hop_finish(struct session *s, struct reply *out);
 

@@ -73,15 +73,22 @@ may_stream(const struct session *s)
 	    envelope_taken(&session_tx(s)->env) > 0;
 }
 
-static void
-spool_text(struct session *s, struct strv text)
+bool
+relay_spool(struct session *s, struct strv text)
 {
 	enum spool_rc rc = spool_add(session_tx(s)->msg.body, text);
+	const char   *dir = s->smtp->conf->spool_dir;
 
+	if (rc == SPOOL_OK)
+		return true;
+	session_log_event(s, rc == SPOOL_FULL ? "spool-full" : "spool-failed",
+	    dir[0] != '\0' ? dir : "the default folder for temporary files");
 	if (rc == SPOOL_FULL)
-		text_fault(s, 452, "4.3.1", "no space for the message now");
-	else if (rc == SPOOL_FAULT)
-		text_fault(s, 451, "4.3.0", "could not keep the message");
+		relay_break(s, 452, "4.3.1", SV("no space for the message now"));
+	else
+		relay_break(s, 451, "4.3.0", SV("could not keep the message"));
+	s->text.fault = s->relay.refusal;
+	return false;
 }
 
 void
@@ -92,7 +99,7 @@ relay_text(struct session *s, struct strv text)
 	if (!r->streaming && spool_would_spill(session_tx(s)->msg.body, text.n) && may_stream(s))
 		r->streaming = true;
 	if (!r->streaming)
-		spool_text(s, text);
+		(void)relay_spool(s, text);
 	else if (!r->hop->stream(s, text))
 		s->text.fault = r->refusal;
 }

@@ -32,6 +32,7 @@ struct relay {
 	bool              replayed;     /* once was enough */
 	bool              begun;        /* the first octets of a streamed text are out */
 	bool              told;         /* the client heard the refusal as the answer to MAIL: no transaction is open */
+	struct strv       front;        /* the head of a streamed message that goes with its first chunk */
 	unsigned          chunks;       /* BDAT chunks whose reply has not come */
 	enum way          way;
 	struct dots_out   dots;
@@ -67,6 +68,8 @@ MAY_YIELD void relay_rcpt(struct session *s, unsigned i);
 MAY_YIELD void relay_settle(struct session *s);
 /* Canonical body text: spooled or streamed.  What goes wrong becomes the text's fault. */
 MAY_YIELD void relay_text(struct session *s, struct strv text);
+/* Adds to the message's spool; false: no space or a fault, logged, and the transaction is broken. */
+bool relay_spool(struct session *s, struct strv text);
 MAY_YIELD void relay_finish(struct session *s, struct reply *out);
 /* A look just before the octets that commit; true: the session is cut, the hop is to give up. */
 bool relay_client_left(struct session *s);
