@@ -17,8 +17,9 @@
 #include "proxy/judge.h"
 #include "proxy/plain.h"
 
-#define PEM_MAX    (1u << 20) /* octets of a certificate chain or a key */
-#define SPOOL_KEEP (256u << 10)
+#define SPOOL_SLACK 65536      /* a spool's memory is counted in whole pieces */
+#define PEM_MAX     (1u << 20) /* octets of a certificate chain or a key */
+#define SPOOL_KEEP  (256u << 10)
 
 static void
 set_defaults(struct settings *s, struct arena *a)
@@ -216,6 +217,9 @@ settings_split(const struct settings *s, struct arena *a, unsigned n)
 									1;
 	}
 	c->server = server;
-	c->limits.spool_total = c->limits.spool_total / n > 0 ? c->limits.spool_total / n : 1;
+	/* However many workers share it, each has room for one message of the largest size. */
+	c->limits.spool_total /= n;
+	if (c->limits.spool_total < c->limits.message_size + SPOOL_SLACK)
+		c->limits.spool_total = c->limits.message_size + SPOOL_SLACK;
 	return c;
 }

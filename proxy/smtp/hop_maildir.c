@@ -11,14 +11,15 @@
 
 #include "proxy/base/work.h"
 #include "proxy/smtp/render.h"
-#include "proxy/smtp/session.h"
+#include "proxy/smtp/sessionlog.h"
 
 #define WRITE_AT_ONCE (64 * 1024)
 
 struct delivery { /* what the work thread gets; the fiber waits for it */
 	struct world *world;
-	const char   *dir;
 	char          name[128];
+	const char   *dir[4]; /* the Maildir and its three folders */
+	const char   *tmp, *to;
 	struct strv   fields; /* Return-Path, Delivered-To, with LF */
 	struct strv   head;
 	struct spool *body;
@@ -100,16 +101,12 @@ write_message(struct delivery *d, int fd)
 }
 
 static enum file_rc
-make_maildir(struct world *w, const char *dir)
+make_maildir(const struct delivery *d)
 {
-	static const char *const below[] = { "", "/tmp", "/new", "/cur" };
-	char                     path[512];
-	enum file_rc             rc = FILE_OK;
+	enum file_rc rc = FILE_OK;
 
-	for (unsigned i = 0; i < 4 && rc == FILE_OK; i++) {
-		snprintf(path, sizeof path, "%s%s", dir, below[i]);
-		rc = w->make_dir(w, path);
-	}
+	for (unsigned i = 0; i < 4 && rc == FILE_OK; i++)
+		rc = d->world->make_dir(d->world, d->dir[i]);
 	return rc;
 }
 
@@ -118,22 +115,19 @@ static void
 deliver(void *arg)
 {
 	struct delivery *d = arg;
-	char             tmp[640], to[640];
 	int              fd;
 
-	snprintf(tmp, sizeof tmp, "%s/tmp/%s", d->dir, d->name);
-	snprintf(to, sizeof to, "%s/new/%s", d->dir, d->name);
-	d->rc = make_maildir(d->world, d->dir);
+	d->rc = make_maildir(d);
 	if (d->rc != FILE_OK)
 		return;
-	fd = d->world->create(d->world, tmp, &d->rc);
+	fd = d->world->create(d->world, d->tmp, &d->rc);
 	if (fd < 0)
 		return;
 	d->rc = write_message(d, fd);
 	if (d->rc == FILE_OK)
-		d->rc = d->world->commit(d->world, fd, tmp, to);
+		d->rc = d->world->commit(d->world, fd, d->tmp, d->to);
 	if (d->rc != FILE_OK)
-		d->world->unlink(d->world, tmp);
+		d->world->unlink(d->world, d->tmp);
 	close(fd);
 }
 
@@ -152,6 +146,20 @@ make_name(struct session *s, char *name, size_t n)
 	for (char *p = name; *p != '\0'; p++)
 		if (*p == '/' || *p == ':')
 			*p = '_';
+}
+
+static void
+make_paths(struct session *s, struct delivery *d)
+{
+	static const char *const below[] = { "", "/tmp", "/new", "/cur" };
+	struct arena            *a = session_tx(s)->a;
+	const char              *dir = s->smtp->conf->server->dir;
+
+	make_name(s, d->name, sizeof d->name);
+	for (unsigned i = 0; i < 4; i++)
+		d->dir[i] = arena_printf(a, "%s%s", dir, below[i]).p;
+	d->tmp = arena_printf(a, "%s/tmp/%s", dir, d->name).p;
+	d->to = arena_printf(a, "%s/new/%s", dir, d->name).p;
 }
 
 /* RFC 5321 4.4: final delivery notes the reverse-path. */
@@ -194,6 +202,8 @@ answer(struct session *s, const struct delivery *d, struct reply *out)
 		return;
 	}
 	s->relay.outcome = OUTCOME_FAILED;
+	session_log_event(
+	    s, "maildir-failed", arena_printf(a, "%s: %s", d->tmp, file_rc_name(d->rc)).p);
 	*out = (struct reply){ 452, "4.3.1", SV("no space for the message now") };
 	if (d->rc != FILE_FULL)
 		*out = (struct reply){ 451, "4.3.0", SV("could not deliver the message now") };
@@ -213,8 +223,7 @@ maildir_finish(struct session *s, struct reply *out)
 	}
 	render_begin(&r, tx->a, &v, relay_fields(s));
 	d->world = s->smtp->world;
-	d->dir = s->smtp->conf->server->dir;
-	make_name(s, d->name, sizeof d->name);
+	make_paths(s, d);
 	d->fields = delivery_fields(s);
 	d->head = r.head;
 	d->body = r.body;

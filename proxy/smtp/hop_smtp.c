@@ -60,7 +60,9 @@ refuse_owed(struct session *s, struct upstream *up)
 		struct owed o = owed_pop(up);
 
 		s->relay.told = s->relay.told || (o.kind == OWED_MAIL && o.slot != NULL);
-		if (o.slot != NULL)
+		if (o.slot != NULL && o.kind == OWED_RCPT)
+			relay_refuse_rcpt(s, o.rcpt, o.slot);
+		else if (o.slot != NULL)
 			slots_fill(&s->replies, o.slot, &s->relay.refusal);
 	}
 }
@@ -345,7 +347,7 @@ smtp_rcpt(struct session *s, unsigned i, struct slot *slot)
 	if (sent)
 		hop_queue_rcpt(s, i, slot);
 	else
-		slots_fill(&s->replies, slot, &s->relay.refusal);
+		relay_refuse_rcpt(s, i, slot);
 }
 
 /*

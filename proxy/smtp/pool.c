@@ -88,7 +88,7 @@ log_server(struct pool *p, const char *what, struct strv why)
 {
 	struct log_line l;
 
-	log_begin(&l, p->smtp->world, (struct strv){ NULL, 0 }, what);
+	log_begin(&l, p->smtp->world, SV("worker"), what);
 	log_strv(&l, "server", p->sv.conf->name);
 	if (why.n > 0)
 		log_strv(&l, "why", why);
@@ -329,6 +329,13 @@ any_works(const struct pool_server *sv, const struct upstream *but)
 	return false;
 }
 
+static const char *
+failure(const struct upstream *up, enum up_rc rc)
+{
+	return rc == UP_CLOSED && up->ehlo.caps == 0 ? "refused or closed the connection" :
+						       up_rc_text(rc);
+}
+
 /* A place is ours already: connects, greets. On a fault the place is given back. */
 static enum up_rc
 make(struct pool *p, struct arena *a, struct upstream **out, struct reply *refusal)
@@ -356,7 +363,7 @@ make(struct pool *p, struct arena *a, struct upstream **out, struct reply *refus
 	if (rc == UP_REFUSED && a != NULL)
 		keep_refusal(a, refusal, &r);
 	if (rc != UP_CANCELLED && !any_works(&p->sv, up))
-		is_down(p, rc == UP_REFUSED ? r.text : strv_z(up_rc_text(rc)));
+		is_down(p, rc == UP_REFUSED ? r.text : strv_z(failure(up, rc)));
 	up->tainted = true;
 	pool_drop(up);
 	return rc;

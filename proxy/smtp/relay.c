@@ -50,10 +50,18 @@ relay_mail(struct session *s)
 }
 
 void
+relay_refuse_rcpt(struct session *s, unsigned i, struct slot *slot)
+{
+	session_log_refusal(
+	    s, STAGE_RCPT, &s->relay.refusal, SV("upstream"), &session_tx(s)->env.rcpt[i].to);
+	slots_fill(&s->replies, slot, &s->relay.refusal);
+}
+
+void
 relay_rcpt(struct session *s, unsigned i)
 {
 	if (s->relay.broken)
-		slots_say(&s->replies, &s->relay.refusal);
+		relay_refuse_rcpt(s, i, slots_open(&s->replies));
 	else
 		s->relay.hop->rcpt(s, i, slots_open(&s->replies));
 }

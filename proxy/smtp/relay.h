@@ -63,6 +63,8 @@ extern const struct hop hop_smtp, hop_maildir;
 
 void relay_begin(struct session *s);            /* a transaction begins: MAIL is held */
 MAY_YIELD void relay_mail(struct session *s);   /* answers MAIL: 250 of ours, or sent at once */
+/* Recipient i hears the transaction's refusal, and the log has both. */
+void relay_refuse_rcpt(struct session *s, unsigned i, struct slot *slot);
 MAY_YIELD void relay_rcpt(struct session *s, unsigned i);
 /* Every reply owed has come, or what stands for it. */
 MAY_YIELD void relay_settle(struct session *s);

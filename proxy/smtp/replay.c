@@ -13,7 +13,10 @@ give_up(struct session *s, const struct owed *owed, unsigned n)
 	for (unsigned i = 0; i < n; i++)
 		if (owed[i].slot != NULL) {
 			s->relay.told = s->relay.told || owed[i].kind == OWED_MAIL;
-			slots_fill(&s->replies, owed[i].slot, &s->relay.refusal);
+			if (owed[i].kind == OWED_RCPT)
+				relay_refuse_rcpt(s, owed[i].rcpt, owed[i].slot);
+			else
+				slots_fill(&s->replies, owed[i].slot, &s->relay.refusal);
 		}
 }
 

@@ -302,17 +302,19 @@ paths_start_at_their_file(void)
 static void
 splits_among_workers(void)
 {
-	struct loaded     l = load(BASE "limits { spool-total 100M }\n");
+	struct loaded     l = load(BASE "limits { spool-total 400M }\n");
 	struct smtp_conf *c;
 
 	if (is_good(&l)) {
 		c = settings_split(l.s, l.a, 4);
 		T_EQ_NUM(c->server[0].connections, 12);
-		T_EQ_NUM(c->limits.spool_total, 25u << 20);
+		T_EQ_NUM(c->limits.spool_total, 100u << 20);
 		T_EQ_NUM(c->limits.sessions, l.s->smtp.limits.sessions);
 		T_CHECK(c->judge == l.s->smtp.judge);
 		c = settings_split(l.s, l.a, 100);
 		T_EQ_NUM(c->server[0].connections, 1);
+		/* each has room for one message of the largest size */
+		T_CHECK(c->limits.spool_total > c->limits.message_size);
 		T_EQ_NUM(l.s->server[0].connections, 50);
 	}
 	unload(&l);
