@@ -37,7 +37,9 @@ static const char help[] =
 static bool
 wants_colour(int fd)
 {
-	return isatty(fd) && getenv("NO_COLOR") == NULL;
+	const char *no = getenv("NO_COLOR");
+
+	return isatty(fd) && (no == NULL || no[0] == '\0');
 }
 
 static void
@@ -234,8 +236,7 @@ run_version(int argc, char **argv)
 {
 	if (argc > 1)
 		return usage("unknown argument: ", argv[1]);
-	printf("postern %s\nlibraries: libevent, OpenSSL%s%s\n", VERSION,
-	    HAVE_IDN2 ? ", libidn2" : "", HAVE_PCRE2 ? ", libpcre2" : "");
+	printf("postern %s\nlibraries: libevent, OpenSSL\n", VERSION);
 	return fflush(stdout) == 0 ? EXIT_GOOD : EXIT_MISTAKES;
 }
 

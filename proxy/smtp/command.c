@@ -12,9 +12,9 @@
 const struct command commands[] = {
 	/* verb        flags                                 allowed          run           syntax                       source */
 	{ "EHLO",     CMD_PLAIN | CMD_BARRIER | CMD_NEEDS_ARG, IN_ANY,        ehlo_run,     "EHLO name",                 "RFC 5321 4.1.1.1" },
-	{ "HELO",     CMD_PLAIN | CMD_BARRIER | CMD_NEEDS_ARG, IN_ANY,        helo_run,     "HELO name",                 "RFC 5321 4.1.1.1" },
-	{ "MAIL",     0,                                       IN(READY),     mail_run,     "MAIL FROM:<path> [param]",  "RFC 5321 4.1.1.2" },
-	{ "RCPT",     0,                                       IN(MAIL),      rcpt_run,     "RCPT TO:<path> [param]",    "RFC 5321 4.1.1.3" },
+	{ "HELO",     CMD_BARRIER | CMD_NEEDS_ARG,             IN_ANY,        helo_run,     "HELO name",                 "RFC 5321 4.1.1.1" },
+	{ "MAIL",     CMD_LONG,                                IN(READY),     mail_run,     "MAIL FROM:<path> [param]",  "RFC 5321 4.1.1.2" },
+	{ "RCPT",     CMD_LONG,                                IN(MAIL),      rcpt_run,     "RCPT TO:<path> [param]",    "RFC 5321 4.1.1.3" },
 	{ "DATA",     CMD_BARRIER | CMD_NO_ARG,                IN(MAIL),      data_run,     "DATA",                      "RFC 5321 4.1.1.4" },
 	/* A BDAT out of order has octets behind it that must be dropped: it judges its order itself. */
 	{ "BDAT",     CMD_PLAIN | CMD_BARRIER,                 IN_ANY,        bdat_run,     "BDAT size [LAST]",          "RFC 3030 2" },
@@ -58,7 +58,10 @@ refused(struct session *s, const struct command *c, struct strv rest)
 {
 	bool needs_tls = s->listener->require_tls && !s->client.tls.on;
 
-	if (needs_tls && !(c->flags & CMD_PLAIN))
+	/* RFC 5321 4.5.3.1.4, RFC 3461 4: only MAIL and RCPT have parameters that may be long. */
+	if (rest.n > COMMAND_LINE - 8 && !(c->flags & CMD_LONG))
+		say_error(s, 500, "5.5.2", SV("line too long"));
+	else if (needs_tls && !(c->flags & CMD_PLAIN))
 		say_error(s, 530, "5.7.0", SV("must issue a STARTTLS command first"));
 	else if (!(c->allowed & 1u << s->state))
 		say_error(s, 503, "5.5.1", order_text(s, c));

@@ -8,13 +8,15 @@
 
 #include "proxy/smtp/session.h"
 
+#define COMMAND_LINE 512        /* RFC 5321 4.5.3.1.4, CRLF included */
+
 enum command_flags {
 	CMD_PLAIN = 1,          /* allowed before STARTTLS where require-tls holds: 530 for the others */
 	CMD_BARRIER = 2,        /* every reply owed comes first (RFC 2920 3.1) */
 	CMD_JUNK = 4,           /* does nothing for mail: counted, RFC 5321 7.8 */
 	CMD_NO_ARG = 8,         /* an argument is 501 */
 	CMD_NEEDS_ARG = 16,     /* none is 501 */
-	CMD_HIDDEN = 32         /* not in HELP */
+	CMD_LONG = 32           /* may be longer than COMMAND_LINE */
 };
 
 struct command {

@@ -125,7 +125,8 @@ text_take(struct session *s, struct strv text)
 {
 	struct message *m = &session_tx(s)->msg;
 	struct strv     body = { NULL, 0 };
-	uint64_t        max = s->smtp->conf->limits.message_size;
+	/* RFC 1870 6.3: what was told as SIZE holds, ours and the server's. */
+	uint64_t max = s->offered.size > 0 ? s->offered.size : s->smtp->conf->limits.message_size;
 
 	if (s->text.fault.code != 0) {
 		m->octets += text.n;

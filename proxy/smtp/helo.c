@@ -3,6 +3,8 @@
  */
 #include "proxy/smtp/session.h"
 
+#define RECEIVED_MAX 1024 /* octets of a Received field of ours: names are at most 255 each */
+
 static const struct ehlo *
 known_ehlo(const struct session *s)
 {
@@ -16,7 +18,12 @@ make_offer(struct session *s)
 	bool starttls = s->listener->context != NULL && !s->listener->no_starttls &&
 	    !s->client.tls.on;
 
-	s->offered = ehlo_offer(known_ehlo(s), s->smtp->conf->limits.message_size, starttls);
+	struct ehlo up = *known_ehlo(s);
+
+	/* The server counts the field that we put in front, too. */
+	if (s->smtp->conf->received && up.size > RECEIVED_MAX)
+		up.size -= RECEIVED_MAX;
+	s->offered = ehlo_offer(&up, s->smtp->conf->limits.message_size, starttls);
 }
 
 static struct strv

@@ -305,13 +305,37 @@ hop_make_room(struct session *s)
 		hop_settle(s);
 }
 
-static bool
-knows_what_is_needed(struct session *s)
+/* What the client was promised, the server that we got must know: its EHLO may have changed since. */
+static uint32_t
+needed(const struct mail_params *p)
 {
-	if (!session_tx(s)->env.params.smtputf8 || (s->relay.up->ehlo.caps & EHLO_SMTPUTF8))
+	uint32_t caps = 0;
+
+	caps |= p->smtputf8 ? EHLO_SMTPUTF8 : 0;
+	caps |= p->body == BODY_8BITMIME ? EHLO_8BITMIME : 0;
+	caps |= p->ret.p != NULL || p->envid.p != NULL ? EHLO_DSN : 0;
+	return caps;
+}
+
+static bool
+knows(struct session *s, uint32_t caps)
+{
+	if ((s->relay.up->ehlo.caps & caps) == caps)
 		return true;
-	relay_break(s, 451, "4.3.0", SV("the mail server does not take SMTPUTF8 now, try again"));
+	relay_break(s, 451, "4.3.0", SV("the mail server has changed what it offers, try again"));
 	return false;
+}
+
+/* A reply that nothing asked for would be taken as the answer to the next command, and every later one askew. */
+static void
+distrust_early_words(struct session *s)
+{
+	struct upstream *up = s->relay.up;
+
+	if (up == NULL || up->n_owed > 0 || upstream_quiet(up) != UP_SPOKE)
+		return;
+	up->parser.why = "a reply that nothing asked for";
+	hop_fail(s, UP_BAD);
 }
 
 /* MAIL is sent now, if it was held. False: what follows in this transaction hears relay.refusal. */
@@ -320,7 +344,7 @@ mail_is_sent(struct session *s, struct slot *slot)
 {
 	if (s->relay.mail != MAIL_HELD)
 		return !s->relay.broken && s->relay.mail != MAIL_REFUSED;
-	if (!have_connection(s) || !knows_what_is_needed(s))
+	if (!have_connection(s) || !knows(s, needed(&session_tx(s)->env.params)))
 		return false;
 	hop_queue_mail(s, slot);
 	return true;
@@ -338,11 +362,14 @@ smtp_mail(struct session *s, struct slot *slot)
 static void
 smtp_rcpt(struct session *s, unsigned i, struct slot *slot)
 {
-	bool sent = mail_is_sent(s, NULL);
+	const struct rcpt *r = &session_tx(s)->env.rcpt[i];
+	bool               sent = mail_is_sent(s, NULL);
 
 	if (sent) {
 		hop_make_room(s);
-		sent = !s->relay.broken && s->relay.mail != MAIL_REFUSED;
+		distrust_early_words(s);
+		sent = !s->relay.broken && s->relay.mail != MAIL_REFUSED &&
+		    (r->n_params == 0 || knows(s, EHLO_DSN));
 	}
 	if (sent)
 		hop_queue_rcpt(s, i, slot);

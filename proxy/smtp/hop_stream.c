@@ -103,7 +103,9 @@ send_chunk(struct session *s, struct strv text, bool last)
 
 	len = snprintf(
 	    line, sizeof(line), "BDAT %llu%s\r\n", (unsigned long long)n, last ? " LAST" : "");
-	rc = send_parts(s, strv(line, (size_t)len), text);
+	rc = s->relay.chunks == 0 ? hop_spoke_early(up) : UP_OK;
+	if (rc == UP_OK)
+		rc = send_parts(s, strv(line, (size_t)len), text);
 	spool_clear(body);
 	s->relay.front = SV("");
 	if (rc != UP_OK)

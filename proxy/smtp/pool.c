@@ -100,7 +100,7 @@ is_up(struct pool *p, const struct upstream *up)
 {
 	if (p->sv.down || !p->sv.known)
 		log_server(p, "upstream-up", SV(""));
-	p->sv.ehlo = up->ehlo;
+	p->sv.ehlo = p->sv.named ? ehlo_intersect(&up->ehlo, &p->sv.as_client) : up->ehlo;
 	p->sv.known = true;
 	p->sv.down = false;
 	p->probe_ms = PROBE_MS;
@@ -110,6 +110,15 @@ is_up(struct pool *p, const struct upstream *up)
 		pool_unwatch(p, w);
 		w->fn(w->arg);
 	}
+}
+
+/* A server may say more to us than to a stranger (smtpd_sasl_exceptions_networks and the like). */
+void
+pool_learn(struct upstream *up)
+{
+	up->sv->as_client = up->ehlo;
+	up->sv->named = true;
+	up->sv->ehlo = ehlo_intersect(&up->sv->ehlo, &up->ehlo);
 }
 
 static void
@@ -285,6 +294,21 @@ pool_give(struct upstream *up)
 		idle_push(p, up);
 }
 
+/* A named connection that its session leaves unused makes room for one that waits. */
+static bool
+take_unused(struct pool_server *sv)
+{
+	for (struct upstream *up = sv->all; up != NULL; up = up->all_next)
+		if (up->owner != NULL && up->named && up->idle_since != 0) {
+			up->owner->relay.up = NULL;
+			up->owner = NULL;
+			conn_queue_v(&up->io, SV("QUIT\r\n"));
+			discard(up);
+			return true;
+		}
+	return false;
+}
+
 /* --- taking ----------------------------------------------------------------------------------- */
 
 static enum up_rc
@@ -412,7 +436,7 @@ pool_take(struct pool *p, struct session *s, bool fresh, struct arena *a, struct
 	if (up == NULL) {
 		if (p->sv.first == NULL && p->sv.n_open < p->sv.conf->connections)
 			p->sv.n_open++;
-		else
+		else if (!take_unused(&p->sv))
 			rc = wait_for_place(p, s, a, &up);
 		reused = up != NULL;
 		if (rc == UP_OK && up != NULL && (fresh || upstream_quiet(up) != UP_QUIET)) {

@@ -62,6 +62,8 @@ struct pool_waiter;
 struct pool_server {                    /* one server as this worker sees it */
 	const struct server *conf;
 	struct ehlo          ehlo;
+	struct ehlo          as_client; /* what it says to a client named by XCLIENT */
+	bool                 named;     /* as_client is valid */
 	bool                 known;     /* ehlo is valid: some EHLO has come */
 	bool                 down;      /* the last attempt failed; a probe runs */
 	unsigned             n_open;    /* connections, those being made and places promised to waiters included */
@@ -111,6 +113,8 @@ void pool_unwatch(struct pool *p, struct pool_watch *w);
  */
 MAY_YIELD enum up_rc pool_take(struct pool *p, struct session *s, bool fresh, struct arena *a, struct upstream **out,
     struct reply *refusal);
+/* XCLIENT was said and EHLO answered: what clients are offered from now on is no more than this. */
+void pool_learn(struct upstream *up);
 /* Ends the session's use: back to the pool where the rules allow it, else QUIT and closed. */
 void pool_give(struct upstream *up);
 /* Closes it at once: its state is unknown or it failed. */

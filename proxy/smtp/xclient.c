@@ -138,5 +138,7 @@ xclient_say(struct session *s, struct upstream *up)
 	if (rc == UP_OK)
 		rc = upstream_ehlo(up, s->client.helo, &r);
 	up->heard = false;
+	if (rc == UP_OK)
+		pool_learn(up);
 	return rc;
 }
