@@ -6,6 +6,8 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "config.h"
@@ -169,6 +171,40 @@ print_settings(const struct settings *s, struct arena *a)
 	print_limits(&s->smtp.limits, a);
 }
 
+/* A folder that is not there is no mistake of the language, and may come later: so only a warning. */
+static void
+warn_folder(struct arena *a, const char *what, const char *path, size_t n)
+{
+	const char *dir = arena_z(a, strv(path, n));
+	struct stat st;
+
+	if (n > 0 && (stat(dir, &st) < 0 || !S_ISDIR(st.st_mode)))
+		fprintf(stderr, "warning: %s: there is no folder %s\n", what, dir);
+}
+
+/* Where a file or folder lies: the path without its last name. */
+static size_t
+parent(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (slash == NULL)
+		return 0;
+	return slash == path ? 1 : (size_t)(slash - path);
+}
+
+static void
+warn_folders(const struct settings *s, struct arena *a)
+{
+	warn_folder(a, "spool", s->smtp.spool_dir, strlen(s->smtp.spool_dir));
+	if (s->log == LOG_FILE)
+		warn_folder(a, "log", s->log_file, parent(s->log_file));
+	for (unsigned i = 0; i < s->n_server; i++)
+		if (s->server[i].kind == HOP_MAILDIR)
+			warn_folder(
+			    a, "upstream maildir", s->server[i].dir, parent(s->server[i].dir));
+}
+
 static int
 run_check(int argc, char **argv)
 {
@@ -187,6 +223,8 @@ run_check(int argc, char **argv)
 	printf("%s: good\n", file);
 	print_settings(s, a);
 	policy_explain(s->policy, a, to_stream, stdout);
+	fflush(stdout);
+	warn_folders(s, a);
 	settings_free(s);
 	arena_free(a);
 	return fflush(stdout) == 0 ? EXIT_GOOD : EXIT_MISTAKES;
