@@ -133,7 +133,8 @@ transmit(struct wire *w)
 		w->actor->writing = true;
 		return false;
 	}
-	if (gone < 0) {
+	/* 0: the peer has ended TLS, nothing more goes out */
+	if (gone <= 0) {
 		w->lost = true;
 		return true;
 	}
