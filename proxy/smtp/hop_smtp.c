@@ -229,9 +229,12 @@ hop_settle(struct session *s)
 
 /* Why no connection could be had, as the client hears it. */
 static void
-no_connection(struct session *s, enum up_rc rc)
+no_connection(struct session *s, enum up_rc rc, const struct reply *refusal)
 {
-	session_log_event(s, "upstream-unavailable", up_rc_text(rc));
+	const char *why = refusal->text.n > 0 ? arena_z(session_tx(s)->a, refusal->text) :
+						up_rc_text(rc);
+
+	session_log_event(s, "upstream-unavailable", why);
 	if (rc == UP_BUSY)
 		relay_break(s, 451, "4.3.2", SV("the mail server is busy, try again"));
 	else if (rc == UP_CANCELLED)
@@ -268,7 +271,7 @@ hop_connect(struct session *s, bool fresh)
 		if (rc == UP_CLOSED && reused && !fresh)
 			return hop_connect(s, true);
 	}
-	no_connection(s, rc);
+	no_connection(s, rc, &refusal);
 	return false;
 }
 
@@ -324,6 +327,17 @@ knows(struct session *s, uint32_t caps)
 		return true;
 	relay_break(s, 451, "4.3.0", SV("the mail server has changed what it offers, try again"));
 	return false;
+}
+
+bool
+hop_keeps_promises(struct session *s)
+{
+	const struct envelope *e = &session_tx(s)->env;
+	uint32_t               caps = needed(&e->params);
+
+	for (unsigned i = 0; i < e->n_rcpt; i++)
+		caps |= e->rcpt[i].n_params > 0 ? EHLO_DSN : 0;
+	return knows(s, caps);
 }
 
 /* A reply that nothing asked for would be taken as the answer to the next command, and every later one askew. */
@@ -411,7 +425,6 @@ smtp_close(struct session *s)
 
 const struct hop hop_smtp = {
 	.name = "smtp",
-	.streams = true,
 	.mail = smtp_mail,
 	.rcpt = smtp_rcpt,
 	.settle = hop_settle,

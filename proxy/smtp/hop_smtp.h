@@ -10,6 +10,8 @@
 void hop_fail(struct session *s, enum up_rc rc);
 /* Takes a connection and says who the client is; false: the transaction is broken. */
 MAY_YIELD bool hop_connect(struct session *s, bool fresh);
+/* The connection that we got has every extension that this transaction uses; false: broken. */
+bool hop_keeps_promises(struct session *s);
 /* MAIL (with RSET in front where one is open) and one RCPT into cmds; replies are owed. */
 void hop_queue_mail(struct session *s, struct slot *slot);
 void hop_queue_rcpt(struct session *s, unsigned i, struct slot *slot);

@@ -118,8 +118,10 @@ hop_final_reply(struct session *s, struct reply *out)
 {
 	struct upstream *up = s->relay.up;
 	struct reply     r;
-	enum up_rc       rc = upstream_reply(up, upstream_ms(up, OWED_TEXT), &r);
+	enum up_rc       rc = hop_spoke_early(up);
 
+	if (rc == UP_OK)
+		rc = upstream_reply(up, upstream_ms(up, OWED_TEXT), &r);
 	if (rc == UP_OK && r.code / 100 == 3)
 		rc = UP_BAD;
 	if (rc != UP_OK) {
@@ -153,15 +155,10 @@ commit_whole(struct session *s, const struct render *r, bool dotted, struct repl
 	}
 	s->relay.committed = true;
 	rc = hop_send_whole(s, r, dotted);
-	if (rc != UP_OK) {
-		hop_failed(s, rc, out);
-		return;
-	}
-	rc = hop_spoke_early(s->relay.up);
 	if (rc == UP_OK)
 		hop_final_reply(s, out);
 	else
-		hop_unknown(s, rc, out);
+		hop_failed(s, rc, out);
 }
 
 static void

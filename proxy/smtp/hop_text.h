@@ -29,7 +29,7 @@ void hop_render(struct session *s, struct render *r);
 MAY_YIELD bool hop_still_there(struct session *s);
 /* DATA and its 354. UP_REFUSED: *r is another answer. */
 MAY_YIELD enum up_rc hop_ask_data(struct session *s, struct reply *r);
-/* The answer to the end of the text; sets the outcome. */
+/* All octets are out: the answer to them, unless the server spoke before it had them. Sets the outcome. */
 MAY_YIELD void hop_final_reply(struct session *s, struct reply *out);
 /* The server said no; it failed; it failed after the commit.  Each sets the outcome and *out. */
 void hop_refused(struct session *s, struct reply *r, struct reply *out);

@@ -42,7 +42,6 @@ struct relay {
 /* A kind of next hop.  A function that may be NULL says so. */
 struct hop {
 	const char *name;
-	bool        streams;            /* text may be sent before its end */
 	/* MAIL at once: fills `slot` now or at settle.  NULL: holding it is always fine. */
 	MAY_YIELD void (*mail)(struct session *, struct slot *slot);
 	/* Recipient i: fills `slot` now or at settle. */

@@ -42,7 +42,7 @@ replay_owed(struct session *s)
 	for (unsigned i = 0; i < n; i++)
 		owed[i] = up->owed[(up->owed_at + i) % UPSTREAM_OWED];
 	drop(s);
-	if (!hop_connect(s, true)) {
+	if (!hop_connect(s, true) || !hop_keeps_promises(s)) {
 		give_up(s, owed, n);
 		return false;
 	}
@@ -71,7 +71,7 @@ replay_transaction(struct session *s)
 	drop(s);
 	s->relay.replayed = true;
 	s->relay.mail = MAIL_HELD;
-	if (!hop_connect(s, true))
+	if (!hop_connect(s, true) || !hop_keeps_promises(s))
 		return false;
 	counters_add(s->smtp->counters, s->smtp->place, COUNTER_REPLAYS, 1);
 	hop_queue_mail(s, NULL);
