@@ -235,17 +235,10 @@ warn_unused(struct loader *l)
 
 struct policy *
 policy_load(struct arena *a, struct world *w, const struct conf *c, const struct fact_def *facts,
-    unsigned n_facts, const struct strv *listeners, unsigned n_listeners,
-    const struct hash_key *key, struct diags *d)
+    unsigned n_facts, const struct policy_names *names, const struct hash_key *key, struct diags *d)
 {
 	struct policy *p = arena_alloc(a, sizeof(*p));
-	struct loader  l = { .a = a,
-		 .w = w,
-		 .d = d,
-		 .c = c,
-		 .p = p,
-		 .listeners = listeners,
-		 .n_listeners = n_listeners };
+	struct loader  l = { .a = a, .w = w, .d = d, .c = c, .p = p, .names = names };
 
 	*p = (struct policy){ .a = a, .conf = c, .facts = facts, .n_facts = n_facts, .key = *key };
 	p->sets = arena_alloc(a, sizeof(*p->sets));
@@ -265,6 +258,25 @@ policy_free(struct policy *p)
 {
 	if (p != NULL)
 		sets_free(p->sets);
+}
+
+/* ---- routes ---- */
+
+bool
+policy_routes(const struct policy *p)
+{
+	(void)p;
+	return false;
+}
+
+enum wait_rc
+policy_route(const struct policy *p, unsigned rcpt, struct facts *facts, struct arena *a,
+    struct strv *pool, struct strv *class, bool *unknown)
+{
+	(void)p, (void)rcpt, (void)facts, (void)a;
+	*pool = *class = strv(NULL, 0);
+	*unknown = false;
+	return WAIT_OK;
 }
 
 /* ---- lists of plain statements ---- */

@@ -113,12 +113,13 @@ value_text(struct pred_state *s, const struct lit *v)
 	bool           listener = strv_eq(strv_z(s->def->name), SV("listener")) && !v->quoted &&
 	    word_is_name(v->text);
 
-	for (unsigned i = 0; listener && i < l->n_listeners; i++) {
-		if (strv_ieq(l->listeners[i], v->text))
+	for (unsigned i = 0; listener && i < l->names->n_listener; i++) {
+		if (strv_ieq(l->names->listener[i], v->text))
 			listener = false;
 	}
 	if (listener) {
-		did_you_mean(l, v->pos, diag_nearest_v(v->text, l->listeners, l->n_listeners),
+		did_you_mean(l, v->pos,
+		    diag_nearest_v(v->text, l->names->listener, l->names->n_listener),
 		    "no listener is called %s", diag_quote(l->a, v->text));
 		return false;
 	}

@@ -65,11 +65,12 @@ static bool
 load_on(struct loader *l, const struct relay_cond *c, struct gate_cond *out)
 {
 	out->listener = c->name.text;
-	for (unsigned i = 0; i < l->n_listeners; i++) {
-		if (strv_eq(l->listeners[i], c->name.text))
+	for (unsigned i = 0; i < l->names->n_listener; i++) {
+		if (strv_eq(l->names->listener[i], c->name.text))
 			return have(l, l->p->gate.listener, c->pos, "on");
 	}
-	did_you_mean(l, c->name.pos, diag_nearest_v(c->name.text, l->listeners, l->n_listeners),
+	did_you_mean(l, c->name.pos,
+	    diag_nearest_v(c->name.text, l->names->listener, l->names->n_listener),
 	    "no listener is called %s", diag_quote(l->a, c->name.text));
 	return false;
 }

@@ -16,8 +16,7 @@ struct loader {
 	struct diags      *d;
 	const struct conf *c;
 	struct policy     *p;
-	const struct strv *listeners;
-	unsigned           n_listeners;
+	const struct policy_names *names;
 	/*
 	 * Inside a block that is itself not in this build: names are held against what there is, but
 	 * "not in this build" is not said again of its parts.

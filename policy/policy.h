@@ -61,18 +61,24 @@ struct conf *conf_parse(struct arena *a, struct world *w, const char *path, stru
  */
 const struct netset *policy_networks(const struct policy *p, const struct conf_value *v, struct diags *d);
 
+struct policy_names {                   /* of the plain statements, for what may be named in rules */
+	const struct strv *listener;    /* `on NAME` */
+	unsigned           n_listener;
+	const struct strv *pool;        /* the words that a `route` may give */
+	unsigned           n_pool;
+};
+
 /*
- * policy_load -- compile lists, relay gate and checks
+ * policy_load -- compile lists, maps, relay gate, routes and checks
  *
  *   facts, n_facts  the registry's table
- *   listeners       names that `on NAME` may use
  *   key             hash key of this process' tables (random)
  *
  * Reads list files through w.  Statements and facts that are not of this build: an error "not in this
  * build".  NULL when d has errors.  The result lives in a; lists on the heap until policy_free.
  */
 struct policy *policy_load(struct arena *a, struct world *w, const struct conf *c, const struct fact_def *facts,
-    unsigned n_facts, const struct strv *listeners, unsigned n_listeners, const struct hash_key *key, struct diags *d);
+    unsigned n_facts, const struct policy_names *names, const struct hash_key *key, struct diags *d);
 void policy_free(struct policy *p);
 
 /*
@@ -87,6 +93,18 @@ void policy_free(struct policy *p);
 MAY_YIELD enum wait_rc policy_eval(const struct policy *p, enum stage at, unsigned rcpt, struct facts *facts,
     struct verdict *out, struct edits *edits);
 bool policy_needs(const struct policy *p, unsigned fact, enum stage by);
+/* `route` or `transaction-class` are there. */
+bool policy_routes(const struct policy *p);
+/*
+ * policy_route -- pool and class of a recipient
+ *
+ *   pool   the word that the map of `route` has for its domain (with the look-ups of a map); absent: none
+ *   class  of `transaction-class`: a fact's text or "yes" or "no" of an expression; absent: no such statement
+ *
+ * WAIT_OK; WAIT_CANCELLED.  *unknown: a fact could not be had.
+ */
+MAY_YIELD enum wait_rc policy_route(const struct policy *p, unsigned rcpt, struct facts *facts, struct arena *a,
+    struct strv *pool, struct strv *class, bool *unknown);
 /* Can anything in it still change a message (header actions)?  Then it is spooled, never streamed. */
 bool policy_edits(const struct policy *p);
 /* No relay block: every recipient is refused.  `check` says so. */

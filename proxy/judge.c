@@ -49,6 +49,24 @@ judge_edits(const struct judge *j)
 }
 
 bool
+judge_routes(const struct judge *j)
+{
+	return j->policy != NULL && policy_routes(j->policy);
+}
+
+enum wait_rc
+judge_route(struct hearing *h, unsigned i, struct strv *pool, struct strv *class, bool *unknown)
+{
+	struct transaction *tx = h->tx;
+
+	*pool = *class = strv(NULL, 0);
+	*unknown = false;
+	if (!judge_routes(h->judge))
+		return WAIT_OK;
+	return policy_route(h->judge->policy, i, &tx->facts, tx->a, pool, class, unknown);
+}
+
+bool
 judge_wants_body(const struct judge *j)
 {
 	return j->wants_body;

@@ -41,6 +41,15 @@ bool judge_edits(const struct judge *j);
 /* Does any filter want the body's text? */
 bool judge_wants_body(const struct judge *j);
 
+/* Do routes or classes depend on the recipient?  Then MAIL is always held. */
+bool judge_routes(const struct judge *j);
+/*
+ * Where recipient i goes: the pool that `route` names for it (absent: none, the listener's), and its
+ * transaction-class (absent: no such statement).  Texts in the transaction's arena or the policy's.
+ * WAIT_OK; WAIT_CANCELLED.  A look-up that fails leaves *unknown true: the recipient comes again (451).
+ */
+MAY_YIELD enum wait_rc judge_route(struct hearing *h, unsigned i, struct strv *pool, struct strv *class, bool *unknown);
+
 /* The hearing lives in a (the session's arena), closed by judge_close on every path. `client` stays the session's. */
 struct hearing *judge_open(const struct judge *j, struct arena *a, const struct client *client);
 void judge_close(struct hearing *h);

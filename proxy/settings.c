@@ -89,14 +89,21 @@ context_id(struct arena *a, const struct listener *l)
 static void
 make_contexts(struct load *l, struct strv certificate, struct strv key)
 {
+	struct tls_certificate only = { certificate, key, { NULL, 0 } };
+	unsigned               which;
+
 	for (unsigned i = 0; i < l->s->n_listener; i++) {
 		struct listener *one = &l->s->listener[i];
 		struct strv      why = { NULL, 0 };
 
 		if (one->no_starttls && !one->tls)
 			continue;
-		one->context = tls_context_server(l->a, certificate, key,
-		    l->tls_minimum == 0 ? 0x0303 : l->tls_minimum, context_id(l->a, one), &why);
+		one->context = tls_context_server(l->a,
+		    &(struct tls_server){ .certificate = &only,
+			.n_certificate = 1,
+			.minimum = l->tls_minimum == 0 ? 0x0303 : l->tls_minimum,
+			.id = context_id(l->a, one) },
+		    &which, &why);
 		if (one->context == NULL) {
 			diag_add(l->d, DIAG_ERROR, l->certificate->pos, strv(NULL, 0), "%.*s",
 			    (int)why.n, why.p == NULL ? "" : why.p);
@@ -153,8 +160,8 @@ load_policy(struct load *l)
 		names[i] = s->listener[i].name;
 	l->w->random(l->w, &key, sizeof(key));
 	s->smtp.key = key;
-	s->policy = policy_load(
-	    l->a, l->w, s->conf, facts, n_facts, names, s->n_listener, &key, l->d);
+	s->policy = policy_load(l->a, l->w, s->conf, facts, n_facts,
+	    &(struct policy_names){ names, s->n_listener, NULL, 0 }, &key, l->d);
 	if (s->policy == NULL)
 		return;
 	for (unsigned i = 0; i < s->n_listener; i++)
@@ -187,8 +194,6 @@ settings_load(struct arena *a, struct world *w, const char *path, struct diags *
 	finish_limits(&l);
 	finish_tls(&l);
 	load_policy(&l);
-	s->smtp.server = s->server;
-	s->smtp.n_server = s->n_server;
 	return s;
 }
 
@@ -209,6 +214,7 @@ settings_split(const struct settings *s, struct arena *a, unsigned n)
 {
 	struct smtp_conf *c = arena_alloc(a, sizeof(*c));
 	struct server    *server = arena_array(a, s->n_server, sizeof(*server));
+	struct pool_conf *pool = arena_alloc(a, sizeof(*pool));
 
 	*c = s->smtp;
 	for (unsigned i = 0; i < s->n_server; i++) {
@@ -216,7 +222,9 @@ settings_split(const struct settings *s, struct arena *a, unsigned n)
 		server[i].connections = server[i].connections / n > 0 ? server[i].connections / n :
 									1;
 	}
-	c->server = server;
+	*pool = (struct pool_conf){ SV("default"), server->kind, server, s->n_server };
+	c->pool = pool;
+	c->n_pool = 1;
 	/* However many workers share it, each has room for one message of the largest size. */
 	c->limits.spool_total /= n;
 	if (c->limits.spool_total < c->limits.message_size + SPOOL_SLACK)

@@ -20,6 +20,9 @@
 	X(UPSTREAM_OPEN,     "upstream_open",     "upstream connections open now") \
 	X(UPSTREAM_CONNECTS, "upstream_connects", "upstream connections made") \
 	X(REPLAYS,           "replays",           "transactions replayed on a fresh connection") \
+	X(AUTH_OK,           "auth_ok",           "users authenticated") \
+	X(AUTH_FAILED,       "auth_failed",       "failures of AUTH") \
+	X(FAILOVERS,         "failovers",         "transactions that went to the next server of a pool") \
 	X(LOG_DROPPED,       "log_dropped",       "log lines dropped")
 
 enum counter {
@@ -46,6 +49,12 @@ const char *counter_text(enum counter k);
  */
 bool counters_client_enter(struct counters *c, unsigned place, uint64_t hash, unsigned max);
 void counters_client_leave(struct counters *c, unsigned place, uint64_t hash);
+/*
+ * Failures of AUTH of one client within the hour, over all workers, in a table of the same kind.
+ * now: seconds of a clock that all workers share (monotonic).  add: one more, and how many there are now.
+ */
+unsigned counters_auth_failures(const struct counters *c, uint64_t hash, uint64_t now);
+unsigned counters_auth_failed(struct counters *c, unsigned place, uint64_t hash, uint64_t now);
 void counters_clients_clear(struct counters *c, unsigned place);
 
 #endif

@@ -358,14 +358,15 @@ fill(struct tls_context *x, struct strv certificate, struct strv key, int minimu
 }
 
 struct tls_context *
-tls_context_server(struct arena *a, struct strv certificate, struct strv key, int minimum,
-    struct strv id, struct strv *why)
+tls_context_server(
+    struct arena *a, const struct tls_server *conf, unsigned *which, struct strv *why)
 {
 	struct tls_context *x = mem_alloc(sizeof(*x));
 	const char         *wrong;
 
 	ERR_clear_error();
-	wrong = fill(x, certificate, key, minimum, id);
+	*which = 0;
+	wrong = fill(x, conf->certificate->chain, conf->certificate->key, conf->minimum, conf->id);
 	if (wrong == NULL)
 		return x;
 	*why = arena_printf(a, "%s: %s", wrong, reason());

@@ -3,7 +3,8 @@
  *
  * Contexts are made before fork and shared by the workers.  Reading and writing goes through conn_recv
  * and conn_send (io.h).  TLS 1.2 and 1.3; no renegotiation, no compression; one session ticket, sealed
- * with keys that change every four hours and are the same in all workers.
+ * with keys that change every four hours, are the same in all workers and over reloads, and of which the
+ * old ones are forgotten.
  */
 #ifndef PROXY_BASE_TLS_H
 #define PROXY_BASE_TLS_H
@@ -12,6 +13,7 @@
 
 struct tls;
 struct tls_context;
+struct tls_session;
 struct arena;
 
 struct tls_facts {                      /* views into the arena given to tls_facts_get; all absent: no TLS */
@@ -20,22 +22,42 @@ struct tls_facts {                      /* views into the arena given to tls_fac
 	struct strv cipher;             /* "TLS_AES_256_GCM_SHA384" */
 	unsigned    bits;
 	struct strv sni;
-	struct strv client_cert;        /* subject of a verified client certificate */
+	struct strv client_cert;        /* subject (RFC 2253) of a verified client certificate */
+	struct strv client_cn;          /* its common name */
+	bool        resumed;            /* by a ticket */
+};
+
+struct tls_certificate {
+	struct strv chain, key;         /* texts of PEM files, read by the caller */
+	struct strv server_name;        /* for whom it is shown; absent: for the names that are in it */
+};
+
+struct tls_server {
+	const struct tls_certificate *certificate;      /* the first is shown to who asks for none that we have */
+	unsigned    n_certificate;
+	int         minimum;            /* 0x0303 (1.2) or 0x0304 (1.3) */
+	struct strv id;                 /* session id context, <= 32 octets: tickets are bound to it */
+	struct strv client_ca;          /* PEM: a certificate of these is asked for; absent: none is */
 };
 
 /*
- * tls_context_server -- what a listener presents
+ * tls_context_server -- what a listener presents.  RFC 6066 3: by the name that the client asks for
  *
- *   certificate, key   the texts of PEM files (chain in certificate), read by the caller
- *   minimum            0x0303 (1.2) or 0x0304 (1.3)
- *   id                 session id context, e.g. the listener's address: tickets are bound to it, <= 32 octets
- *
- * NULL: *why says what is wrong, in arena a (key does not match, no certificate in the file, ...).
+ * A client without a certificate, or with one that does not verify, is served all the same: it is a fact.
+ * NULL: *why says what is wrong, in arena a (key does not match, no certificate in the file, ...), *which
+ * whose it is: an index of certificate, or n_certificate for client_ca.
  */
-struct tls_context *tls_context_server(struct arena *a, struct strv certificate, struct strv key,
-    int minimum, struct strv id, struct strv *why);
+struct tls_context *tls_context_server(struct arena *a, const struct tls_server *conf, unsigned *which, struct strv *why);
+
+struct tls_client {
+	bool        verify;             /* the chain and tls_connect's name, or the handshake fails */
+	struct strv ca;                 /* PEM; absent: those of the system */
+	int         minimum;
+};
+/* How we speak to servers. NULL: *why, in arena a. */
+struct tls_context *tls_context_client(struct arena *a, const struct tls_client *conf, struct strv *why);
 void tls_context_free(struct tls_context *c);
-/* Seconds since 1970 when the certificate ends. */
+/* Seconds since 1970 when the first of its certificates ends; UINT64_MAX for a client's. */
 uint64_t tls_context_expires(const struct tls_context *c);
 
 /*
@@ -44,6 +66,13 @@ uint64_t tls_context_expires(const struct tls_context *c);
  * call conn_drain first).
  */
 bool tls_accept(struct conn *c, struct tls_context *ctx);
+/*
+ * The same as a client.  name: a host name (sent as SNI) or an address, what a verified certificate must
+ * bear; not kept.  resume: where the server's latest session is kept, NULL at first, and taken from;
+ * it must outlive the connection; free it with tls_session_free.
+ */
+bool tls_connect(struct conn *c, struct tls_context *ctx, struct strv name, struct tls_session **resume);
+void tls_session_free(struct tls_session *s);
 /* Octets of the handshake that were read already, such as those behind a PROXY header. Copied; once, before tls_handshake. */
 void tls_ahead(struct conn *c, struct strv octets);
 /*

@@ -13,8 +13,10 @@ struct client {                         /* views live in the session's arena */
 	struct strv      listener;      /* its name, or its address as text */
 	struct strv      helo;          /* absent until said */
 	struct strv      auth_user;     /* absent: not authenticated */
+	struct strv      auth_author;   /* identity that the user asked to act as; absent: its own */
+	struct strv      auth_mechanism;/* "PLAIN"; "XCLIENT" where a trusted peer said LOGIN */
 	bool             esmtp;         /* EHLO, not HELO */
-	bool             proxied;       /* a PROXY header was taken */
+	bool             proxied;       /* a PROXY header or an XCLIENT was taken */
 	struct tls_facts tls;
 };
 

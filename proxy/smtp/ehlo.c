@@ -83,13 +83,19 @@ ehlo_intersect(const struct ehlo *a, const struct ehlo *b)
 }
 
 struct ehlo
-ehlo_offer(const struct ehlo *upstream, uint64_t own_size, bool starttls)
+ehlo_offer(const struct ehlo *upstream, const struct ehlo_own *own)
 {
-	struct ehlo e = { .size = smaller(own_size, upstream->size) };
+	struct ehlo e = { .size = smaller(own->size, upstream->size) };
+	uint32_t    ours = 0;
 
+	ours |= own->starttls ? EHLO_STARTTLS : 0;
+	ours |= own->auth && upstream->auth != 0 ? EHLO_AUTH : 0;
+	ours |= own->xclient != 0 ? EHLO_XCLIENT : 0;
+	e.auth = ours & EHLO_AUTH ? upstream->auth : 0;
+	e.xclient = own->xclient;
 	for (unsigned i = 0; i < EHLO_BIT_MAX; i++)
 		if (caps[i].how == 'E' || (caps[i].how == 'U' && upstream->caps & 1u << i) ||
-		    (caps[i].how == 'O' && starttls))
+		    (caps[i].how == 'O' && ours & 1u << i))
 			e.caps |= 1u << i;
 	if (!(e.caps & EHLO_8BITMIME)) /* RFC 6531 3.1 item 8 */
 		e.caps &= ~(uint32_t)EHLO_SMTPUTF8;

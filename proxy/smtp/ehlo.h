@@ -19,8 +19,8 @@
 	X(DSN,         "DSN",                  U, "RFC 3461") \
 	X(CHUNKING,    "CHUNKING",             E, "RFC 3030") \
 	X(STARTTLS,    "STARTTLS",             O, "RFC 3207") \
-	X(AUTH,        "AUTH",                 N, "RFC 4954") \
-	X(XCLIENT,     "XCLIENT",              N, "Postfix XCLIENT_README") \
+	X(AUTH,        "AUTH",                 O, "RFC 4954") \
+	X(XCLIENT,     "XCLIENT",              O, "Postfix XCLIENT_README") \
 	X(XFORWARD,    "XFORWARD",             N, "Postfix XFORWARD_README")
 
 enum ehlo_bit {
@@ -44,18 +44,26 @@ struct ehlo {
 	uint32_t caps;                  /* EHLO_... */
 	uint64_t size;                  /* of SIZE; 0: none said or no fixed limit */
 	uint32_t xclient, xforward;     /* attributes */
-	uint32_t auth;                  /* mechanisms, later */
+	uint32_t auth;                  /* mechanisms of AUTH, bits of sasl.h; never one that we do not pass on */
 };
 
 /* The text of a 250 reply to EHLO (lines split by \n; the first is the greeting and is skipped). */
 void ehlo_parse(struct strv text, struct ehlo *out);
 /* What both have; SIZE the smaller limit of those that set one; attributes likewise. */
 struct ehlo ehlo_intersect(const struct ehlo *a, const struct ehlo *b);
+/* What a listener may offer by itself; all zero: nothing of it. */
+struct ehlo_own {
+	uint64_t size;                  /* our limit, 0: none */
+	bool     starttls;
+	bool     auth;                  /* AUTH, with the upstream's mechanisms: where there are none it is not offered */
+	uint32_t xclient;               /* attributes that this client may say; 0: XCLIENT is not offered */
+};
+
 /*
- * What a client is offered: of `upstream` what may pass, with what we emulate.  `own_size`: our limit,
- * 0 none.  `starttls`: offer it.  SMTPUTF8 falls where 8BITMIME is lacking.
+ * What a client is offered: of `upstream` what may pass, with what we emulate and what is ours.
+ * SMTPUTF8 falls where 8BITMIME is lacking.
  */
-struct ehlo ehlo_offer(const struct ehlo *upstream, uint64_t own_size, bool starttls);
+struct ehlo ehlo_offer(const struct ehlo *upstream, const struct ehlo_own *own);
 /* "250-hostname\r\n250-PIPELINING\r\n ... 250 DSN\r\n": the whole reply to EHLO.
  * `hello`: text of the first line (at most 512 octets). */
 void ehlo_print(struct buf *out, struct strv hello, const struct ehlo *e);

@@ -1,29 +1,23 @@
 /*
  * helo -- HELO and EHLO: the client's name, and what it is offered.  RFC 5321 4.1.1.1, 4.1.4.
  */
-#include "proxy/smtp/session.h"
+#include "proxy/smtp/route.h"
 
 #define RECEIVED_MAX 1024 /* octets of a Received field of ours: names are at most 255 each */
-
-static const struct ehlo *
-known_ehlo(const struct session *s)
-{
-	return s->smtp->pool != NULL ? pool_last_ehlo(s->smtp->pool) : &s->smtp->fixed;
-}
 
 /* What is offered holds until the next EHLO, whatever becomes of the server meanwhile. */
 static void
 make_offer(struct session *s)
 {
-	bool starttls = s->listener->context != NULL && !s->listener->no_starttls &&
+	struct ehlo     up = route_ehlo(s);
+	struct ehlo_own own = { .size = s->smtp->conf->limits.message_size };
+
+	own.starttls = s->listener->context != NULL && !s->listener->no_starttls &&
 	    !s->client.tls.on;
-
-	struct ehlo up = *known_ehlo(s);
-
 	/* The server counts the field that we put in front, too. */
 	if (s->smtp->conf->received && up.size > RECEIVED_MAX)
 		up.size -= RECEIVED_MAX;
-	s->offered = ehlo_offer(&up, s->smtp->conf->limits.message_size, starttls);
+	s->offered = ehlo_offer(&up, &own);
 }
 
 static struct strv

@@ -153,7 +153,7 @@ make_paths(struct session *s, struct delivery *d)
 {
 	static const char *const below[] = { "", "/tmp", "/new", "/cur" };
 	struct arena            *a = session_tx(s)->a;
-	const char              *dir = s->smtp->conf->server->dir;
+	const char              *dir = pool_conf(s->relay.pool)->server->dir;
 
 	make_name(s, d->name, sizeof d->name);
 	for (unsigned i = 0; i < 4; i++)

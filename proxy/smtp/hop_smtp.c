@@ -246,7 +246,7 @@ no_connection(struct session *s, enum up_rc rc, const struct reply *refusal)
 static enum up_rc
 introduce(struct session *s, struct upstream *up)
 {
-	if (s->smtp->conf->server->identity != IDENTITY_XCLIENT)
+	if (up->sv->conf->identity != IDENTITY_XCLIENT)
 		return UP_OK;
 	return xclient_say(s, up);
 }
@@ -257,7 +257,8 @@ hop_connect(struct session *s, bool fresh)
 	struct upstream *up = NULL;
 	struct reply     refusal = { 0 };
 	bool             reused;
-	enum up_rc       rc = pool_take(s->smtp->pool, s, fresh, session_tx(s)->a, &up, &refusal);
+	struct pool_wish wish = { .fresh = fresh, .avoid = s->relay.avoid };
+	enum up_rc       rc = pool_take(s->relay.pool, s, &wish, session_tx(s)->a, &up, &refusal);
 
 	if (rc == UP_OK) {
 		reused = up->reused;
@@ -405,7 +406,7 @@ smtp_end(struct session *s)
 	if (up->n_owed > 0 || (s->relay.streaming && s->relay.outcome == OUTCOME_NONE))
 		up->tainted = true;
 	buf_clear(&up->cmds);
-	if (up->named && !up->tainted && !pool_crowded(s->smtp->pool) && !s->ending) {
+	if (up->named && !up->tainted && !pool_crowded(s->relay.pool) && !s->ending) {
 		up->idle_since = loop_now(s->smtp->loop);
 		return;
 	}

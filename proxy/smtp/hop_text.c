@@ -14,7 +14,7 @@
 bool
 hop_chunking(const struct session *s)
 {
-	return (s->relay.up->ehlo.caps & EHLO_CHUNKING) && !s->smtp->conf->server->no_chunking;
+	return (s->relay.up->ehlo.caps & EHLO_CHUNKING) && !s->relay.up->sv->conf->no_chunking;
 }
 
 void

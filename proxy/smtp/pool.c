@@ -22,62 +22,80 @@ struct pool_waiter { /* in the transaction's arena, listed only while its fiber 
 };
 
 struct pool {
-	struct smtp       *smtp;
-	struct pool_server sv;
-	struct pool_watch *watch;
-	struct timer       probe, sweep;
-	uint64_t           probe_ms;
-	bool               probing, stopped, warming;
+	struct smtp            *smtp;
+	const struct pool_conf *conf;
+	struct pool_server     *sv;
+	struct pool_waiter     *first, *last; /* sessions waiting for a place, in order */
+	struct timer            probe, sweep;
+	uint64_t                probe_ms;
+	bool                    probing, stopped, warming;
 };
 
-const struct ehlo *
-pool_ehlo(const struct pool *p)
+const struct hop *
+pool_hop(const struct pool *p)
 {
-	return p->sv.known && !p->sv.down ? &p->sv.ehlo : NULL;
+	return p->conf->kind == HOP_MAILDIR ? &hop_maildir : &hop_smtp;
 }
 
-const struct ehlo *
-pool_last_ehlo(const struct pool *p)
+const struct pool_conf *
+pool_conf(const struct pool *p)
 {
-	return &p->sv.ehlo;
+	return p->conf;
+}
+
+bool
+pool_up(const struct pool *p)
+{
+	return p->sv->known && !p->sv->down;
+}
+
+bool
+pool_ehlo(const struct pool *p, struct ehlo *out)
+{
+	*out = p->sv->ehlo;
+	return p->sv->known;
 }
 
 bool
 pool_crowded(const struct pool *p)
 {
-	return p->sv.first != NULL;
+	return p->first != NULL;
 }
 
 static bool
 keeps_ready(const struct pool *p)
 {
-	return p->sv.conf->identity == IDENTITY_XCLIENT;
+	return p->sv->conf->identity == IDENTITY_XCLIENT;
 }
 
 /* --- who wants to know that the server is up -------------------------------------------------- */
 
 void
-pool_watch(struct pool *p, struct pool_watch *w)
+pool_watch(struct smtp *m, struct pool_watch *w)
 {
 	w->prev = NULL;
-	w->next = p->watch;
-	if (p->watch != NULL)
-		p->watch->prev = w;
-	p->watch = w;
+	w->next = m->watch;
+	if (m->watch != NULL)
+		m->watch->prev = w;
+	m->watch = w;
 	w->on = true;
-	if (p->probe.pos != 0 && p->probe.at > loop_now(p->smtp->loop) + PROBE_MS)
-		timer_start(p->smtp->loop, &p->probe, loop_now(p->smtp->loop) + PROBE_MS);
+	for (unsigned i = 0; i < m->n_pool; i++) {
+		struct pool *p = m->pool[i];
+
+		if (p->probe.pos != 0 && p->probe.at > loop_now(m->loop) + PROBE_MS)
+			timer_start(m->loop, &p->probe, loop_now(m->loop) + PROBE_MS);
+	}
 }
 
 void
-pool_unwatch(struct pool *p, struct pool_watch *w)
+pool_unwatch(struct smtp *m, struct pool_watch *w)
 {
 	if (!w->on)
 		return;
 	if (w->prev != NULL)
 		w->prev->next = w->next;
 	else
-		p->watch = w->next;
+		m->watch = w->next;
 	if (w->next != NULL)
 		w->next->prev = w->prev;
 	w->on = false;
@@ -89,7 +107,7 @@ log_server(struct pool *p, const char *what, struct strv why)
 	struct log_line l;
 
 	log_begin(&l, p->smtp->world, SV("worker"), what);
-	log_strv(&l, "server", p->sv.conf->name);
+	log_strv(&l, "server", p->sv->conf->name);
 	if (why.n > 0)
 		log_strv(&l, "why", why);
 	log_end(&l);
@@ -98,16 +116,16 @@ log_server(struct pool *p, const char *what, struct strv why)
 static void
 is_up(struct pool *p, const struct upstream *up)
 {
-	if (p->sv.down || !p->sv.known)
+	if (p->sv->down || !p->sv->known)
 		log_server(p, "upstream-up", SV(""));
-	p->sv.ehlo = p->sv.named ? ehlo_intersect(&up->ehlo, &p->sv.as_client) : up->ehlo;
-	p->sv.known = true;
-	p->sv.down = false;
+	p->sv->ehlo = p->sv->named ? ehlo_intersect(&up->ehlo, &p->sv->as_client) : up->ehlo;
+	p->sv->known = true;
+	p->sv->down = false;
 	p->probe_ms = PROBE_MS;
-	while (p->watch != NULL) {
-		struct pool_watch *w = p->watch;
+	while (p->smtp->watch != NULL) {
+		struct pool_watch *w = p->smtp->watch;
 
-		pool_unwatch(p, w);
+		pool_unwatch(p->smtp, w);
 		w->fn(w->arg);
 	}
 }
@@ -124,9 +142,9 @@ pool_learn(struct upstream *up)
 static void
 is_down(struct pool *p, struct strv why)
 {
-	if (!p->sv.down)
+	if (!p->sv->down)
 		log_server(p, "upstream-down", why);
-	p->sv.down = true;
+	p->sv->down = true;
 	if (!p->stopped && p->probe.pos == 0 && !p->probing)
 		timer_start(p->smtp->loop, &p->probe, loop_now(p->smtp->loop) + p->probe_ms);
 }
@@ -162,7 +180,7 @@ is_idle(const struct pool_server *sv, const struct upstream *up)
 static void
 idle_push(struct pool *p, struct upstream *up)
 {
-	struct pool_server *sv = &p->sv;
+	struct pool_server *sv = p->sv;
 
 	up->prev = NULL;
 	up->next = sv->idle;
@@ -195,7 +213,7 @@ idle_remove(struct pool_server *sv, struct upstream *up)
 /* --- places ----------------------------------------------------------------------------------- */
 
 static void
-waiter_remove(struct pool_server *sv, struct pool_waiter *w)
+waiter_remove(struct pool *sv, struct pool_waiter *w)
 {
 	if (w->prev != NULL)
 		w->prev->next = w->next;
@@ -211,11 +229,11 @@ waiter_remove(struct pool_server *sv, struct pool_waiter *w)
 static bool
 serve_waiter(struct pool_server *sv, struct upstream *up)
 {
-	struct pool_waiter *w = sv->first;
+	struct pool_waiter *w = sv->pool->first;
 
 	if (w == NULL)
 		return false;
-	waiter_remove(sv, w);
+	waiter_remove(sv->pool, w);
 	/* It has an owner from here on: should it die before that one runs, nobody frees it under its hands. */
 	if (up != NULL)
 		up->owner = w->session;
@@ -235,7 +253,7 @@ place_free(struct pool_server *sv)
 static struct pool *
 pool_of(struct upstream *up)
 {
-	return up->smtp->pool;
+	return up->sv->pool;
 }
 
 /* Gone, but its place is still ours. */
@@ -314,25 +332,24 @@ take_unused(struct pool_server *sv)
 static enum up_rc
 wait_for_place(struct pool *p, struct session *s, struct arena *a, struct upstream **out)
 {
-	struct pool_server *sv = &p->sv;
 	struct pool_waiter *w = arena_alloc(a, sizeof *w);
 	uint64_t            deadline = loop_now(p->smtp->loop) + POOL_WAIT_MS;
 	enum wait_rc        rc = WAIT_OK;
 
 	w->fiber = fiber_self();
 	w->session = s;
-	w->prev = sv->last;
-	if (sv->last != NULL)
-		sv->last->next = w;
+	w->prev = p->last;
+	if (p->last != NULL)
+		p->last->next = w;
 	else
-		sv->first = w;
-	sv->last = w;
+		p->first = w;
+	p->last = w;
 	while (rc == WAIT_OK && w->up == NULL && !w->place)
 		rc = fiber_park("a place in the pool", deadline);
 	*out = w->up;
 	if (w->up != NULL || w->place)
 		return UP_OK;
-	waiter_remove(sv, w);
+	waiter_remove(p, w);
 	return rc == WAIT_TIMEOUT ? UP_BUSY : UP_CANCELLED;
 }
 
@@ -367,18 +384,18 @@ make(struct pool *p, struct arena *a, struct upstream **out, struct reply *refus
 	struct smtp     *m = p->smtp;
 	struct reply     r = { 0 };
 	const char      *why = "cannot connect";
-	struct upstream *up = upstream_new(m, &p->sv, &why);
+	struct upstream *up = upstream_new(m, p->sv, &why);
 	enum up_rc       rc;
 
 	if (up == NULL) {
-		place_free(&p->sv);
+		place_free(p->sv);
 		is_down(p, strv_z(why));
 		return UP_CLOSED;
 	}
-	all_add(&p->sv, up);
+	all_add(p->sv, up);
 	counters_add(m->counters, m->place, COUNTER_UPSTREAM_OPEN, 1);
 	counters_add(m->counters, m->place, COUNTER_UPSTREAM_CONNECTS, 1);
-	rc = upstream_greet(up, m->conf->hostname, &r);
+	rc = upstream_greet(up, m->conf->hostname, NULL, &r);
 	if (rc == UP_OK) {
 		is_up(p, up);
 		*out = up;
@@ -386,7 +403,7 @@ make(struct pool *p, struct arena *a, struct upstream **out, struct reply *refus
 	}
 	if (rc == UP_REFUSED && a != NULL)
 		keep_refusal(a, refusal, &r);
-	if (rc != UP_CANCELLED && !any_works(&p->sv, up))
+	if (rc != UP_CANCELLED && !any_works(p->sv, up))
 		is_down(p, rc == UP_REFUSED ? r.text : strv_z(failure(up, rc)));
 	up->tainted = true;
 	pool_drop(up);
@@ -397,10 +414,10 @@ make(struct pool *p, struct arena *a, struct upstream **out, struct reply *refus
 static struct upstream *
 idle_pop(struct pool *p)
 {
-	while (p->sv.idle != NULL) {
-		struct upstream *up = p->sv.idle;
+	while (p->sv->idle != NULL) {
+		struct upstream *up = p->sv->idle;
 
-		idle_remove(&p->sv, up);
+		idle_remove(p->sv, up);
 		if (upstream_quiet(up) == UP_QUIET)
 			return up;
 		pool_drop(up);
@@ -426,17 +443,18 @@ adopt(struct pool *p, struct session *s, struct upstream *up, bool reused)
 }
 
 enum up_rc
-pool_take(struct pool *p, struct session *s, bool fresh, struct arena *a, struct upstream **out,
-    struct reply *refusal)
+pool_take(struct pool *p, struct session *s, const struct pool_wish *wish, struct arena *a,
+    struct upstream **out, struct reply *refusal)
 {
+	bool             fresh = wish->fresh || wish->bound;
 	struct upstream *up = fresh ? NULL : idle_pop(p);
 	bool             reused = up != NULL;
 	enum up_rc       rc = UP_OK;
 
 	if (up == NULL) {
-		if (p->sv.first == NULL && p->sv.n_open < p->sv.conf->connections)
-			p->sv.n_open++;
-		else if (!take_unused(&p->sv))
+		if (p->first == NULL && p->sv->n_open < p->sv->conf->connections)
+			p->sv->n_open++;
+		else if (!take_unused(p->sv))
 			rc = wait_for_place(p, s, a, &up);
 		reused = up != NULL;
 		if (rc == UP_OK && up != NULL && (fresh || upstream_quiet(up) != UP_QUIET)) {
@@ -465,7 +483,7 @@ make_idle(void *arg)
 	struct upstream *up = NULL;
 	enum up_rc       rc = make(p, NULL, &up, NULL);
 
-	p->sv.n_making--;
+	p->sv->n_making--;
 	if (rc == UP_OK)
 		pool_give(up);
 }
@@ -473,12 +491,12 @@ make_idle(void *arg)
 static bool
 start_making(struct pool *p)
 {
-	p->sv.n_open++;
-	p->sv.n_making++;
+	p->sv->n_open++;
+	p->sv->n_making++;
 	if (fiber_start(p->smtp->fibers, "upstream", make_idle, p) != NULL)
 		return true;
-	p->sv.n_open--;
-	p->sv.n_making--;
+	p->sv->n_open--;
+	p->sv->n_making--;
 	return false;
 }
 
@@ -488,8 +506,9 @@ warm(void *arg)
 	struct pool *p = arg;
 
 	p->warming = false;
-	while (!p->stopped && !p->sv.down && p->sv.first == NULL &&
-	    p->sv.n_idle + p->sv.n_making < POOL_READY && p->sv.n_open < p->sv.conf->connections)
+	while (!p->stopped && !p->sv->down && p->first == NULL &&
+	    p->sv->n_idle + p->sv->n_making < POOL_READY &&
+	    p->sv->n_open < p->sv->conf->connections)
 		if (!start_making(p))
 			return;
 }
@@ -501,7 +520,7 @@ probe_end(struct pool *p, enum up_rc rc)
 	if (rc == UP_OK || p->stopped)
 		return;
 	/* Clients that wait for their greeting are told within seconds. */
-	if (p->watch != NULL)
+	if (p->smtp->watch != NULL)
 		p->probe_ms = PROBE_MS / 2;
 	p->probe_ms = p->probe_ms * 2 < PROBE_MAX_MS ? p->probe_ms * 2 : PROBE_MAX_MS;
 	timer_start(p->smtp->loop, &p->probe, loop_now(p->smtp->loop) + p->probe_ms);
@@ -525,16 +544,16 @@ probe(void *arg)
 {
 	struct pool *p = arg;
 
-	if (p->stopped || p->probing || pool_ehlo(p) != NULL)
+	if (p->stopped || p->probing || pool_up(p))
 		return;
 	p->probing = true;
-	if (p->sv.n_open >= p->sv.conf->connections) {
+	if (p->sv->n_open >= p->sv->conf->connections) {
 		probe_end(p, UP_BUSY);
 		return;
 	}
-	p->sv.n_open++;
+	p->sv->n_open++;
 	if (fiber_start(p->smtp->fibers, "probe", probe_fiber, p) == NULL) {
-		p->sv.n_open--;
+		p->sv->n_open--;
 		probe_end(p, UP_BUSY);
 	}
 }
@@ -543,7 +562,7 @@ probe(void *arg)
 static void
 sweep_named(struct pool *p, uint64_t now)
 {
-	struct upstream *up = p->sv.all, *next;
+	struct upstream *up = p->sv->all, *next;
 
 	for (; up != NULL; up = next) {
 		next = up->all_next;
@@ -560,29 +579,41 @@ sweep(void *arg)
 	struct pool *p = arg;
 	uint64_t     now = loop_now(p->smtp->loop);
 
-	while (p->sv.idle_last != NULL && now - p->sv.idle_last->idle_since >= POOL_IDLE_MS) {
-		struct upstream *up = p->sv.idle_last;
+	while (p->sv->idle_last != NULL && now - p->sv->idle_last->idle_since >= POOL_IDLE_MS) {
+		struct upstream *up = p->sv->idle_last;
 
 		close_politely(up);
 	}
 	sweep_named(p, now);
-	if (p->sv.all != NULL && !p->stopped)
+	if (p->sv->all != NULL && !p->stopped)
 		timer_start(p->smtp->loop, &p->sweep, now + SWEEP_MS);
 }
 
 struct pool *
-pool_new(struct smtp *m)
+pool_new(struct smtp *m, const struct pool_conf *conf)
 {
 	struct pool *p = mem_alloc(sizeof *p);
 
 	p->smtp = m;
-	p->sv.conf = m->conf->server;
+	p->conf = conf;
+	p->sv = mem_array(conf->n_server, sizeof *p->sv);
+	for (unsigned i = 0; i < conf->n_server; i++) {
+		p->sv[i].conf = &conf->server[i];
+		p->sv[i].pool = p;
+		p->sv[i].index = i;
+	}
 	p->probe_ms = PROBE_MS;
 	p->probe.fn = probe;
 	p->probe.arg = p;
 	p->sweep.fn = sweep;
 	p->sweep.arg = p;
-	timer_start(m->loop, &p->probe, loop_now(m->loop));
+	if (conf->kind == HOP_MAILDIR) {
+		p->sv->known = true;
+		p->sv->ehlo = (struct ehlo){ .caps = EHLO_PIPELINING | EHLO_ENHANCED |
+			    EHLO_8BITMIME | EHLO_SMTPUTF8 | EHLO_CHUNKING };
+	} else {
+		timer_start(m->loop, &p->probe, loop_now(m->loop));
+	}
 	return p;
 }
 
@@ -592,10 +623,10 @@ pool_stop(struct pool *p)
 	p->stopped = true;
 	timer_stop(p->smtp->loop, &p->probe);
 	timer_stop(p->smtp->loop, &p->sweep);
-	while (p->sv.idle != NULL)
-		close_politely(p->sv.idle);
+	while (p->sv->idle != NULL)
+		close_politely(p->sv->idle);
 	/* What is being made ahead ends by itself: its fiber sees the connection closed. */
-	for (struct upstream *up = p->sv.all; up != NULL; up = up->all_next)
+	for (struct upstream *up = p->sv->all; up != NULL; up = up->all_next)
 		if (up->owner == NULL)
 			conn_close(&up->io);
 }
@@ -604,5 +635,6 @@ void
 pool_free(struct pool *p)
 {
 	pool_stop(p);
+	mem_free(p->sv);
 	mem_free(p);
 }

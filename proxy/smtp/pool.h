@@ -1,14 +1,16 @@
 /*
- * pool -- connections to the mail server behind us, one pool a loop.
+ * pool -- connections to the mail servers of one name, as one loop sees them.
  *
  * A connection is reused after a delivered message or with fewer than POOL_ERRORS refusals since one;
- * never after XCLIENT: for those a few ready connections (greeted, EHLO said) are kept.  A ceiling with a
- * queue in order of arrival stands behind it.  What the server offers is learnt from each EHLO.
+ * never after XCLIENT, AUTH or a PROXY header: for XCLIENT a few ready connections (greeted, EHLO said)
+ * are kept.  Each server has a ceiling; one queue, in order of arrival, stands before all of them.
+ * What the servers offer is learnt from each EHLO; a server that is down is probed.
  */
 #ifndef PROXY_SMTP_POOL_H
 #define PROXY_SMTP_POOL_H
 
 #include "proxy/base/io.h"
+#include "proxy/base/loop.h"
 #include "proxy/mail/reply.h"
 #include "proxy/smtp/ehlo.h"
 #include "proxy/smtp/smtp.h"
@@ -49,7 +51,8 @@ struct upstream {
 	bool                dirty;      /* a transaction is open in it: RSET before the next MAIL */
 	bool                reused;     /* it idled, or served a transaction, before this transaction took it */
 	bool                heard;      /* a reply came since it was taken */
-	bool                named;      /* XCLIENT was said: serves one session */
+	bool                named;      /* XCLIENT or a PROXY header was said: serves one session */
+	bool                bound;      /* AUTH was tried on it: it stays with its session, under the ceiling for these */
 	unsigned            errors;     /* refusals since the last delivered message */
 	uint64_t            idle_since; /* ms; of a named one since its last transaction, 0 inside one */
 	struct session     *owner;      /* NULL: in the pool */
@@ -58,20 +61,28 @@ struct upstream {
 };
 
 struct pool_waiter;
+struct tls_session;
 
 struct pool_server {                    /* one server as this worker sees it */
 	const struct server *conf;
+	struct pool         *pool;
+	unsigned             index;     /* in its pool: its bit in a pool_wish's `avoid` */
+	struct tls_session  *resume;    /* what the next handshake may begin with; NULL: nothing yet */
 	struct ehlo          ehlo;
 	struct ehlo          as_client; /* what it says to a client named by XCLIENT */
 	bool                 named;     /* as_client is valid */
 	bool                 known;     /* ehlo is valid: some EHLO has come */
 	bool                 down;      /* the last attempt failed; a probe runs */
+	uint64_t             up_at;     /* ms, when some EHLO of it came last; 0: never */
+	struct timer         probe;
+	uint64_t             probe_ms;
+	bool                 probing;
 	unsigned             n_open;    /* connections, those being made and places promised to waiters included */
+	unsigned             n_bound;   /* of them, and under a ceiling of their own: bound by AUTH */
 	unsigned             n_making;  /* of them, ready ones under way */
 	struct upstream     *idle, *idle_last;
 	unsigned             n_idle;
 	struct upstream     *all;
-	struct pool_waiter  *first, *last;      /* sessions waiting for a place, in order */
 };
 
 /* What happened while waiting for a server. */
@@ -79,17 +90,25 @@ enum up_rc { UP_OK, UP_TIMEOUT, UP_CLOSED, UP_BAD, UP_REFUSED, UP_BUSY, UP_CANCE
 
 const char *up_rc_text(enum up_rc rc);          /* "timed out", ... static */
 
-struct pool *pool_new(struct smtp *m);
+struct pool *pool_new(struct smtp *m, const struct pool_conf *conf);
+/* Its kind of hop. */
+const struct hop *pool_hop(const struct pool *p);
+const struct pool_conf *pool_conf(const struct pool *p);
 void pool_free(struct pool *p);                 /* closes what idles; nothing may be taken */
 /* No session uses it any more: no more probes, what idles is closed; what is being made ends within a round. */
 void pool_stop(struct pool *p);
 
-/* What is known of the server: NULL before the first EHLO, or while it is down. */
-const struct ehlo *pool_ehlo(const struct pool *p);
-/* What it said last, also while it is down; nothing before the first EHLO. Never NULL. */
-const struct ehlo *pool_last_ehlo(const struct pool *p);
+/* Some server of it is up and has said what it offers. A Maildir always is. */
+bool pool_up(const struct pool *p);
+/*
+ * What every server of it offers that is up, or was within POOL_MEMORY_MS; without any, what those said
+ * last that ever spoke.  False: none ever did.  RFC 5321 4.1.1.1: a client keeps what it heard.
+ */
+bool pool_ehlo(const struct pool *p, struct ehlo *out);
 /* Sessions wait for a place: a connection kept for later is better given back. */
 bool pool_crowded(const struct pool *p);
+
+#define POOL_MEMORY_MS 3600000
 
 struct pool_watch {                             /* embed it; all zero: not watching */
 	void (*fn)(void *arg);
@@ -98,21 +117,29 @@ struct pool_watch {                             /* embed it; all zero: not watch
 	bool   on;
 };
 
-/* fn(arg) once, from the loop, when pool_ehlo() is not NULL any more. */
-void pool_watch(struct pool *p, struct pool_watch *w);
-void pool_unwatch(struct pool *p, struct pool_watch *w);
+/* fn(arg) once, from the loop, when a server of any pool of m has come up; probes hurry while somebody watches. */
+void pool_watch(struct smtp *m, struct pool_watch *w);
+void pool_unwatch(struct smtp *m, struct pool_watch *w);
+
+struct pool_wish {                              /* all zero: any connection of any server */
+	bool     fresh;                         /* never one that idled (the idle one had gone stale) */
+	bool     bound;                         /* for AUTH: fresh, counts against auth-connections */
+	uint32_t auth;                          /* mechanisms (enum sasl_bit) of which the server must offer all */
+	uint64_t avoid;                         /* bits of servers that have failed this transaction */
+};
 
 /*
- * pool_take -- a connection that has been greeted and EHLOed, for this session alone
+ * pool_take -- a connection that has been greeted and EHLOed (over TLS where so configured), for this session alone
  *
- *   fresh   never one that idled (the idle one had gone stale)
  *   out     set on UP_OK; its owner is s
- *   refusal the server's own reply when UP_REFUSED (greeting or EHLO was not 2xx), text in arena a
+ *   refusal the last server's own reply when UP_REFUSED (greeting or EHLO was not 2xx), text in arena a
  *
- * Parks: connects, or waits for a place in the order of arrival.
+ * The server: one that is up, by weight among those with a free place, backups only where no other is up;
+ * where it cannot be reached the next one is tried.  With no place free it waits in the queue, in the
+ * order of arrival, at most POOL_WAIT_MS (UP_BUSY).  Parks.
  */
-MAY_YIELD enum up_rc pool_take(struct pool *p, struct session *s, bool fresh, struct arena *a, struct upstream **out,
-    struct reply *refusal);
+MAY_YIELD enum up_rc pool_take(struct pool *p, struct session *s, const struct pool_wish *wish, struct arena *a,
+    struct upstream **out, struct reply *refusal);
 /* XCLIENT was said and EHLO answered: what clients are offered from now on is no more than this. */
 void pool_learn(struct upstream *up);
 /* Ends the session's use: back to the pool where the rules allow it, else QUIT and closed. */
@@ -122,11 +149,16 @@ void pool_drop(struct upstream *up);
 
 /* --- one connection: upstream.c --- */
 
-/* A connecting one; NULL: *why is static text. */
+/* A connecting one; NULL: *why is static text.  Knows its server, whose `resume` it uses. */
 struct upstream *upstream_new(struct smtp *m, struct pool_server *sv, const char **why);
 void upstream_free(struct upstream *up);
-/* Waits for the connection, the greeting and the reply to EHLO (or HELO). *out: what refused it. */
-MAY_YIELD enum up_rc upstream_greet(struct upstream *up, struct strv name, struct reply *out);
+/*
+ * Waits for the connection, the greeting and the reply to EHLO (HELO, LHLO); STARTTLS and EHLO again where
+ * the server's `tls` says so.  *out: what refused it.
+ *   client   whom a PROXY header in front names (the connection is `named` then); NULL: LOCAL
+ */
+struct client;
+MAY_YIELD enum up_rc upstream_greet(struct upstream *up, struct strv name, const struct client *client, struct reply *out);
 MAY_YIELD enum up_rc upstream_ehlo(struct upstream *up, struct strv name, struct reply *out);
 /* A line with its CRLF and its one reply: UP_OK 2xx, UP_REFUSED another. */
 MAY_YIELD enum up_rc upstream_ask(struct upstream *up, struct strv line, struct reply *out);

@@ -1,5 +1,5 @@
 /*
- * proxyhdr -- the PROXY protocol's header, versions 1 and 2, read and (later) written.  Pure.
+ * proxyhdr -- the PROXY protocol's header, versions 1 and 2, read and written.  Pure.
  * haproxy doc/proxy-protocol.txt.
  */
 #ifndef PROXY_SMTP_PROXYHDR_H
@@ -24,5 +24,13 @@ struct proxyhdr {
  * The CRC32C TLV is checked when there.  IPv4-mapped addresses become IPv4.
  */
 int proxyhdr_parse(struct strv in, struct proxyhdr *out, size_t *used, const char **why);
+
+/*
+ * Writes a header of that version (1 or 2).  Addresses of unequal or unknown families, or `local`: v1
+ * UNKNOWN, v2 LOCAL.  v2 has the AUTHORITY and SSL TLVs where authority and ssl are set, and a CRC32C.
+ * At most 107 octets for version 1, PROXYHDR_MAX for 2: longer texts are left out.
+ */
+struct buf;
+void proxyhdr_print(struct buf *out, int version, const struct proxyhdr *h);
 
 #endif

@@ -10,7 +10,7 @@ void
 relay_begin(struct session *s)
 {
 	struct relay *r = &s->relay;
-	struct relay  next = { .hop = r->hop, .up = r->up, .mail = MAIL_HELD };
+	struct relay  next = { .hop = r->hop, .pool = r->pool, .up = r->up, .mail = MAIL_HELD };
 
 	*r = next;
 }
@@ -35,9 +35,11 @@ static bool
 at_once(const struct session *s)
 {
 	const struct mail_params *p = &session_tx(s)->env.params;
+	const struct pool_conf   *conf = pool_conf(s->relay.pool);
 
-	return s->relay.hop->mail != NULL &&
-	    (s->smtp->conf->server->eager || p->smtputf8 || p->body != BODY_NONE);
+	if (s->relay.hop->mail == NULL || judge_routes(s->smtp->conf->judge))
+		return false;
+	return conf->server->eager || p->smtputf8 || p->body != BODY_NONE;
 }
 
 void
@@ -76,9 +78,9 @@ relay_settle(struct session *s)
 static bool
 may_stream(const struct session *s)
 {
-	return s->relay.hop->stream != NULL && !s->smtp->conf->server->no_streaming &&
-	    !judge_edits(s->smtp->conf->judge) && !s->relay.broken &&
-	    envelope_taken(&session_tx(s)->env) > 0;
+	return s->relay.hop->stream != NULL && s->relay.up != NULL &&
+	    !s->relay.up->sv->conf->no_streaming && !judge_edits(s->smtp->conf->judge) &&
+	    !s->relay.broken && envelope_taken(&session_tx(s)->env) > 0;
 }
 
 bool

@@ -22,7 +22,11 @@ enum way { WAY_HELD, WAY_DATA, WAY_BDAT };      /* how the text goes: after its 
 enum outcome { OUTCOME_NONE, OUTCOME_TAKEN, OUTCOME_REFUSED, OUTCOME_FAILED, OUTCOME_UNKNOWN, OUTCOME_DISCARDED };
 
 struct relay {
-	const struct hop *hop;
+	const struct hop *hop;          /* pool's */
+	struct pool      *pool;         /* where this transaction goes: the listener's, until a route says otherwise */
+	uint64_t          avoid;        /* servers of it that failed in this transaction */
+	struct strv       class;        /* transaction-class of the first recipient; absent: none yet. Transaction's arena */
+	bool              routed;       /* a recipient has settled pool and class */
 	struct upstream  *up;           /* NULL: none taken; between transactions only one that is named is kept */
 	enum mail_state   mail;
 	struct reply      refusal;      /* of MAIL, or what a broken transaction hears; text in the transaction's arena */
@@ -58,7 +62,7 @@ struct hop {
 	void (*close)(struct session *);        /* the session is over */
 };
 
-extern const struct hop hop_smtp, hop_maildir;
+extern const struct hop hop_smtp, hop_lmtp, hop_maildir;
 
 void relay_begin(struct session *s);            /* a transaction begins: MAIL is held */
 MAY_YIELD void relay_mail(struct session *s);   /* answers MAIL: 250 of ours, or sent at once */

@@ -34,14 +34,14 @@ struct smtp {                           /* what all sessions of a loop share */
 	struct spool_pool      *spools;
 	struct counters        *counters;
 	unsigned                place;
-	struct pool            *pool;   /* NULL: the hop is not SMTP */
-	const struct hop       *hop;
+	struct pool           **pool;   /* as in conf->pool */
+	unsigned                n_pool;
+	struct pool_watch      *watch;  /* sessions that wait for a server to come up */
 	struct hash_key         key;
 	struct session         *sessions;
 	unsigned                n_sessions;
 	struct arena           *spare[SMTP_SPARE_ARENAS];       /* of transactions, to be used again */
 	unsigned                n_spare;
-	struct ehlo             fixed;  /* what a hop without EHLO takes */
 	bool                    draining;
 	void                  (*drained)(void *arg);
 	void                   *drained_arg;
@@ -52,6 +52,7 @@ enum phase {
 	PHASE_TLS,                      /* a handshake */
 	PHASE_GREET,                    /* waiting until some EHLO of the upstream is known */
 	PHASE_COMMAND,
+	PHASE_AUTH,                     /* behind 334: the next line is no command */
 	PHASE_TEXT,                     /* behind 354 */
 	PHASE_CHUNK,                    /* the octets of a BDAT */
 	PHASE_SKIP,                     /* octets of a refused BDAT */
@@ -92,6 +93,7 @@ struct session {
 	struct intake          in;
 	struct intext          text;
 	struct reply           skip;    /* PHASE_SKIP: what is said when the octets are gone; static text */
+	struct auth           *auth;    /* an exchange that is under way; NULL: none. auth.h */
 	struct fiber          *turn;    /* NULL: waiting for the client */
 	struct timer           timer;
 	uint64_t               deadline;        /* of the client; looked at when the timer fires */
@@ -102,6 +104,7 @@ struct session {
 	uint64_t               client_hash;
 	uint64_t               opened;          /* ms of loop_now, for the session's log line */
 
+	bool                   bound;           /* authenticated upstream: relay.up is ours for the session */
 	bool                   ending;          /* no more commands: flush, then close */
 	bool                   gone;            /* the client has reset, or our cut: nothing more can be said */
 	bool                   greeted;         /* 220 was said (or refused) */

@@ -39,7 +39,7 @@ session_free(struct session *s)
 	relay_close(s);
 	judge_close(s->hearing);
 	if (s->watch.on)
-		pool_unwatch(s->smtp->pool, &s->watch);
+		pool_unwatch(s->smtp, &s->watch);
 	timer_stop(s->smtp->loop, &s->timer);
 	slots_fini(&s->replies);
 	intake_fini(&s->in);

@@ -6,6 +6,7 @@
 #include "proxy/base/netset.h"
 #include "proxy/base/tls.h"
 #include "proxy/smtp/proxyhdr.h"
+#include "proxy/smtp/route.h"
 #include "proxy/smtp/session_own.h"
 #include "proxy/smtp/sessionlog.h"
 
@@ -25,12 +26,12 @@ session_may_greet(struct session *s)
 {
 	struct smtp *m = s->smtp;
 
-	if (m->pool == NULL || pool_ehlo(m->pool) != NULL)
+	if (route_up(s))
 		return true;
 	if (!s->watch.on) {
 		s->watch.fn = upstream_known;
 		s->watch.arg = s;
-		pool_watch(m->pool, &s->watch);
+		pool_watch(m, &s->watch);
 		session_deadline(s, loop_now(m->loop) + m->conf->limits.greeting_wait);
 	}
 	return false;
@@ -199,7 +200,7 @@ session_new(struct smtp *m, const struct listener *l, const struct endpoint *pee
 	make_id(m->world, s->id, 9);
 	slots_init(&s->replies);
 	intake_init(&s->in, m->bufs);
-	s->relay.hop = m->hop;
+	route_session(s);
 	return s;
 }
 

@@ -8,14 +8,6 @@
 #define FIBERS_KEEP 256
 #define BUFS_KEEP   32
 
-/* What a hop without an EHLO of its own takes. */
-static struct ehlo
-fixed_offer(void)
-{
-	return (struct ehlo){ .caps = EHLO_PIPELINING | EHLO_ENHANCED | EHLO_8BITMIME |
-		    EHLO_SMTPUTF8 | EHLO_CHUNKING };
-}
-
 struct smtp *
 smtp_new(const struct smtp_conf *conf, struct world *w, struct loop *l, struct counters *c,
     unsigned place)
@@ -28,14 +20,14 @@ smtp_new(const struct smtp_conf *conf, struct world *w, struct loop *l, struct c
 	m->counters = c;
 	m->place = place;
 	m->key = conf->key;
-	m->fixed = fixed_offer();
 	m->fibers = fiber_pool_new(l, FIBER_STACK, FIBERS_MAX, FIBERS_KEEP);
 	m->bufs = bufpool_new(BUFS_KEEP);
 	m->spools = spool_pool_new(
 	    w, conf->spool_dir, conf->spool_memory, conf->limits.spool_total);
-	m->hop = conf->server->kind == HOP_MAILDIR ? &hop_maildir : &hop_smtp;
-	if (conf->server->kind == HOP_SMTP)
-		m->pool = pool_new(m);
+	m->n_pool = conf->n_pool;
+	m->pool = mem_array(m->n_pool, sizeof *m->pool);
+	for (unsigned i = 0; i < m->n_pool; i++)
+		m->pool[i] = pool_new(m, &conf->pool[i]);
 	return m;
 }
 
@@ -43,8 +35,8 @@ smtp_new(const struct smtp_conf *conf, struct world *w, struct loop *l, struct c
 void
 smtp_is_drained(struct smtp *m)
 {
-	if (m->pool != NULL)
-		pool_stop(m->pool);
+	for (unsigned i = 0; i < m->n_pool; i++)
+		pool_stop(m->pool[i]);
 	if (m->drained != NULL)
 		loop_defer(m->loop, m->drained, m->drained_arg);
 }
@@ -77,8 +69,9 @@ smtp_sessions(const struct smtp *m)
 void
 smtp_free(struct smtp *m)
 {
-	if (m->pool != NULL)
-		pool_free(m->pool);
+	for (unsigned i = 0; i < m->n_pool; i++)
+		pool_free(m->pool[i]);
+	mem_free(m->pool);
 	while (m->n_spare > 0)
 		arena_free(m->spare[--m->n_spare]);
 	spool_pool_free(m->spools);

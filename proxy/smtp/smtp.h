@@ -24,26 +24,51 @@ struct listener {
 	struct endpoint       at;
 	struct strv           name;             /* `name WORD`, else the address as written */
 	bool                  tls;              /* implicit TLS */
-	bool                  no_starttls, require_tls;
+	bool                  no_starttls, require_tls, require_auth;
+	bool                  auth_plain;       /* `auth-without-tls`: AUTH is offered in plain text, too */
 	const struct netset  *proxy_from;       /* PROXY header demanded of these peers, text from others; NULL: no */
+	const struct netset  *xclient_from;     /* these may say XCLIENT; NULL: nobody */
+	bool                  xclient_login;    /* and LOGIN with it: the user is authenticated */
+	unsigned              pool;             /* index of smtp_conf.pool: where mail goes that no route sends elsewhere */
 	struct tls_context   *context;          /* NULL: no TLS here */
 };
 
-enum hop_kind { HOP_SMTP, HOP_MAILDIR };
-enum identity { IDENTITY_NONE, IDENTITY_XCLIENT };
+enum hop_kind { HOP_SMTP, HOP_LMTP, HOP_MAILDIR };
+/* How a server is told who the client is. PROXY1, PROXY2: the versions of the PROXY header. */
+enum identity { IDENTITY_NONE, IDENTITY_XCLIENT, IDENTITY_XFORWARD, IDENTITY_PROXY1, IDENTITY_PROXY2 };
+/* MAY: where the server offers it; REQUIRE: else nothing is sent; VERIFY: and its certificate is good. */
+enum tls_use { TLS_USE_OFF, TLS_USE_MAY, TLS_USE_REQUIRE, TLS_USE_VERIFY };
+
+#define POOL_SERVERS 64         /* of one pool */
+#define WEIGHT_MAX   1000
 
 /* One `upstream` statement. */
 struct server {
-	enum hop_kind   kind;
-	struct endpoint at;                     /* HOP_SMTP */
-	const char     *dir;                    /* HOP_MAILDIR */
-	struct strv     name;                   /* as written, for the log */
-	enum identity   identity;
-	bool            eager;                  /* MAIL is sent at once, not held */
-	bool            no_chunking;
-	bool            no_streaming;           /* text is sent only when it is there whole */
-	uint64_t        timeout;                /* ms for each reply; 0: RFC 5321 4.5.3.2 by stage */
-	unsigned        connections;            /* ceiling of this worker, already split among workers */
+	enum hop_kind       kind;
+	struct endpoint     at;                 /* HOP_SMTP, HOP_LMTP; TCP or unix */
+	const char         *dir;                /* HOP_MAILDIR */
+	struct strv         name;               /* as written, for the log */
+	struct strv         pool;               /* name of its pool */
+	enum identity       identity;
+	enum tls_use        tls;
+	struct tls_context *context;            /* of a client; NULL: tls off */
+	struct strv         tls_name;           /* what its certificate must bear: a host name, or its address */
+	bool                eager;              /* MAIL is sent at once, not held */
+	bool                no_chunking;
+	bool                no_streaming;       /* text is sent only when it is there whole */
+	bool                backup;             /* only while every other server of the pool is down */
+	unsigned            weight;             /* 1..WEIGHT_MAX: its share of the sessions */
+	uint64_t            timeout;            /* ms for each reply; 0: RFC 5321 4.5.3.2 by stage */
+	unsigned            connections;        /* ceiling of this worker, already split among workers */
+	unsigned            auth_connections;   /* the same for connections bound to a session by AUTH */
+};
+
+/* The servers of one name; all of one kind, a Maildir stands alone. */
+struct pool_conf {
+	struct strv          name;              /* "default" where none is said */
+	enum hop_kind        kind;
+	const struct server *server;
+	unsigned             n_server;          /* 1..POOL_SERVERS */
 };
 
 enum line_endings { LINES_NORMALIZE, LINES_REJECT };
@@ -53,8 +78,8 @@ struct smtp_conf {
 	struct strv           hostname;
 	struct limits         limits;           /* spool_total already split among workers */
 	const struct judge   *judge;
-	const struct server  *server;           /* one, in this build */
-	unsigned              n_server;
+	const struct pool_conf *pool;           /* every listener's, and those that routes name */
+	unsigned              n_pool;
 	enum line_endings     lines;
 	const struct netset  *lines_for;        /* `line-endings reject for LIST`: only these clients; NULL: all */
 	bool                  received;         /* add a Received field */

@@ -214,13 +214,15 @@ upstream_ehlo(struct upstream *up, struct strv name, struct reply *out)
 }
 
 enum up_rc
-upstream_greet(struct upstream *up, struct strv name, struct reply *out)
+upstream_greet(
+    struct upstream *up, struct strv name, const struct client *client, struct reply *out)
 {
 	uint64_t     now = loop_now(up->smtp->loop), ms = upstream_ms(up, OWED_DATA);
 	enum wait_rc w = conn_connected(
 	    &up->io, now + (ms < UPSTREAM_CONNECT_MS ? ms : UPSTREAM_CONNECT_MS));
 	enum up_rc rc;
 
+	(void)client;
 	if (w != WAIT_OK)
 		return w == WAIT_TIMEOUT ? UP_TIMEOUT : w == WAIT_CLOSED ? UP_CLOSED : UP_CANCELLED;
 	rc = ask(up, (struct strv){ NULL, 0 }, ms, out);

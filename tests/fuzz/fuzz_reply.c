@@ -52,7 +52,7 @@ check_ehlo(struct strv text)
 	struct buf  b;
 
 	ehlo_parse(text, &e);
-	offer = ehlo_offer(&e, 1000, false);
+	offer = ehlo_offer(&e, &(struct ehlo_own){ .size = 1000 });
 	FUZZ_CHECK(!(offer.caps & (EHLO_AUTH | EHLO_XCLIENT | EHLO_XFORWARD | EHLO_STARTTLS)));
 	FUZZ_CHECK(offer.size > 0 && offer.size <= 1000);
 	buf_init(&b, 65536);

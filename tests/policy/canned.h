@@ -155,13 +155,15 @@ canned_ask(void *ctx, struct fact *f)
 
 /* The names of listeners that policies of tests may use. */
 static const struct strv canned_listeners[] = { { "mx", 2 }, { "submission", 10 } };
+static const struct strv canned_pools[] = { { "default", 7 }, { "students", 8 } };
+static const struct policy_names canned_names = { canned_listeners, 2, canned_pools, 2 };
 
 static const struct hash_key canned_key = { 0x0123456789abcdef, 0xfedcba9876543210 };
 
 CANNED_UNUSED static struct policy *
 canned_load(struct arena *a, struct world *w, const struct conf *c, struct diags *d)
 {
-	return policy_load(a, w, c, canned_facts, CANNED_N, canned_listeners, 2, &canned_key, d);
+	return policy_load(a, w, c, canned_facts, CANNED_N, &canned_names, &canned_key, d);
 }
 
 #endif

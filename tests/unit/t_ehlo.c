@@ -113,7 +113,8 @@ offers(void)
 		struct ehlo up = {
 			.caps = rows[i].upstream, .size = rows[i].size, .xclient = XCLIENT_ADDR
 		};
-		struct ehlo e = ehlo_offer(&up, rows[i].own, rows[i].tls);
+		struct ehlo e = ehlo_offer(
+		    &up, &(struct ehlo_own){ .size = rows[i].own, .starttls = rows[i].tls });
 
 		T_EQ_NUM(e.caps, rows[i].caps);
 		T_EQ_NUM(e.size, rows[i].want);

@@ -259,8 +259,8 @@ facts_that_are_missing(void)
 	struct diags        d = { .a = arena };
 	struct conf        *c = conf_parse(arena, &w, "p.conf", &d);
 
-	T_CHECK(policy_load(arena, &w, c, &canned_facts[CANNED_RCPT], 1, canned_listeners, 2,
-		    &canned_key, &d) == NULL);
+	T_CHECK(policy_load(arena, &w, c, &canned_facts[CANNED_RCPT], 1, &canned_names, &canned_key,
+		    &d) == NULL);
 	T_EQ_TEXT(errors_of(&d),
 	    "p.conf:1: `authenticated' is not in this build\np.conf:1: `from' is not in this build\n"
 	    "p.conf:1: `on' is not in this build\n");

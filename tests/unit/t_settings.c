@@ -222,8 +222,7 @@ has_defaults(void)
 		T_CHECK(!s->smtp.received && s->smtp.lines_for == NULL);
 		T_EQ_STR(s->smtp.spool_dir, "");
 		T_EQ_NUM(s->smtp.spool_memory, 256 * 1024);
-		T_CHECK(
-		    s->smtp.judge != NULL && s->smtp.server == s->server && s->smtp.n_server == 1);
+		T_CHECK(s->smtp.judge != NULL && s->n_server == 1);
 	}
 	unload(&l);
 }
@@ -307,12 +306,12 @@ splits_among_workers(void)
 
 	if (is_good(&l)) {
 		c = settings_split(l.s, l.a, 4);
-		T_EQ_NUM(c->server[0].connections, 12);
+		T_EQ_NUM(c->pool[0].server[0].connections, 12);
 		T_EQ_NUM(c->limits.spool_total, 100u << 20);
 		T_EQ_NUM(c->limits.sessions, l.s->smtp.limits.sessions);
 		T_CHECK(c->judge == l.s->smtp.judge);
 		c = settings_split(l.s, l.a, 100);
-		T_EQ_NUM(c->server[0].connections, 1);
+		T_EQ_NUM(c->pool[0].server[0].connections, 1);
 		/* each has room for one message of the largest size */
 		T_CHECK(c->limits.spool_total > c->limits.message_size);
 		T_EQ_NUM(l.s->server[0].connections, 50);

@@ -94,12 +94,26 @@ free_pem(struct pem *m)
 	EVP_PKEY_free(m->pkey);
 }
 
+/* A server with one certificate. */
+static struct tls_context *
+one_certificate(struct arena *a, struct strv chain, struct strv key, int minimum, struct strv id,
+    struct strv *why)
+{
+	struct tls_certificate c = { chain, key, { NULL, 0 } };
+	struct tls_server      conf = {
+		     .certificate = &c, .n_certificate = 1, .minimum = minimum, .id = id
+	};
+	unsigned which;
+
+	return tls_context_server(a, &conf, &which, why);
+}
+
 static struct tls_context *
 context(int minimum, const char *id)
 {
 	struct arena       *a = arena_new(1024, 0);
 	struct strv         why = { NULL, 0 };
-	struct tls_context *x = tls_context_server(
+	struct tls_context *x = one_certificate(
 	    a, strv_z(ours.cert), strv_z(ours.key), minimum, strv_z(id), &why);
 
 	T_CHECKF(x != NULL, "%.*s", (int)why.n, why.p);
@@ -448,7 +462,7 @@ handshake_waits_for_room(void)
 
 	for (unsigned i = 0; i < 50; i++)
 		text = arena_concat(a, text, strv_z(other.cert));
-	x = tls_context_server(a, text, strv_z(ours.key), 0x0303, SV("i"), &why);
+	x = one_certificate(a, text, strv_z(ours.key), 0x0303, SV("i"), &why);
 	T_CHECK(x != NULL);
 	waited = false;
 	setup(x, TLS1_3_VERSION, 512);
@@ -847,8 +861,8 @@ bad_files_are_explained(void)
 		struct strv why = { NULL, 0 };
 
 		t_row = b->name;
-		T_CHECK(tls_context_server(a, strv_z(b->cert), strv_z(b->key), 0x0303,
-			    strv_z(b->id), &why) == NULL);
+		T_CHECK(one_certificate(a, strv_z(b->cert), strv_z(b->key), 0x0303, strv_z(b->id),
+			    &why) == NULL);
 		T_CHECKF(strv_starts(why, strv_z(b->why)), "why is %.*s", (int)why.n, why.p);
 		T_EQ_NUM(ERR_peek_error(), 0);
 	}
@@ -863,8 +877,8 @@ cut_certificate_is_not_taken(void)
 	size_t        n = cert.n;
 
 	for (n = 0; n + 2 < cert.n; n += 13)
-		T_CHECK(tls_context_server(a, strv_first(cert, n), strv_z(ours.key), 0x0303,
-			    SV("i"), &why) == NULL);
+		T_CHECK(one_certificate(a, strv_first(cert, n), strv_z(ours.key), 0x0303, SV("i"),
+			    &why) == NULL);
 	arena_free(a);
 }
 
@@ -875,7 +889,7 @@ broken_chain_is_not_taken(void)
 	struct strv   first = strv_z(ours.cert), second = strv_z(other.cert), why;
 	struct strv   text = arena_concat(a, first, strv_first(second, second.n / 2));
 
-	T_CHECK(tls_context_server(a, text, strv_z(ours.key), 0x0303, SV("i"), &why) == NULL);
+	T_CHECK(one_certificate(a, text, strv_z(ours.key), 0x0303, SV("i"), &why) == NULL);
 	arena_free(a);
 }
 
@@ -884,8 +898,7 @@ chain_is_sent_and_expiry_known(void)
 {
 	struct arena       *a = arena_new(1024, 0);
 	struct strv         text = arena_concat(a, strv_z(ours.cert), strv_z(other.cert)), why;
-	struct tls_context *x = tls_context_server(
-	    a, text, strv_z(ours.key), 0x0303, SV("i"), &why);
+	struct tls_context *x = one_certificate(a, text, strv_z(ours.key), 0x0303, SV("i"), &why);
 
 	T_CHECK(x != NULL);
 	T_EQ_NUM(tls_context_expires(x), 2180318706); /* 2039-02-03 04:05:06 */

@@ -1,0 +1,26 @@
+/*
+ * auth -- AUTH passed through to the server: the exchange, what becomes of its answer, failures.
+ *
+ * The connection is taken when AUTH comes (XCLIENT or the like before it), stays with the session and is
+ * never reused.  Authenticated is who the server said 235 to, and nobody else.  RFC 4954.
+ */
+#ifndef PROXY_SMTP_AUTH_H
+#define PROXY_SMTP_AUTH_H
+
+#include "proxy/smtp/sasl.h"
+#include "proxy/smtp/session.h"
+
+#define AUTH_STEPS 16                   /* lines of the client in one exchange; more is no exchange */
+
+/* May AUTH be offered to this client now?  The listener, TLS, and that it has not authenticated yet. */
+bool auth_offered(const struct session *s);
+/* AUTH mechanism [initial]. */
+MAY_YIELD void auth_run(struct session *s, struct strv rest);
+/* PHASE_AUTH: a line of the exchange has come, or one that was too long. */
+MAY_YIELD void auth_turn(struct session *s);
+/* The exchange is over, however: its memory is wiped.  Harmless without one. */
+void auth_drop(struct session *s);
+/* The server of a session that it has authenticated is gone: 421, as no other connection knows this user. */
+void auth_lost(struct session *s);
+
+#endif

@@ -1,0 +1,68 @@
+/*
+ * sasl -- what a proxy must understand of an AUTH exchange: the mechanisms that it passes on, base64, and
+ * who says to be whom.  Pure; decides nothing.  RFC 4954, 4422.
+ *
+ * Only the server's 235 authenticates.  Passwords and tokens pass through here and are kept nowhere.
+ */
+#ifndef PROXY_SMTP_SASL_H
+#define PROXY_SMTP_SASL_H
+
+#include "proxy/base/buf.h"
+
+/*
+ * how: P plain text secret (only where the client speaks TLS), C challenge and response.
+ * -PLUS (channel binding cannot survive us), EXTERNAL, GSSAPI, DIGEST-MD5, NTLM are not in it: never offered.
+ */
+#define SASL_MECHANISMS(X) \
+	X(PLAIN,         "PLAIN",         P, "RFC 4616") \
+	X(LOGIN,         "LOGIN",         P, "draft-murchison-sasl-login") \
+	X(CRAM_MD5,      "CRAM-MD5",      C, "RFC 2195") \
+	X(SCRAM_SHA_1,   "SCRAM-SHA-1",   C, "RFC 5802") \
+	X(SCRAM_SHA_256, "SCRAM-SHA-256", C, "RFC 7677") \
+	X(XOAUTH2,       "XOAUTH2",       P, "Google's") \
+	X(OAUTHBEARER,   "OAUTHBEARER",   P, "RFC 7628")
+
+enum sasl_mechanism {
+#define X(name, word, how, rfc) SASL_##name,
+	SASL_MECHANISMS(X)
+#undef X
+	SASL_MAX
+};
+#define SASL_BIT(m) (1u << (m))
+
+#define SASL_LINE 12288         /* octets of a line of an exchange, CRLF not counted: RFC 4954 4 */
+#define SASL_NAME 255           /* octets of a user's name that are kept; a longer one is refused */
+
+const char *sasl_word(enum sasl_mechanism m);
+/* -1: unknown or one that we do not pass on. Case does not count (RFC 4422 3.1 has upper case; clients differ). */
+int sasl_find(struct strv word);
+/* The argument words of an EHLO line AUTH as bits. */
+uint32_t sasl_parse_words(struct strv words);
+/* Those whose secret goes over the line as it is. */
+bool sasl_is_plain(enum sasl_mechanism m);
+
+/*
+ * Strict base64 (RFC 4648 4, padding demanded), for at most max octets out.  out's room is at least
+ * base64_room(in.n).  -1: not base64.  The number of octets else.
+ */
+long   base64_decode(struct strv in, char *out, size_t room);
+void   base64_print(struct buf *out, struct strv v);
+static inline size_t
+base64_room(size_t n)
+{
+	return n / 4 * 3 + 3;
+}
+
+struct sasl_names {                     /* views into what was given to sasl_names; absent: not said (yet) */
+	struct strv user;               /* authentication identity */
+	struct strv author;             /* authorization identity, where another one was asked for */
+};
+
+/*
+ * Who the client says to be, from its response number `step` (0: the initial one, or the first line), decoded.
+ * False: this is no such response (a NUL too many, an empty name, octets that are no UTF-8, controls, a name
+ * longer than SASL_NAME): 501, nothing is passed on.  True without a user: this step names nobody.
+ */
+bool sasl_names_of(enum sasl_mechanism m, unsigned step, struct strv response, struct sasl_names *out);
+
+#endif
