@@ -20,7 +20,7 @@ enum {
 /* clang-format off */
 static const struct fact_def facts[] = {
 	{ .own = CLIENT, .name = "client", .type = FACT_ADDR, .first = STAGE_CONNECT, .per_session = true,
-	    .about = "address of the client, behind a PROXY header the one it names" },
+	    .about = "address of the client, behind a PROXY header or XCLIENT the one it names" },
 	{ .own = CLIENT_IP, .name = "client.ip", .type = FACT_ADDR, .first = STAGE_CONNECT, .per_session = true,
 	    .about = "the same" },
 	{ .own = CLIENT_PORT, .name = "client.port", .type = FACT_NUMBER, .first = STAGE_CONNECT, .per_session = true,
@@ -59,11 +59,11 @@ client_ask(void *self, struct fact *f, const struct mail *m)
 	case CLIENT:
 	case CLIENT_IP:
 		f->v.addr = c->addr.addr;
-		f->source = c->proxied ? SV("PROXY header") : f->source;
+		f->source = c->proxied ? SV("PROXY header or XCLIENT") : f->source;
 		break;
 	case CLIENT_PORT:
 		f->v.number = c->addr.port;
-		f->source = c->proxied ? SV("PROXY header") : f->source;
+		f->source = c->proxied ? SV("PROXY header or XCLIENT") : f->source;
 		break;
 	case LISTENER:
 		f->v.text = c->listener;

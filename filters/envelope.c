@@ -10,6 +10,8 @@
 enum {
 	HELO,
 	AUTH_USER,
+	AUTH_AUTHOR,
+	AUTH_MECHANISM,
 	AUTHENTICATED,
 	SENDER,
 	SENDER_LOCAL,
@@ -27,6 +29,10 @@ static const struct fact_def facts[] = {
 	    .about = "name given with HELO or EHLO" },
 	{ .own = AUTH_USER, .name = "auth.user", .type = FACT_TEXT, .first = STAGE_MAIL,
 	    .about = "user that authenticated; absent: nobody" },
+	{ .own = AUTH_AUTHOR, .name = "auth.author", .type = FACT_TEXT, .first = STAGE_MAIL,
+	    .about = "identity that the user asked to act as; absent: its own" },
+	{ .own = AUTH_MECHANISM, .name = "auth.mechanism", .type = FACT_TEXT, .first = STAGE_MAIL,
+	    .about = "how the user authenticated, such as PLAIN; XCLIENT where a trusted peer said so" },
 	{ .own = AUTHENTICATED, .name = "authenticated", .type = FACT_BOOL, .first = STAGE_MAIL,
 	    .about = "whether a user authenticated" },
 	{ .own = SENDER, .name = "sender", .type = FACT_PATH, .first = STAGE_MAIL,
@@ -83,6 +89,14 @@ ask_client(struct fact *f, const struct client *c)
 		return true;
 	case AUTH_USER:
 		f->v.text = c->auth_user;
+		f->source = SV("AUTH");
+		return true;
+	case AUTH_AUTHOR:
+		f->v.text = c->auth_author;
+		f->source = SV("AUTH");
+		return true;
+	case AUTH_MECHANISM:
+		f->v.text = c->auth_mechanism;
 		f->source = SV("AUTH");
 		return true;
 	case AUTHENTICATED:

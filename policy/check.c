@@ -24,10 +24,12 @@ check_keys(struct loader *l, const struct conf_keys *k)
 static void
 check_ref(struct loader *l, const struct list_ref *ref, unsigned want, const char *taker)
 {
+	struct map_call call;
+
 	if (ref->kind == REF_NAME)
 		lists_find(l, &ref->name, want, taker);
 	else if (ref->kind == REF_CALL)
-		facts_map(l, ref->call);
+		maps_call(l, ref->call, 0, STAGE_MAX, &call);
 }
 
 /* skip names a check that comes later. */
@@ -151,25 +153,15 @@ use_lists(struct loader *l, const struct conf_plain *x)
 	}
 }
 
-/* `transaction-class FACT' stands for the fact's value, whatever its type. */
-static void
-check_when(struct loader *l, const struct expr *e, bool class)
-{
-	unsigned number;
-
-	l->quiet = true;
-	if (class && e->kind == EXPR_PRED && e->pred->op == PRED_BARE)
-		facts_find(l, &e->pred->fact, &number);
-	else
-		compile_expr(l, e, STAGE_MAX);
-	l->quiet = false;
-}
-
 static void
 check_plain(struct loader *l, const struct conf_plain *x)
 {
 	const struct statement *s = statement_find(x->keyword);
 
+	if (s->kind == STATEMENT_CLASS) {
+		routes_class(l, x);
+		return;
+	}
 	use_lists(l, x);
 	if (s->here && x->when != NULL)
 		diag_add(l->d, DIAG_ERROR, x->when->pos,
@@ -177,8 +169,11 @@ check_plain(struct loader *l, const struct conf_plain *x)
 		    diag_quote(l->a, x->keyword));
 	if (!s->here)
 		not_in_build(l, x->pos, x->keyword);
-	if (x->when != NULL)
-		check_when(l, x->when, s->kind == STATEMENT_CLASS);
+	l->quiet = true;
+	compile_expr(l, x->when, STAGE_MAX);
+	l->quiet = false;
+	if (strv_eq(x->keyword, SV("route")))
+		routes_map(l, x);
 	if (strv_eq(x->keyword, SV("reject-at")) && x->n == 1)
 		l->p->reject_at_stage = strv_eq(x->v[0].text, SV("stage"));
 }
@@ -198,9 +193,7 @@ word_of(const struct block *b)
 	case BLOCK_TEST:
 		return SV("test");
 	case BLOCK_LIST:
-		return b->u.list->kind == LIST_MAP   ? SV("map") :
-		    b->u.list->kind == LIST_PATTERNS ? SV("patterns") :
-						       SV("");
+		return b->u.list->kind == LIST_PATTERNS ? SV("patterns") : SV("");
 	default:
 		return SV("");
 	}
@@ -229,7 +222,8 @@ warn_unused(struct loader *l)
 
 		if (!x->used)
 			diag_add(l->d, DIAG_WARNING, x->conf->name.pos, strv(NULL, 0),
-			    "nothing uses the list %s", diag_quote(l->a, x->conf->name.text));
+			    "nothing uses the %s %s", x->conf->kind == LIST_MAP ? "map" : "list",
+			    diag_quote(l->a, x->conf->name.text));
 	}
 }
 
@@ -246,6 +240,7 @@ policy_load(struct arena *a, struct world *w, const struct conf *c, const struct
 	lists_load(&l);
 	gate_load(&l);
 	check_all(&l);
+	maps_load(&l);
 	warn_unused(&l);
 	if (d->errors == 0)
 		return p;
@@ -258,25 +253,6 @@ policy_free(struct policy *p)
 {
 	if (p != NULL)
 		sets_free(p->sets);
-}
-
-/* ---- routes ---- */
-
-bool
-policy_routes(const struct policy *p)
-{
-	(void)p;
-	return false;
-}
-
-enum wait_rc
-policy_route(const struct policy *p, unsigned rcpt, struct facts *facts, struct arena *a,
-    struct strv *pool, struct strv *class, bool *unknown)
-{
-	(void)p, (void)rcpt, (void)facts, (void)a;
-	*pool = *class = strv(NULL, 0);
-	*unknown = false;
-	return WAIT_OK;
 }
 
 /* ---- lists of plain statements ---- */

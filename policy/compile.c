@@ -30,6 +30,7 @@ add_match(struct loader *l, struct rule *r, unsigned *max, enum match_kind kind)
 
 struct pred_state { /* while one predicate is compiled */
 	struct loader         *l;
+	enum stage             at;
 	const struct pred     *x;
 	const struct fact_def *def;
 	struct rule           *r;
@@ -290,6 +291,25 @@ in_set(struct pred_state *s, const struct lits *set)
 	return s->l->d->errors == errors;
 }
 
+/* X in M(fact): the map's values must be what X may be held against. A text is held against texts. */
+static bool
+in_map(struct pred_state *s, const struct fact_ref *call)
+{
+	unsigned        kinds = lists_for(s->def->type), want = 0;
+	struct map_call out;
+
+	if (kinds == 0)
+		return wrong_type(s, call->name.pos, "no map holds such; name the values in { }");
+	if (kinds == WANT(NETWORKS))
+		want = MAP_NETS;
+	else if (s->def->type == FACT_PATH)
+		want = MAP_NAMES;
+	if (!maps_call(s->l, call, want, s->at, &out))
+		return false;
+	add_match(s->l, s->r, &s->max, MATCH_MAP)->call = out;
+	return true;
+}
+
 static bool
 in_ref(struct pred_state *s, const struct list_ref *ref)
 {
@@ -297,8 +317,7 @@ in_ref(struct pred_state *s, const struct list_ref *ref)
 		return in_set(s, &ref->set);
 	if (ref->kind == REF_NAME)
 		return in_list(s, &ref->name);
-	facts_map(s->l, ref->call);
-	return false;
+	return in_map(s, ref->call);
 }
 
 /* ---- predicates ---- */
@@ -350,35 +369,55 @@ compile_op(struct pred_state *s)
 static void
 check_names(struct loader *l, const struct pred *x)
 {
-	if (x->op == PRED_IN && x->list.kind == REF_NAME && !names_has_memory(l, x->list.name.text))
+	struct map_call call;
+
+	if (x->op == PRED_IN && x->list.kind == REF_CALL)
+		maps_call(l, x->list.call, 0, STAGE_MAX, &call);
+	else if (x->op == PRED_IN && x->list.kind == REF_NAME &&
+	    !names_has_memory(l, x->list.name.text))
 		lists_find(
 		    l, &x->list.name, WANT(NETWORKS) | WANT(DOMAINS) | WANT(ADDRESSES), "`in'");
 	else if (x->op == PRED_MATCHES && x->value.n == 1 && !x->value.v[0].quoted)
 		lists_find(l, &x->value.v[0], WANT(PATTERNS), "`matches'");
 }
 
+/* What is asked about: a fact, or M(fact), which is like a fact of several texts. */
+static bool
+compile_subject(struct pred_state *s)
+{
+	static const struct fact_def of_map = { .name = "", .type = FACT_TEXTS };
+	struct loader               *l = s->l;
+	const struct fact_ref       *f = &s->x->fact;
+	struct map_call              call;
+
+	if (f->call && !facts_has(l, f->name.text) && names_map(l, f->name.text) != NULL) {
+		s->def = &of_map;
+		if (!maps_call(l, f, 0, s->at, &call))
+			return false;
+		s->r->map = call.map;
+		s->r->fact = call.fact;
+		return true;
+	}
+	if (facts_find(l, f, &s->r->fact) != FACT_HERE)
+		return false;
+	s->def = &l->p->facts[s->r->fact];
+	s->r->null_is_fqdn = strv_eq(strv_z(s->def->name), SV("sender.domain"));
+	return facts_at(l, f, s->r->fact, s->at);
+}
+
 static struct rule *
 compile_pred(struct loader *l, const struct pred *x, enum stage at)
 {
 	struct rule      *r = arena_alloc(l->a, sizeof(*r));
-	struct pred_state s = { .l = l, .x = x, .r = r };
-	enum fact_known   known = facts_find(l, &x->fact, &r->fact);
+	struct pred_state s = { .l = l, .at = at, .x = x, .r = r };
 
-	if (known != FACT_HERE) {
-		check_names(l, x);
-		return NULL;
-	}
-	s.def = &l->p->facts[r->fact];
 	r->kind = EXPR_PRED;
 	r->negated = x->negated;
-	r->null_is_fqdn = strv_eq(strv_z(s.def->name), SV("sender.domain"));
-	if (at != STAGE_MAX && s.def->first > at) {
-		diag_add(l->d, DIAG_ERROR, x->fact.name.pos, strv(NULL, 0),
-		    "%s is known at %s, which comes behind %s", diag_quote(l->a, x->fact.name.text),
-		    stage_word(s.def->first), stage_word(at));
-		return NULL;
-	}
-	return compile_op(&s) ? r : NULL;
+	if (compile_subject(&s))
+		return compile_op(&s) ? r : NULL;
+	if (s.def == NULL)
+		check_names(l, x);
+	return NULL;
 }
 
 static bool

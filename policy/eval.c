@@ -1,10 +1,11 @@
 /*
- * eval -- what the policy says, from facts alone: the relay gate and expressions.
+ * eval -- what the policy says, from facts alone: the relay gate, expressions, routes.
  *
  * Three values by Kleene's logic: no < unknown < yes, and is the least, or the greatest, not the
  * mirror.  Allowing costs no allocation here; a fact is asked for only where it can still matter.
  */
-#include "policy/rules.h"
+#include "policy/match.h"
+#include "proxy/base/arena.h"
 
 enum truth { TRUTH_NO, TRUTH_UNKNOWN, TRUTH_YES };
 
@@ -37,170 +38,64 @@ known(struct eval *e, unsigned number)
 	return f->state == FACT_KNOWN ? f : NULL;
 }
 
-/* ---- names ---- */
-
-/* The domain as lists hold it: an address literal in its one canonical form. */
-static struct strv
-domain_of(const struct path *path, char buf[ADDR_TEXT + 2])
-{
-	struct strv v;
-
-	if (path->literal.family == ADDR_NONE)
-		return path->domain;
-	v = addr_print(&path->literal, buf + 1);
-	buf[0] = '[';
-	buf[v.n + 1] = ']';
-	return strv(buf, v.n + 2);
-}
-
-static bool
-path_in(const struct path *path, const struct nameset *domains, const struct nameset *addresses)
-{
-	char        buf[ADDR_TEXT + 2];
-	struct strv domain = domain_of(path, buf);
-
-	if (path->kind == PATH_NULL)
-		return addresses != NULL && nameset_has(addresses, SV("<>"));
-	if (path->kind != PATH_MAILBOX)
-		return false;
-	return (domains != NULL && nameset_has_domain(domains, domain)) ||
-	    (addresses != NULL && nameset_has_address(addresses, path->local, domain));
-}
-
-/*
- * A text that is an address, such as a login, is looked up as one; "@" in it divides at the
- * last.
- */
-static bool
-text_in(struct strv v, const struct nameset *domains, const struct nameset *addresses)
-{
-	size_t at = strv_rchr(v, '@');
-
-	if (domains != NULL && nameset_has_domain(domains, v))
-		return true;
-	return addresses != NULL && at < v.n &&
-	    nameset_has_address(addresses, strv_first(v, at), strv_from(v, at + 1));
-}
-
-static bool
-is_literal(struct strv v)
-{
-	struct addr a;
-
-	return v.n > 2 && v.p[0] == '[' && v.p[v.n - 1] == ']' &&
-	    addr_parse_literal(strv(v.p + 1, v.n - 2), &a);
-}
-
-/* For <> and address literals `is fqdn' is true. */
-static bool
-text_is_fqdn(struct strv v)
-{
-	return is_literal(v) || domain_valid(v, true, true);
-}
-
-static bool
-path_is_fqdn(const struct path *path)
-{
-	return path->kind == PATH_NULL ||
-	    (path->kind == PATH_MAILBOX && text_is_fqdn(path->domain));
-}
-
-/* ---- matches ---- */
-
-static bool
-match_number(const struct match *m, int64_t number)
-{
-	double x = (double)number;
-
-	switch (m->op) {
-	case PRED_LT:
-		return x < m->number;
-	case PRED_LE:
-		return x <= m->number;
-	case PRED_GT:
-		return x > m->number;
-	case PRED_GE:
-		return x >= m->number;
-	default:
-		return x == m->number;
-	}
-}
-
-static bool
-match_text(const struct match *m, struct strv v)
-{
-	switch (m->kind) {
-	case MATCH_TEXT:
-		return strv_ieq(m->text, v);
-	case MATCH_NAMES:
-		return text_in(v, m->domains, m->addresses);
-	case MATCH_FQDN:
-		return text_is_fqdn(v);
-	case MATCH_LITERAL:
-		return is_literal(v);
-	default:
-		return false;
-	}
-}
-
-static bool
-match_path(const struct match *m, const struct path *path)
-{
-	char a[ADDR_TEXT + 2], b[ADDR_TEXT + 2];
-
-	switch (m->kind) {
-	case MATCH_NULL:
-		return path->kind == PATH_NULL;
-	case MATCH_NAMES:
-		return path_in(path, m->domains, m->addresses);
-	case MATCH_FQDN:
-		return path_is_fqdn(path);
-	case MATCH_LITERAL:
-		return path->literal.family != ADDR_NONE;
-	case MATCH_PATH:
-		return path->kind == PATH_MAILBOX && strv_ieq(path->local, m->path.local) &&
-		    strv_ieq(domain_of(path, a), domain_of(&m->path, b));
-	default:
-		return false;
-	}
-}
-
-/* The value is there: is it what the match asks for? */
-static bool
-match_value(const struct match *m, const struct fact *f)
-{
-	bool yes = false;
-
-	switch (f->def->type) {
-	case FACT_BOOL:
-		return f->v.yes;
-	case FACT_NUMBER:
-		return m->kind == MATCH_NUMBER && match_number(m, f->v.number);
-	case FACT_TEXT:
-		return match_text(m, f->v.text);
-	case FACT_ADDR:
-		return m->kind == MATCH_NETS && netset_has(m->nets, &f->v.addr);
-	case FACT_PATH:
-		return match_path(m, f->v.path);
-	case FACT_WORD:
-		return m->kind == MATCH_WORDS && f->v.word < 64 && (m->words >> f->v.word & 1) != 0;
-	case FACT_ADDRS:
-		for (unsigned i = 0; i < f->v.addrs.n && m->kind == MATCH_NETS; i++)
-			yes = yes || netset_has(m->nets, &f->v.addrs.v[i]);
-		return yes;
-	case FACT_TEXTS:
-		for (unsigned i = 0; i < f->v.texts.n; i++)
-			yes = yes || match_text(m, f->v.texts.v[i]);
-		return yes;
-	}
-	return false;
-}
-
 /* A predicate on what is absent is false, but for `is absent' itself. */
 static bool
 match_absent(const struct rule *r, const struct match *m)
 {
 	return m->kind == MATCH_ABSENT || (m->kind == MATCH_FQDN && r->null_is_fqdn);
+}
+
+/* X in M(fact), where X is there; without a value of the fact, or a key, nothing is in it. */
+MAY_YIELD static enum truth
+eval_in_map(struct eval *e, const struct match *m, const struct fact *f, const struct map_values *v)
+{
+	const struct fact *key = known(e, m->call.fact);
+	struct map_values  in;
+
+	if (key == NULL)
+		return TRUTH_UNKNOWN;
+	in = match_map(m->call.map, key);
+	return truth(v != NULL ? match_values_in(*v, in) : match_fact_in(f, in));
+}
+
+/* One of the values of a map is what the match asks for. */
+static bool
+match_values(const struct match *m, struct map_values v)
+{
+	struct strv one;
+
+	while (map_values_next(&v, &one)) {
+		if (match_text(m, one))
+			return true;
+	}
+	return false;
+}
+
+/* `in M(fact)' is the only match of its predicate. */
+static bool
+asks_map(const struct rule *r)
+{
+	return r->n_match == 1 && r->match[0].kind == MATCH_MAP;
+}
+
+static enum truth
+negate(enum truth t, bool negated)
+{
+	return negated ? (enum truth)(TRUTH_YES - t) : t;
+}
+
+/* A predicate on M(fact): on a fact of several texts that is absent where the map has no such key. */
+MAY_YIELD static enum truth
+eval_map_pred(struct eval *e, const struct rule *r, const struct fact *f)
+{
+	struct map_values v = match_map(r->map, f);
+	bool              yes = false;
+
+	if (asks_map(r) && v.n > 0)
+		return negate(eval_in_map(e, &r->match[0], NULL, &v), r->negated);
+	for (unsigned i = 0; i < r->n_match && !yes; i++)
+		yes = v.n == 0 ? r->match[i].kind == MATCH_ABSENT : match_values(&r->match[i], v);
+	return truth(yes != r->negated);
 }
 
 MAY_YIELD static enum truth
@@ -211,7 +106,11 @@ eval_pred(struct eval *e, const struct rule *r)
 
 	if (f == NULL)
 		return TRUTH_UNKNOWN;
+	if (r->map != NULL)
+		return eval_map_pred(e, r, f);
 	absent = fact_absent(f);
+	if (asks_map(r) && !absent)
+		return negate(eval_in_map(e, &r->match[0], f, NULL), r->negated);
 	for (unsigned i = 0; i < r->n_match && !yes; i++)
 		yes = absent ? match_absent(r, &r->match[i]) : match_value(&r->match[i], f);
 	return truth(yes != r->negated);
@@ -243,9 +142,14 @@ eval_rule(struct eval *e, const struct rule *r)
 MAY_YIELD static enum truth
 gate_from(struct eval *e, const struct gate_cond *c)
 {
-	const struct fact *f = known(e, (unsigned)e->p->gate.client);
+	const struct fact *f = known(e, (unsigned)e->p->gate.client), *key;
 
-	return f == NULL ? TRUTH_UNKNOWN : truth(netset_has(c->nets, &f->v.addr));
+	if (f == NULL)
+		return TRUTH_UNKNOWN;
+	if (c->call.map == NULL)
+		return truth(netset_has(c->nets, &f->v.addr));
+	key = known(e, c->call.fact);
+	return key == NULL ? TRUTH_UNKNOWN : truth(match_fact_in(f, match_map(c->call.map, key)));
 }
 
 MAY_YIELD static enum truth
@@ -270,19 +174,38 @@ gate_on(struct eval *e, const struct gate_cond *c)
 			   truth(!fact_absent(f) && strv_eq(f->v.text, c->listener));
 }
 
+/* `to M(fact)': one of the map's values is the recipient's domain or address. */
+MAY_YIELD static enum truth
+gate_to_map(struct eval *e, const struct gate_cond *c, const struct path *to)
+{
+	const struct fact *key = known(e, c->call.fact);
+	struct map_values  v;
+	struct strv        item;
+
+	if (key == NULL)
+		return TRUTH_UNKNOWN;
+	v = match_map(c->call.map, key);
+	while (map_values_next(&v, &item)) {
+		if (match_path_item(to, item))
+			return TRUTH_YES;
+	}
+	return TRUTH_NO;
+}
+
 /*
  * With our address trusted upstream, "x%foreign@ours" or "\"x@foreign\"@ours" would be an open
  * relay: such a recipient is never matched by `to'.  The line is walked on as if, to tell the
  * client why.
  */
-static enum truth
+MAY_YIELD static enum truth
 gate_to(struct eval *e, const struct gate_cond *c, const struct path *to)
 {
-	if (!path_in(to, c->domains, c->addresses))
-		return TRUTH_NO;
-	if (!e->p->routing && path_routes(to))
+	enum truth t = c->call.map != NULL ? gate_to_map(e, c, to) :
+					     truth(match_path_in(to, c->domains, c->addresses));
+
+	if (t != TRUTH_NO && !e->p->routing && path_routes(to))
 		e->routed = true;
-	return TRUTH_YES;
+	return t;
 }
 
 MAY_YIELD static enum truth
@@ -380,6 +303,99 @@ policy_eval(const struct policy *p, enum stage at, unsigned rcpt, struct facts *
 	if (!e.cancelled)
 		return WAIT_OK;
 	*out = (struct verdict){ 0 };
+	return WAIT_CANCELLED;
+}
+
+/* ---- routes ---- */
+
+/*
+ * The pool of the recipient.  One without a domain (<postmaster>) has no route, and goes where its
+ * listener's do.
+ */
+MAY_YIELD static struct strv
+route_of(struct eval *e, bool *unknown)
+{
+	struct map_values  v = { NULL, 0 };
+	struct strv        pool = { NULL, 0 };
+	const struct fact *f;
+
+	if (e->p->route == NULL)
+		return pool;
+	f = known(e, (unsigned)e->p->gate.rcpt);
+	if (f == NULL)
+		*unknown = true;
+	else
+		v = match_map(e->p->route, f);
+	(void)map_values_next(&v, &pool);
+	return pool;
+}
+
+/* All values of a map, a blank between two. */
+static struct strv
+join(struct arena *a, struct map_values v)
+{
+	struct strv all = SV(""), one;
+
+	for (bool first = true; map_values_next(&v, &one); first = false)
+		all = first ? one : arena_concat(a, arena_concat(a, all, SV(" ")), one);
+	return all;
+}
+
+/*
+ * Classes are compared octet by octet, but domains, and words of maps, without regard to case: so a class
+ * is in lower case.
+ */
+static struct strv
+fold(struct arena *a, struct strv v)
+{
+	char *p = arena_bytes(a, v.n);
+
+	for (size_t i = 0; i < v.n; i++)
+		p[i] = ascii_lower(v.p[i]);
+	return strv(p, v.n);
+}
+
+MAY_YIELD static struct strv
+class_of(struct eval *e, struct arena *a, bool *unknown)
+{
+	const struct class_rule *c = &e->p->class;
+	const struct fact       *f = NULL;
+	enum truth               t;
+
+	if (c->kind == CLASS_NONE)
+		return strv(NULL, 0);
+	if (c->kind == CLASS_EXPR) {
+		t = eval_rule(e, c->expr);
+		*unknown = *unknown || t == TRUTH_UNKNOWN;
+		return t == TRUTH_YES ? SV("yes") : SV("no");
+	}
+	f = known(e, c->kind == CLASS_MAP ? c->call.fact : c->fact);
+	if (f == NULL) {
+		*unknown = true;
+		return SV("");
+	}
+	return fold(
+	    a, c->kind == CLASS_MAP ? join(a, match_map(c->call.map, f)) : fact_print(a, f));
+}
+
+bool
+policy_routes(const struct policy *p)
+{
+	return p->route != NULL || p->class.kind != CLASS_NONE;
+}
+
+MAY_YIELD enum wait_rc
+policy_route(const struct policy *p, unsigned rcpt, struct facts *facts, struct arena *a,
+    struct strv *pool, struct strv *class, bool *unknown)
+{
+	struct eval e = { .p = p, .facts = facts, .rcpt = rcpt };
+
+	*unknown = false;
+	*pool = route_of(&e, unknown);
+	*class = class_of(&e, a, unknown);
+	if (!e.cancelled)
+		return WAIT_OK;
+	*pool = *class = strv(NULL, 0);
 	return WAIT_CANCELLED;
 }
 

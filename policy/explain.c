@@ -29,12 +29,16 @@ end_line(struct teller *t)
 static void
 tell_list(struct teller *t, const struct list *x)
 {
-	static const char *const kinds[] = { "networks", "domains", "addresses" };
+	static const char *const kinds[] = { "networks", "domains", "addresses", "patterns",
+		"map" };
 	const struct conf_list  *c = x->conf;
 
 	buf_printf(&t->b, "%s ", kinds[c->kind]);
 	buf_add(&t->b, c->name.text);
-	buf_printf(&t->b, ": %zu %s", x->items, x->items == 1 ? "item" : "items");
+	if (x->map != NULL)
+		buf_printf(&t->b, ": %zu %s", x->items, x->items == 1 ? "key" : "keys");
+	else
+		buf_printf(&t->b, ": %zu %s", x->items, x->items == 1 ? "item" : "items");
 	if (x->nets != NULL && netset_count(x->nets) != x->items)
 		buf_printf(&t->b, ", joined into %zu", netset_count(x->nets));
 	else if (x->names != NULL && nameset_count(x->names) != x->items)
@@ -100,6 +104,43 @@ tell_gate(struct teller *t)
 	end_line(t);
 }
 
+static void
+keep_line(struct strv line, void *arg)
+{
+	struct buf *b = arg;
+
+	buf_add(b, strv_first(line, line.n < LINE_OCTETS / 2 ? line.n : LINE_OCTETS / 2));
+}
+
+/* What `transaction-class' asks, as it is written. */
+static void
+tell_class(struct teller *t)
+{
+	struct conf_plain plain = { .keyword = SV("transaction-class"),
+		.when = (struct expr *)t->p->class.conf };
+	struct block      block = { .kind = BLOCK_PLAIN };
+	struct conf_tree  tree = { .block = &block, .n = 1 };
+	struct conf       only = { .plain = &plain, .n_plain = 1, .tree = &tree };
+
+	conf_print(&only, t->a, keep_line, &t->b);
+	buf_add(&t->b, SV(": a recipient of another class than the first comes again"));
+	end_line(t);
+}
+
+static void
+tell_routes(struct teller *t)
+{
+	if (t->p->route != NULL) {
+		buf_add(&t->b, SV("route "));
+		buf_add(&t->b, t->p->route->conf->name.text);
+		buf_add(&t->b,
+		    SV(": the pool of a recipient; who is not there goes to the listener's"));
+		end_line(t);
+	}
+	if (t->p->class.kind != CLASS_NONE)
+		tell_class(t);
+}
+
 void
 policy_explain(
     const struct policy *p, struct arena *a, void (*emit)(struct strv line, void *arg), void *arg)
@@ -110,6 +151,7 @@ policy_explain(
 	for (unsigned i = 0; i < p->n_list; i++)
 		tell_list(&t, &p->list[i]);
 	tell_gate(&t);
+	tell_routes(&t);
 	buf_add(&t.b,
 	    p->reject_at_stage ?
 		SV("refusals of connect, helo and mail are said at once") :

@@ -59,21 +59,46 @@ check_args(struct loader *l, const struct fact_ref *f, bool takes)
 	return ok;
 }
 
+/* With ( ) it may as well be a map that was meant. */
+static struct strv
+nearest(struct loader *l, const struct fact_ref *f)
+{
+	const struct conf_tree *t = l->c->tree;
+	struct strv             near = strv_z(diag_nearest(f->name.text, names)), *maps;
+	unsigned                n = 0;
+
+	if (near.p != NULL || !f->call || l->d->n >= DIAG_MAX)
+		return near;
+	maps = arena_array(l->a, t->n, sizeof(*maps));
+	for (unsigned i = 0; i < t->n; i++) {
+		if (t->block[i].kind == BLOCK_LIST && t->block[i].u.list->kind == LIST_MAP &&
+		    t->block[i].u.list->name.text.p != NULL)
+			maps[n++] = t->block[i].u.list->name.text;
+	}
+	return diag_nearest_v(f->name.text, maps, n);
+}
+
 static void
 no_such_fact(struct loader *l, const struct fact_ref *f)
 {
-	const char *near = diag_nearest(f->name.text, names);
-
+	if (names_map(l, f->name.text) != NULL) {
+		diag_add(l->d, DIAG_ERROR, f->name.pos,
+		    arena_printf(l->a, "what a map has is written %.*s(FACT)", (int)f->name.text.n,
+			f->name.text.p),
+		    "%s is a map", diag_quote(l->a, f->name.text));
+		return;
+	}
 	did_you_mean(
-	    l, f->name.pos, strv_z(near), "there is no fact %s", diag_quote(l->a, f->name.text));
+	    l, f->name.pos, nearest(l, f), "there is no fact %s", diag_quote(l->a, f->name.text));
 }
 
 enum fact_known
 facts_find(struct loader *l, const struct fact_ref *f, unsigned *number)
 {
-	struct strv name = f->name.text;
-	int         n = fact_find(l->p->facts, l->p->n_facts, name);
-	bool        takes = is_in(name, with_args);
+	struct strv     name = f->name.text;
+	int             n = fact_find(l->p->facts, l->p->n_facts, name);
+	bool            takes = is_in(name, with_args);
+	struct map_call call;
 
 	if (n < 0 && strv_eq(name, SV("client")))
 		n = facts_number(l->p, "client.ip");
@@ -81,9 +106,10 @@ facts_find(struct loader *l, const struct fact_ref *f, unsigned *number)
 		*number = (unsigned)n;
 		return check_args(l, f, takes) ? FACT_HERE : FACT_NONE;
 	}
+	/* A key of a rate, an argument of a fact: none of them is in this build. */
 	if (f->call && names_map(l, name) != NULL) {
 		not_in_build(l, f->name.pos, SV("map"));
-		return check_args(l, f, true) ? FACT_OTHER_BUILD : FACT_NONE;
+		return maps_call(l, f, 0, STAGE_MAX, &call) ? FACT_OTHER_BUILD : FACT_NONE;
 	}
 	if (!is_in(name, names) && !strv_starts(name, SV("tag."))) {
 		no_such_fact(l, f);
@@ -93,22 +119,21 @@ facts_find(struct loader *l, const struct fact_ref *f, unsigned *number)
 	return check_args(l, f, takes) ? FACT_OTHER_BUILD : FACT_NONE;
 }
 
-void
-facts_map(struct loader *l, const struct fact_ref *call)
+bool
+facts_at(struct loader *l, const struct fact_ref *f, unsigned number, enum stage at)
 {
-	const struct conf_tree *t = l->c->tree;
-	struct strv            *maps = arena_array(l->a, t->n, sizeof(*maps));
-	unsigned                n = 0;
+	enum stage first = l->p->facts[number].first;
 
-	if (names_map(l, call->name.text) != NULL) {
-		not_in_build(l, call->name.pos, SV("map"));
-		check_args(l, call, true);
-		return;
-	}
-	for (unsigned i = 0; i < t->n; i++) {
-		if (t->block[i].kind == BLOCK_LIST && t->block[i].u.list->kind == LIST_MAP)
-			maps[n++] = t->block[i].u.list->name.text;
-	}
-	did_you_mean(l, call->name.pos, diag_nearest_v(call->name.text, maps, n),
-	    "no map is called %s", diag_quote(l->a, call->name.text));
+	if (at == STAGE_MAX || first <= at)
+		return true;
+	diag_add(l->d, DIAG_ERROR, f->name.pos, strv(NULL, 0),
+	    "%s is known at %s, which comes behind %s", diag_quote(l->a, f->name.text),
+	    stage_word(first), stage_word(at));
+	return false;
+}
+
+bool
+facts_has(const struct loader *l, struct strv name)
+{
+	return is_in(name, names) || fact_find(l->p->facts, l->p->n_facts, name) >= 0;
 }

@@ -23,10 +23,9 @@ load_from(struct loader *l, const struct relay_cond *c, struct gate_cond *out)
 	struct list *list;
 	unsigned     errors = l->d->errors;
 
-	if (c->list.kind == REF_CALL) {
-		facts_map(l, c->list.call);
-		return false;
-	}
+	if (c->list.kind == REF_CALL)
+		return maps_call(l, c->list.call, MAP_NETS, STAGE_RCPT, &out->call) &&
+		    have(l, l->p->gate.client, c->pos, "from");
 	if (c->list.kind == REF_SET) {
 		out->nets = lists_networks(l, &c->list.set);
 	} else {
@@ -43,10 +42,8 @@ load_to(struct loader *l, const struct relay_cond *c, struct gate_cond *out)
 	struct list *list;
 	unsigned     errors = l->d->errors;
 
-	if (c->list.kind == REF_CALL) {
-		facts_map(l, c->list.call);
-		return false;
-	}
+	if (c->list.kind == REF_CALL)
+		return maps_call(l, c->list.call, MAP_NAMES, STAGE_RCPT, &out->call);
 	if (c->list.kind == REF_SET) {
 		lists_names(l, &c->list.set, &out->domains, &out->addresses);
 	} else {

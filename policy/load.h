@@ -45,8 +45,10 @@ enum fact_known { FACT_HERE, FACT_OTHER_BUILD, FACT_NONE };
 
 /* What is known of the fact's name; reports all but HERE (OTHER_BUILD not where quiet). *number on HERE. */
 enum fact_known facts_find(struct loader *l, const struct fact_ref *f, unsigned *number);
-/* M(fact) where a list is due: maps are not in this build, but the names must be right. */
-void facts_map(struct loader *l, const struct fact_ref *call);
+/* Is the fact known at that stage (STAGE_MAX: at any)? Reports where it is not. */
+bool facts_at(struct loader *l, const struct fact_ref *f, unsigned number, enum stage at);
+/* Is that the name of a fact, of this build or another? */
+bool facts_has(const struct loader *l, struct strv name);
 /* The number of a fact of this build by a name that policy knows, or -1. */
 int facts_number(const struct policy *p, const char *name);
 
@@ -65,7 +67,17 @@ void lists_names(struct loader *l, const struct lits *items, const struct namese
     const struct nameset **addresses);
 struct netset  *sets_net(struct sets *s);
 struct nameset *sets_name(struct sets *s, const struct hash_key *key);
+struct maptable *sets_map(struct sets *s, const struct hash_key *key);
 void sets_free(struct sets *s);
+
+/* ---- maps.c ---- */
+
+/* The map of that name; its values must be what `want` (of enum map_want) says. NULL: reported. */
+struct list *maps_find(struct loader *l, const struct lit *name, unsigned want);
+/* M(fact), asked at that stage (STAGE_MAX: any). False: reported. */
+bool maps_call(struct loader *l, const struct fact_ref *call, unsigned want, enum stage at, struct map_call *out);
+/* Reads all maps: after everybody has said what their values must be. */
+void maps_load(struct loader *l);
 
 /* ---- finals.c ---- */
 
@@ -80,5 +92,11 @@ struct rule *compile_expr(struct loader *l, const struct expr *e, enum stage at)
 /* ---- gate.c ---- */
 
 void gate_load(struct loader *l);
+
+/* ---- routes.c ---- */
+
+/* One statement of each. */
+void routes_map(struct loader *l, const struct conf_plain *x);
+void routes_class(struct loader *l, const struct conf_plain *x);
 
 #endif

@@ -177,6 +177,15 @@ names_check(struct loader *l)
 	unsigned      n;
 	struct named *v = collect(l, named_list, &n);
 
+	for (unsigned i = 0; i < n; i++) {
+		if (l->c->tree->block[v[i].at].kind == BLOCK_LIST &&
+		    l->c->tree->block[v[i].at].u.list->kind == LIST_MAP &&
+		    facts_has(l, v[i].name->text))
+			diag_add(l->d, DIAG_ERROR, v[i].name->pos,
+			    SV("a name behind a fact's would never be reached"),
+			    "no map can be called as the fact %s is",
+			    diag_quote(l->a, v[i].name->text));
+	}
 	check_duplicates(l, v, n);
 	v = collect(l, named_rule, &n);
 	for (unsigned i = 0; i < n; i++) {

@@ -98,10 +98,14 @@ bool policy_routes(const struct policy *p);
 /*
  * policy_route -- pool and class of a recipient
  *
- *   pool   the word that the map of `route` has for its domain (with the look-ups of a map); absent: none
- *   class  of `transaction-class`: a fact's text or "yes" or "no" of an expression; absent: no such statement
+ *   rcpt   in the envelope already: facts are asked for by its number
+ *   pool   the pool's name that the map of `route` has for its address (with the look-ups of a map); absent: none.
+ *          The policy's
+ *   class  of `transaction-class`, in ASCII lower case, so that it is compared by octets: a fact's text, what a
+ *          map has for it with a blank between two values, "yes" or "no" of an expression; "": the fact or key is
+ *          absent; absent: no such statement.  In a, or the policy's
  *
- * WAIT_OK; WAIT_CANCELLED.  *unknown: a fact could not be had.
+ * WAIT_OK; WAIT_CANCELLED.  *unknown: a fact could not be had, then pool and class mean nothing.
  */
 MAY_YIELD enum wait_rc policy_route(const struct policy *p, unsigned rcpt, struct facts *facts, struct arena *a,
     struct strv *pool, struct strv *class, bool *unknown);

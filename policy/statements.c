@@ -15,8 +15,8 @@
 		"[tls off|may|require|verify] [timeout DURATION] [connections N] [eager] [no-chunking] " \
 		"[no-streaming] [weight N] " \
 		"[backup], or upstream lmtp ADDR:PORT, or upstream maildir \"DIR\"") \
-	X("route",        PLAIN,   false, "route MAP") \
-	X("transaction-class", CLASS, false, "transaction-class EXPR") \
+	X("route",        PLAIN,   true,  "route MAP") \
+	X("transaction-class", CLASS, true,  "transaction-class EXPR") \
 	X("tls",          PLAIN,   true,  "tls certificate FILE key FILE [server-name NAME], or tls minimum 1.2") \
 	X("resolver",     PLAIN,   false, "resolver system, or resolver ADDR:PORT ...") \
 	X("authenticate", PLAIN,   false, "authenticate spf, dkim, dmarc, arc [as AUTHSERV-ID]") \
@@ -28,7 +28,7 @@
 	X("domains",      LIST,    true,  "domains NAME { DOMAIN, .DOMAIN ... }, or domains NAME file \"FILE\"") \
 	X("addresses",    LIST,    true,  "addresses NAME { USER@DOMAIN, @DOMAIN, <> ... }, or addresses NAME file \"FILE\"") \
 	X("patterns",     LIST,    false, "patterns NAME { \"PATTERN\" ... }") \
-	X("map",          LIST,    false, "map NAME { KEY VALUE, VALUE ... }, or map NAME file \"FILE\"") \
+	X("map",          LIST,    true,  "map NAME { KEY VALUE, VALUE ... }, or map NAME file \"FILE\"") \
 	X("limits",       NAMED,   true,  "limits { WORD VALUE ... }") \
 	X("line-endings", PLAIN,   true,  "line-endings normalize|reject [for LIST]") \
 	X("reject-at",    PLAIN,   true,  "reject-at rcpt|stage") \

@@ -13,7 +13,7 @@
 #include "config.h"
 #include "proxy/base/arena.h"
 #include "proxy/master.h"
-#include "proxy/values.h"
+#include "proxy/show.h"
 
 #ifndef SYSCONFDIR
 #define SYSCONFDIR "/usr/local/etc"
@@ -101,76 +101,6 @@ load(struct arena *a, struct world *w, const char *file)
 
 /* ---- check ----------------------------------------------------------------------------------- */
 
-static void
-print_listener(const struct listener *l)
-{
-	char        text[ENDPOINT_TEXT];
-	struct strv at = endpoint_print(&l->at, text);
-
-	printf("listen       %.*s", (int)at.n, at.p);
-	if (!strv_eq(l->name, at))
-		printf(" name %.*s", (int)l->name.n, l->name.p);
-	if (l->tls)
-		printf(", TLS from the first octet");
-	else if (l->context != NULL)
-		printf(", STARTTLS%s", l->require_tls ? " required" : "");
-	if (l->proxy_from != NULL)
-		printf(", PROXY header of some peers");
-	printf("\n");
-}
-
-static void
-print_server(const struct server *s)
-{
-	if (s->kind == HOP_MAILDIR) {
-		printf("upstream     maildir %s\n", s->dir);
-		return;
-	}
-	printf("upstream     %.*s%s, at most %u connections%s%s%s\n", (int)s->name.n, s->name.p,
-	    s->identity == IDENTITY_XCLIENT ? ", told by XCLIENT who the client is" : "",
-	    s->connections, s->eager ? ", eager" : "", s->no_chunking ? ", no chunking" : "",
-	    s->no_streaming ? ", no streaming" : "");
-}
-
-static void
-print_limits(const struct limits *m, struct arena *a)
-{
-	struct strv text;
-
-#define X(field, word, value, unit, about) \
-	text = unit_print(a, \
-	    #unit[0] == 's'     ? UNIT_TIME : \
-		#unit[0] == 'b' ? UNIT_SIZE : \
-				  UNIT_COUNT, \
-	    m->field); \
-	if (m->field != (value)) \
-		printf("limit        %s %.*s\n", word, (int)text.n, text.p);
-	LIMITS(X)
-#undef X
-}
-
-static void
-print_settings(const struct settings *s, struct arena *a)
-{
-	static const char *const logs[] = { "standard error", "syslog", "file " };
-	struct strv              drain = unit_print(a, UNIT_TIME, s->drain);
-
-	printf("hostname     %.*s\n", (int)s->smtp.hostname.n, s->smtp.hostname.p);
-	for (unsigned i = 0; i < s->n_listener; i++)
-		print_listener(&s->listener[i]);
-	for (unsigned i = 0; i < s->n_server; i++)
-		print_server(&s->server[i]);
-	printf("workers      ");
-	if (s->workers > 0)
-		printf("%u", s->workers);
-	else
-		printf("one a core");
-	printf("%s%s, drain %.*s\n", s->user == NULL ? "" : " as ", s->user == NULL ? "" : s->user,
-	    (int)drain.n, drain.p);
-	printf("log          %s%s\n", logs[s->log], s->log == LOG_FILE ? s->log_file : "");
-	print_limits(&s->smtp.limits, a);
-}
-
 /* A folder that is not there is no mistake of the language, and may come later: so only a warning. */
 static void
 warn_folder(struct arena *a, const char *what, const char *path, size_t n)
@@ -221,7 +151,7 @@ run_check(int argc, char **argv)
 		return EXIT_MISTAKES;
 	}
 	printf("%s: good\n", file);
-	print_settings(s, a);
+	show_settings(s, a, to_stream, stdout);
 	policy_explain(s->policy, a, to_stream, stdout);
 	fflush(stdout);
 	warn_folders(s, a);

@@ -2,7 +2,8 @@
  * plain -- what the plain statements of a configuration mean, one function for each, one table.
  *
  * A function fills in what its statement says and leaves alone what it does not; what depends on other
- * statements waits in struct load for settings.c.  Lists and rules are policy/'s.
+ * statements waits in struct load.  The long ones have files of their own: plain_listen, plain_upstream
+ * with plain_pool, plain_tls, plain_limits.  Lists and rules are policy/'s.
  */
 #include "proxy/plain.h"
 
@@ -15,7 +16,6 @@
 
 /* ---- addresses and paths ------------------------------------------------------------------------ */
 
-/* Relative names are those of the folder of the file in which they stand. */
 const char *
 plain_path(struct arena *a, const struct conf_value *v)
 {
@@ -27,9 +27,8 @@ plain_path(struct arena *a, const struct conf_value *v)
 	return arena_z(a, arena_concat(a, strv_first(file, slash + 1), v->text));
 }
 
-/* A path as it may be written: not empty, no NUL, of a length that the system takes. */
-static const char *
-take_path(struct values *r, const char *what)
+const char *
+plain_take_path(struct values *r, const char *what)
 {
 	const struct conf_value *v = values_take_text(r, what);
 
@@ -42,62 +41,87 @@ take_path(struct values *r, const char *what)
 	return plain_path(r->a, v);
 }
 
-/* ADDR:PORT of TCP, the port not 0. */
-static bool
-take_endpoint(struct values *r, struct endpoint *out, const struct conf_value **at)
+bool
+plain_take_endpoint(
+    struct values *r, bool or_unix, struct endpoint *out, const struct conf_value **at)
 {
-	const struct conf_value *v = values_take_word(r, "ADDR:PORT");
+	const struct conf_value *v = or_unix ? values_take_text(r, "ADDR:PORT") :
+					       values_take_word(r, "ADDR:PORT");
 	const char              *why = NULL;
 
 	*at = v;
 	if (v == NULL)
 		return false;
-	if (!endpoint_parse(r->a, v->text, out, &why) || out->addr.family == ADDR_UNIX) {
+	if (!endpoint_parse(r->a, v->text, out, &why) ||
+	    (!or_unix && out->addr.family == ADDR_UNIX)) {
 		values_error(r, v,
-		    "such as 192.0.2.1:25, 0.0.0.0:25 for any address, [::1]:25 for IPv6",
+		    or_unix ? "such as 192.0.2.1:25, [2001:db8::1]:25 or \"unix:/run/server\"" :
+			      "such as 192.0.2.1:25, 0.0.0.0:25 for any address, [::1]:25 for IPv6",
 		    "%s is not ADDR:PORT%s%s", diag_quote(r->a, v->text), why == NULL ? "" : ": ",
 		    why == NULL ? "" : why);
 		return false;
 	}
-	if (out->port == 0) {
+	if (out->addr.family != ADDR_UNIX && out->port == 0) {
 		values_error(r, v, NULL, "port 0 is not a port");
 		return false;
 	}
 	return true;
 }
 
-/* ---- listen ---------------------------------------------------------------------------------- */
+/* ---- names ------------------------------------------------------------------------------------ */
 
-static void
-listen_tls(struct values *r, const struct conf_value *at, void *obj)
+/* A name goes into greetings, headers and SNI as it is: letters, digits, dots, hyphens (RFC 5321 4.1.2). */
+static bool
+is_host(struct strv v)
 {
-	struct load *l = obj;
+	bool good = v.n > 0 && v.n <= HOSTNAME_N;
 
-	(void)r, (void)at;
-	l->s->listener[l->s->n_listener].tls = true;
+	for (size_t i = 0; good && i < v.n; i++) {
+		char c = v.p[i];
+
+		good = ascii_is_alpha(c) || ascii_is_digit(c) || c == '.' || c == '-';
+	}
+	return good;
 }
 
-static void
-listen_no_starttls(struct values *r, const struct conf_value *at, void *obj)
+const struct conf_value *
+plain_take_host(struct values *r, enum host_form form)
 {
-	struct load *l = obj;
+	const struct conf_value *v = values_take_word(r, "a name");
+	struct addr              addr;
 
-	(void)r, (void)at;
-	l->s->listener[l->s->n_listener].no_starttls = true;
+	if (v == NULL || is_host(v->text) ||
+	    (form == HOST_OR_ADDRESS && addr_parse(v->text, &addr)) ||
+	    (form == HOST_OR_WILDCARD && strv_starts(v->text, SV("*.")) &&
+		is_host(strv_from(v->text, 2))))
+		return v;
+	values_error(r, v, "such as mx.example.com", "%s is not the name of a host",
+	    diag_quote(r->a, v->text));
+	return NULL;
 }
 
-static void
-listen_require_tls(struct values *r, const struct conf_value *at, void *obj)
+const struct conf_value *
+plain_take_name(struct values *r, const char *what)
 {
-	struct load *l = obj;
+	const struct conf_value *v = values_take_word(r, what);
+	bool                     good = v != NULL && v->text.n > 0 && ascii_is_alpha(v->text.p[0]);
 
-	(void)r, (void)at;
-	l->s->listener[l->s->n_listener].require_tls = true;
+	if (v == NULL)
+		return NULL;
+	for (size_t i = 1; good && i < v->text.n; i++) {
+		char c = v->text.p[i];
+
+		good = ascii_is_alpha(c) || ascii_is_digit(c) || c == '-' || c == '_';
+	}
+	if (good)
+		return v;
+	values_error(r, v, "a letter, then letters, digits, - and _", "%s is not %s",
+	    diag_quote(r->a, v->text), what);
+	return NULL;
 }
 
-/* A list by its name or in braces; which networks it means is asked when the policy is there. */
-static const struct conf_value *
-take_list(struct values *r)
+const struct conf_value *
+plain_take_list(struct values *r)
 {
 	const struct conf_value *v = values_take(r, "a list of networks");
 
@@ -109,249 +133,15 @@ take_list(struct values *r)
 	return v;
 }
 
-static void
-listen_proxy(struct values *r, const struct conf_value *at, void *obj)
-{
-	struct load *l = obj;
-
-	if (!values_is(r, "from")) {
-		values_error(r, at, "proxy-protocol from { 192.0.2.10 }",
-		    "whose PROXY header is believed must be said");
-		return;
-	}
-	l->listen[l->s->n_listener].proxy_from = take_list(r);
-}
-
-static void
-listen_name(struct values *r, const struct conf_value *at, void *obj)
-{
-	struct load             *l = obj;
-	const struct conf_value *v = values_take_word(r, "a name");
-
-	(void)at;
-	if (v != NULL)
-		l->s->listener[l->s->n_listener].name = v->text;
-}
-
-static const struct option listen_options[] = {
-	{ "tls", listen_tls, 0 },
-	{ "no-starttls", listen_no_starttls, 0 },
-	{ "require-tls", listen_require_tls, 0 },
-	{ "proxy-protocol", listen_proxy, 0 },
-	{ "name", listen_name, 0 },
-	{ "require-auth", NULL, 0 },
-	{ "xclient", NULL, 2 },
-	{ "xclient-login", NULL, 0 },
-	{ "pool", NULL, 1 },
-	{ NULL, NULL, 0 },
-};
-
-static void
-listen_statement(struct values *r, struct load *l)
-{
-	struct settings *s = l->s;
-	struct listener *new;
-	const struct conf_value *at;
-	bool                     good;
-
-	s->listener = arena_grow(
-	    l->a, s->listener, &l->max_listener, s->n_listener + 1, sizeof(*s->listener));
-	l->listen = arena_grow(
-	    l->a, l->listen, &l->max_pending, s->n_listener + 1, sizeof(*l->listen));
-	new = &s->listener[s->n_listener];
-	*new = (struct listener){ 0 };
-	l->listen[s->n_listener] = (struct pending){ .pos = r->st->pos };
-	good = take_endpoint(r, &new->at, &at);
-	if (at != NULL) {
-		new->name = at->text;
-		l->listen[s->n_listener].pos = at->pos;
-	}
-	values_options(r, listen_options, l);
-	for (unsigned i = 0; good && i < s->n_listener; i++)
-		if (s->listener[i].at.port == new->at.port &&
-		    addr_eq(&s->listener[i].at.addr, &new->at.addr))
-			values_error(r, at, NULL, "there is a `listen' for this address already");
-	if (new->require_tls &&new->no_starttls && !new->tls)
-		values_error(r, at, "leave one of the two out",
-		    "with require-tls and no-starttls nobody could send anything");
-	/* One that has no address stays, too: without it more would be said than is wrong. */
-	s->n_listener++;
-}
-
-/* ---- upstream -------------------------------------------------------------------------------- */
-
-static void
-upstream_xclient(struct values *r, const struct conf_value *at, void *obj)
-{
-	(void)r, (void)at;
-	((struct server *)obj)->identity = IDENTITY_XCLIENT;
-}
-
-static void
-upstream_tls(struct values *r, const struct conf_value *at, void *obj)
-{
-	static const char *const words[] = { "off", "may", "require", "verify", NULL };
-	const struct conf_value *v = values_peek(r);
-
-	(void)at, (void)obj;
-	if (values_take_one_of(r, words, "a kind of `tls'") > 0)
-		values_error(r, v, "tls off", "`tls %.*s' towards an upstream is not in this build",
-		    (int)v->text.n, v->text.p);
-}
-
-static void
-upstream_timeout(struct values *r, const struct conf_value *at, void *obj)
-{
-	(void)at;
-	values_take_number(r, UNIT_TIME, 1000, TIME_MAX, &((struct server *)obj)->timeout);
-}
-
-static void
-upstream_connections(struct values *r, const struct conf_value *at, void *obj)
-{
-	uint64_t n;
-
-	(void)at;
-	if (values_take_number(r, UNIT_COUNT, 1, 100000, &n))
-		((struct server *)obj)->connections = (unsigned)n;
-}
-
-static void
-upstream_eager(struct values *r, const struct conf_value *at, void *obj)
-{
-	(void)r, (void)at;
-	((struct server *)obj)->eager = true;
-}
-
-static void
-upstream_no_chunking(struct values *r, const struct conf_value *at, void *obj)
-{
-	(void)r, (void)at;
-	((struct server *)obj)->no_chunking = true;
-}
-
-static void
-upstream_no_streaming(struct values *r, const struct conf_value *at, void *obj)
-{
-	(void)r, (void)at;
-	((struct server *)obj)->no_streaming = true;
-}
-
-static const struct option upstream_options[] = {
-	{ "xclient", upstream_xclient, 0 },
-	{ "tls", upstream_tls, 0 },
-	{ "timeout", upstream_timeout, 0 },
-	{ "connections", upstream_connections, 0 },
-	{ "eager", upstream_eager, 0 },
-	{ "no-chunking", upstream_no_chunking, 0 },
-	{ "no-streaming", upstream_no_streaming, 0 },
-	{ "xforward", NULL, 0 },
-	{ "proxy-protocol", NULL, 0 },
-	{ "pool", NULL, 1 },
-	{ "weight", NULL, 1 },
-	{ "backup", NULL, 0 },
-	{ NULL, NULL, 0 },
-};
-
-static void
-upstream_statement(struct values *r, struct load *l)
-{
-	struct settings *s = l->s;
-	struct server *new = arena_alloc(l->a, sizeof(*new));
-	const struct conf_value *at = values_peek(r);
-	bool                     maildir = values_is(r, "maildir");
-
-	new->connections = 50;
-	if (maildir) {
-		new->kind = HOP_MAILDIR;
-		new->dir = take_path(r, "a folder");
-		new->name = strv_z(new->dir);
-	} else if (values_is(r, "lmtp")) {
-		values_error(r, at, NULL, "`upstream lmtp' is not in this build");
-		r->i = r->st->n;
-	} else {
-		take_endpoint(r, &new->at, &at);
-		new->name = at == NULL ? SV("") : at->text;
-		values_options(r, upstream_options, new);
-	}
-	if (s->n_server > 0)
-		values_error(r, NULL, "keep one of them", "a second upstream is not in this build");
-	else
-		s->server = new;
-	s->n_server = 1;
-}
-
-/* ---- tls ------------------------------------------------------------------------------------- */
-
-static void
-tls_minimum(struct values *r, struct load *l)
-{
-	static const char *const words[] = { "1.2", "1.3", NULL };
-	int                      i = values_take_one_of(r, words, "a version of TLS");
-
-	if (l->tls_minimum != 0)
-		values_error(r, NULL, NULL, "`tls minimum' stands here twice");
-	l->tls_minimum = i == 1 ? 0x0304 : 0x0303;
-}
-
-static void
-tls_key(struct values *r, const struct conf_value *at, void *obj)
-{
-	(void)at;
-	((struct load *)obj)->key = values_take_text(r, "a file");
-}
-
-static void
-tls_statement(struct values *r, struct load *l)
-{
-	static const struct option options[] = {
-		{ "key", tls_key, 0 },
-		{ "server-name", NULL, 1 },
-		{ NULL, NULL, 0 },
-	};
-
-	if (values_is(r, "minimum")) {
-		tls_minimum(r, l);
-		return;
-	}
-	if (!values_is(r, "certificate")) {
-		values_error(r, values_peek(r),
-		    "tls certificate \"FILE\" key \"FILE\", or tls minimum 1.2",
-		    "`certificate' or `minimum' is expected here");
-		r->i = r->st->n;
-		return;
-	}
-	if (l->certificate != NULL) {
-		values_error(r, NULL, NULL, "a second certificate is not in this build");
-		r->i = r->st->n;
-		return;
-	}
-	l->certificate = values_take_text(r, "a file");
-	values_options(r, options, l);
-	if (l->certificate != NULL && l->key == NULL)
-		values_error(
-		    r, NULL, "tls certificate \"FILE\" key \"FILE\"", "the key is missing");
-}
-
 /* ---- the others ------------------------------------------------------------------------------ */
 
 static void
 hostname_statement(struct values *r, struct load *l)
 {
-	const struct conf_value *v = values_take_word(r, "a name");
-	bool                     good = v != NULL && v->text.n > 0 && v->text.n <= HOSTNAME_N;
+	const struct conf_value *v = plain_take_host(r, HOST_NAME);
 
-	/* It goes into greetings and headers as it is: letters, digits, dots, hyphens (RFC 5321 4.1.2). */
-	for (size_t i = 0; good && i < v->text.n; i++) {
-		char c = v->text.p[i];
-
-		good = ascii_is_alpha(c) || ascii_is_digit(c) || c == '.' || c == '-';
-	}
-	if (good)
+	if (v != NULL)
 		l->s->smtp.hostname = v->text;
-	else if (v != NULL)
-		values_error(r, v, "such as mx.example.com", "%s is not the name of a host",
-		    diag_quote(r->a, v->text));
 }
 
 static void
@@ -362,7 +152,7 @@ line_endings_statement(struct values *r, struct load *l)
 
 	l->s->smtp.lines = i == 1 ? LINES_REJECT : LINES_NORMALIZE;
 	if (values_is(r, "for"))
-		l->lines_for = take_list(r);
+		l->lines_for = plain_take_list(r);
 }
 
 static void
@@ -389,7 +179,7 @@ workers_statement(struct values *r, struct load *l)
 static void
 spool_statement(struct values *r, struct load *l)
 {
-	const char *dir = take_path(r, "a folder");
+	const char *dir = plain_take_path(r, "a folder");
 
 	if (dir != NULL)
 		l->s->smtp.spool_dir = dir;
@@ -413,7 +203,7 @@ log_statement(struct values *r, struct load *l)
 	if (i >= 0)
 		l->s->log = (enum log_to)i;
 	if (i == LOG_FILE)
-		l->s->log_file = take_path(r, "a file");
+		l->s->log_file = plain_take_path(r, "a file");
 	json = values_peek(r);
 	if (values_is(r, "json"))
 		values_error(r, json, NULL, "`json' is not in this build");
@@ -455,9 +245,9 @@ static const struct statement {
 	void      (*read)(struct values *, struct load *);
 } statements[] = {
 	{ "hostname",     ONCE,         hostname_statement },
-	{ "listen",       0,            listen_statement },
-	{ "upstream",     0,            upstream_statement },
-	{ "tls",          0,            tls_statement },
+	{ "listen",       0,            plain_listen },
+	{ "upstream",     0,            plain_upstream },
+	{ "tls",          0,            plain_tls },
 	{ "limits",       ONCE | BLOCK, limits_statement },
 	{ "line-endings", ONCE,         line_endings_statement },
 	{ "reject-at",    ONCE,         reject_at_statement },
@@ -500,6 +290,8 @@ read_statement(struct load *l, const struct conf_plain *st, const struct conf_pl
 	struct values           r = { l->a, l->d, st, 0 };
 	const struct statement *one = find(st->keyword);
 
+	if (strv_eq(st->keyword, SV("route")))
+		l->routes = true;
 	if (one == NULL)
 		return;
 	look_back(&r, one, &first[one - statements]);

@@ -9,10 +9,29 @@
 
 #define TIME_MAX (30 * 86400000ull)     /* 30 d: no time of a configuration is longer */
 
-/* What must wait until all statements, or the lists, are known. */
+/* Of a `listen`: what must wait until all statements, or the lists, are known; each where it stands, NULL: not said. */
 struct pending {
-	struct pos               pos;
-	const struct conf_value *proxy_from;
+	struct pos               pos;           /* of its address */
+	const struct conf_value *proxy_from, *xclient_from;
+	const struct conf_value *xclient, *xclient_login, *require_auth, *auth_plain;     /* the option itself */
+	const struct conf_value *pool;          /* the name */
+	bool                     pooled;        /* plain_pools: it has one */
+};
+
+/* An `upstream`, before it stands in its pool. */
+struct upstream_said {
+	struct server            sv;
+	bool                     good;          /* it has an address, or a folder */
+	struct pos               pos;           /* of that */
+	const struct conf_value *tls, *server_name, *backup;    /* the option itself */
+	const struct conf_value *ca;            /* the file */
+	bool                     auth_said;     /* auth-connections */
+	struct upstream_said    *next;          /* of its pool, in file order */
+};
+
+/* A `tls certificate`: the values. */
+struct certificate_said {
+	const struct conf_value *chain, *key, *server_name;
 };
 
 /* A configuration while it is read. */
@@ -23,17 +42,54 @@ struct load {
 	struct diags            *d;
 	struct pending          *listen;        /* one for each s->listener */
 	unsigned                 max_listener, max_pending;
+	struct upstream_said    *upstream;      /* in file order */
+	unsigned                 n_upstream, max_upstream;
+	struct certificate_said *certificate;
+	unsigned                 n_certificate, max_certificate;
+	const struct conf_value *client_ca;
 	const struct conf_value *lines_for;
-	const struct conf_value *certificate, *key;
 	int                      tls_minimum;   /* 0: not said */
 	struct pos               limits_pos;    /* src NULL: there is no such block */
+	bool                     routes;        /* there is a `route` */
 };
 
 /* All plain statements of l->s->conf; mistakes go to l->d. */
 void plain_read(struct load *l);
+
+/* --- one statement each --- */
+
+void plain_listen(struct values *r, struct load *l);
+void plain_upstream(struct values *r, struct load *l);
+void plain_tls(struct values *r, struct load *l);
 /* The values of `limits { }`. */
 void plain_limits(struct values *r, struct limits *out);
+
+/* --- what they share --- */
+
 /* The path that v means: a relative one is one of the folder of the file in which it stands. */
 const char *plain_path(struct arena *a, const struct conf_value *v);
+/* The next value as a path that the system takes; NULL: said why not.  `what` is "a file", "a folder". */
+const char *plain_take_path(struct values *r, const char *what);
+/* The next value as ADDR:PORT, port not 0, or (`or_unix`) "unix:/path".  *at: that value, NULL: none. */
+bool plain_take_endpoint(struct values *r, bool or_unix, struct endpoint *out, const struct conf_value **at);
+/* The next value as the name of a host, an IP address, a name whose first label may be *; NULL: said why not. */
+enum host_form { HOST_NAME, HOST_OR_ADDRESS, HOST_OR_WILDCARD };
+const struct conf_value *plain_take_host(struct values *r, enum host_form form);
+/* The next value as a NAME: a letter, then letters, digits, - and _. */
+const struct conf_value *plain_take_name(struct values *r, const char *what);
+/* A list by its name or in braces; which networks it means is asked when the policy is there. */
+const struct conf_value *plain_take_list(struct values *r);
+
+/* --- when all statements are known --- */
+
+/*
+ * Puts the upstreams into pools, and the listeners before them: s->server, s->smtp.pool, listener.pool.
+ * `whole`: nothing was wrong before, so what is missing is missing.
+ */
+void plain_pools(struct load *l, bool whole);
+/* Reads certificates, keys and CAs: the contexts of listeners and servers. */
+void plain_contexts(struct load *l);
+/* What may be asked of users who authenticate: behind plain_pools. */
+void plain_auth(struct load *l);
 
 #endif

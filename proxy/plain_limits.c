@@ -24,15 +24,13 @@ static const struct bounds {
 } bounds[] = {
 	{ "message-size", 65536, 1ull << 40 }, /* RFC 5321 4.5.3.1.7: at least 64K */
 	{ "recipients", 100, 1000000 },        /* RFC 5321 4.5.3.1.8 */
-	{ "sessions", 1, 1000000 },
-	{ "sessions-per-client", 1, 1000000 },
-	{ "received-hops", 10, 1000 },
-	{ "header-size", 4096, 1ull << 30 },
-	{ "line", 0, 1ull << 30 },
-	{ "min-data-rate", 0, 1000000000 },
+	{ "sessions", 1, 1000000 }, { "sessions-per-client", 1, 1000000 },
+	{ "received-hops", 10, 1000 }, { "header-size", 4096, 1ull << 30 },
+	{ "line", 0, 1ull << 30 }, { "min-data-rate", 0, 1000000000 },
 	{ "spool-total", 1u << 20, 1ull << 50 },
 	{ "greeting-wait", 1000, 300000 }, /* RFC 5321 4.5.3.2.1: clients wait 5 m */
 	{ "proxy-header-wait", 1000, 300000 },
+	{ "auth-delay", 0, 30000 }, /* 16 times that a client waits for its answer, at most */
 };
 
 static void

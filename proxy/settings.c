@@ -7,18 +7,16 @@
  */
 #include "proxy/settings.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "filters/registry.h"
 #include "proxy/base/arena.h"
-#include "proxy/base/hash.h"
+#include "proxy/base/netset.h"
 #include "proxy/base/tls.h"
 #include "proxy/judge.h"
 #include "proxy/plain.h"
 
-#define SPOOL_SLACK 65536      /* a spool's memory is counted in whole pieces */
-#define PEM_MAX     (1u << 20) /* octets of a certificate chain or a key */
+#define SPOOL_SLACK 65536 /* a spool's memory is counted in whole pieces */
 #define SPOOL_KEEP  (256u << 10)
 
 static void
@@ -49,88 +47,6 @@ missing(struct load *l, const char *hint, const char *text)
 	diag_add(l->d, DIAG_ERROR, whole, strv_z(hint), "%s", text);
 }
 
-/* Whoever reads the key can be us.  The file may not be there in a world of tests: nothing is said then. */
-static void
-warn_of_readers(struct load *l, const struct conf_value *v)
-{
-	const char *path = plain_path(l->a, v);
-	struct stat st;
-
-	if (stat(path, &st) == 0 && (st.st_mode & S_IROTH) != 0)
-		diag_add(l->d, DIAG_WARNING, v->pos, arena_printf(l->a, "chmod o= %s", path),
-		    "everybody on this machine can read the key %s", path);
-}
-
-static struct strv
-read_pem(struct load *l, const struct conf_value *v, const char *what)
-{
-	struct strv  out = { NULL, 0 };
-	const char  *path = plain_path(l->a, v);
-	enum file_rc rc = l->w->read_file(l->w, l->a, path, PEM_MAX, &out);
-
-	if (rc == FILE_OK)
-		return out;
-	diag_add(l->d, DIAG_ERROR, v->pos, strv(NULL, 0), "cannot read the %s %s: %s", what, path,
-	    file_rc_name(rc));
-	return strv(NULL, 0);
-}
-
-/* Tickets of one listener are worth nothing at another: each has an id of its own, at most 32 octets. */
-static struct strv
-context_id(struct arena *a, const struct listener *l)
-{
-	char                         text[ENDPOINT_TEXT];
-	static const struct hash_key none;
-	uint64_t                     h = hash_sip(&none, endpoint_print(&l->at, text));
-
-	return arena_printf(a, "postern %016llx", (unsigned long long)h);
-}
-
-static void
-make_contexts(struct load *l, struct strv certificate, struct strv key)
-{
-	struct tls_certificate only = { certificate, key, { NULL, 0 } };
-	unsigned               which;
-
-	for (unsigned i = 0; i < l->s->n_listener; i++) {
-		struct listener *one = &l->s->listener[i];
-		struct strv      why = { NULL, 0 };
-
-		if (one->no_starttls && !one->tls)
-			continue;
-		one->context = tls_context_server(l->a,
-		    &(struct tls_server){ .certificate = &only,
-			.n_certificate = 1,
-			.minimum = l->tls_minimum == 0 ? 0x0303 : l->tls_minimum,
-			.id = context_id(l->a, one) },
-		    &which, &why);
-		if (one->context == NULL) {
-			diag_add(l->d, DIAG_ERROR, l->certificate->pos, strv(NULL, 0), "%.*s",
-			    (int)why.n, why.p == NULL ? "" : why.p);
-			return;
-		}
-	}
-}
-
-static void
-finish_tls(struct load *l)
-{
-	struct strv certificate, key;
-
-	for (unsigned i = 0; l->certificate == NULL && i < l->s->n_listener; i++)
-		if (l->s->listener[i].tls || l->s->listener[i].require_tls)
-			diag_add(l->d, DIAG_ERROR, l->listen[i].pos,
-			    SV("tls certificate \"FILE\" key \"FILE\""),
-			    "TLS here needs a certificate, and none is named");
-	if (l->certificate == NULL || l->key == NULL)
-		return;
-	certificate = read_pem(l, l->certificate, "certificate");
-	key = read_pem(l, l->key, "key");
-	warn_of_readers(l, l->key);
-	if (certificate.p != NULL && key.p != NULL && l->s->n_listener > 0)
-		make_contexts(l, certificate, key);
-}
-
 static void
 finish_limits(struct load *l)
 {
@@ -147,27 +63,50 @@ finish_limits(struct load *l)
 		    "spool-total is smaller than message-size: such a message could never pass");
 }
 
+/* Who may say who the client is. NULL: nobody, or said what is wrong. */
+static const struct netset *
+believed(struct load *l, const struct conf_value *list)
+{
+	static const char *const somewhere[] = { "192.0.2.1", "198.51.100.1", "203.0.113.1" };
+	const struct netset     *set;
+	struct addr              addr;
+	unsigned                 n = 0;
+
+	if (list == NULL)
+		return NULL;
+	set = policy_networks(l->s->policy, list, l->d);
+	for (unsigned i = 0; i < 3 && set != NULL; i++)
+		n += addr_parse(strv_z(somewhere[i]), &addr) && netset_has(set, &addr);
+	if (n == 3)
+		diag_add(l->d, DIAG_WARNING, list->pos, SV("list the peers that are yours"),
+		    "the whole Internet is believed here: whoever connects may claim to be anybody");
+	return set;
+}
+
 static void
 load_policy(struct load *l)
 {
 	struct settings       *s = l->s;
 	struct strv           *names = arena_array(l->a, s->n_listener + 1, sizeof(*names));
+	struct strv           *pools = arena_array(l->a, s->smtp.n_pool + 1, sizeof(*pools));
 	unsigned               n_facts;
 	const struct fact_def *facts = registry_facts(&n_facts);
 	struct hash_key        key;
 
 	for (unsigned i = 0; i < s->n_listener; i++)
 		names[i] = s->listener[i].name;
+	for (unsigned i = 0; i < s->smtp.n_pool; i++)
+		pools[i] = s->smtp.pool[i].name;
 	l->w->random(l->w, &key, sizeof(key));
 	s->smtp.key = key;
 	s->policy = policy_load(l->a, l->w, s->conf, facts, n_facts,
-	    &(struct policy_names){ names, s->n_listener, NULL, 0 }, &key, l->d);
+	    &(struct policy_names){ names, s->n_listener, pools, s->smtp.n_pool }, &key, l->d);
 	if (s->policy == NULL)
 		return;
-	for (unsigned i = 0; i < s->n_listener; i++)
-		if (l->listen[i].proxy_from != NULL)
-			s->listener[i].proxy_from = policy_networks(
-			    s->policy, l->listen[i].proxy_from, l->d);
+	for (unsigned i = 0; i < s->n_listener; i++) {
+		s->listener[i].proxy_from = believed(l, l->listen[i].proxy_from);
+		s->listener[i].xclient_from = believed(l, l->listen[i].xclient_from);
+	}
 	if (l->lines_for != NULL)
 		s->smtp.lines_for = policy_networks(s->policy, l->lines_for, l->d);
 	s->smtp.judge = judge_new(l->a, s->policy);
@@ -188,11 +127,13 @@ settings_load(struct arena *a, struct world *w, const char *path, struct diags *
 	if (s->n_listener == 0 && whole)
 		missing(&l, "such as: listen 127.0.0.1:2525",
 		    "there is no `listen': nobody could connect");
-	if (s->n_server == 0 && whole)
+	if (l.n_upstream == 0 && whole)
 		missing(&l, "such as: upstream 127.0.0.1:10025",
 		    "there is no `upstream': nothing could be passed on");
 	finish_limits(&l);
-	finish_tls(&l);
+	plain_contexts(&l);
+	plain_pools(&l, whole);
+	plain_auth(&l);
 	load_policy(&l);
 	return s;
 }
@@ -203,10 +144,20 @@ settings_free(struct settings *s)
 	for (unsigned i = 0; i < s->n_listener; i++)
 		if (s->listener[i].context != NULL)
 			tls_context_free(s->listener[i].context);
+	for (unsigned i = 0; i < s->n_client; i++)
+		if (s->client[i].context != NULL)
+			tls_context_free(s->client[i].context);
+	s->n_client = 0;
 	if (s->policy != NULL)
 		policy_free(s->policy);
 	s->policy = NULL;
 	s->n_listener = 0;
+}
+
+static unsigned
+share(unsigned all, unsigned n)
+{
+	return all / n > 0 ? all / n : 1;
 }
 
 struct smtp_conf *
@@ -214,17 +165,19 @@ settings_split(const struct settings *s, struct arena *a, unsigned n)
 {
 	struct smtp_conf *c = arena_alloc(a, sizeof(*c));
 	struct server    *server = arena_array(a, s->n_server, sizeof(*server));
-	struct pool_conf *pool = arena_alloc(a, sizeof(*pool));
+	struct pool_conf *pool = arena_array(a, s->smtp.n_pool, sizeof(*pool));
 
 	*c = s->smtp;
 	for (unsigned i = 0; i < s->n_server; i++) {
 		server[i] = s->server[i];
-		server[i].connections = server[i].connections / n > 0 ? server[i].connections / n :
-									1;
+		server[i].connections = share(server[i].connections, n);
+		server[i].auth_connections = share(server[i].auth_connections, n);
 	}
-	*pool = (struct pool_conf){ SV("default"), server->kind, server, s->n_server };
+	for (unsigned i = 0; i < c->n_pool; i++) {
+		pool[i] = s->smtp.pool[i];
+		pool[i].server = server + (s->smtp.pool[i].server - s->server);
+	}
 	c->pool = pool;
-	c->n_pool = 1;
 	/* However many workers share it, each has room for one message of the largest size. */
 	c->limits.spool_total /= n;
 	if (c->limits.spool_total < c->limits.message_size + SPOOL_SLACK)

@@ -11,13 +11,30 @@
 
 enum log_to { LOG_STDERR, LOG_SYSLOG, LOG_FILE };
 
+struct certificate {                    /* one `tls certificate`, as `check` shows it */
+	const char *path;
+	struct strv names;              /* for which it is shown, the first few; absent: none */
+	uint64_t    ends;               /* seconds since 1970; 0: it could not be read */
+};
+
+struct tls_use_of {                     /* a context of servers that are spoken to in the same way */
+	bool                verify;
+	const char         *ca;         /* NULL: those of the system */
+	struct tls_context *context;
+};
+
 struct settings {                       /* everything lives in the arena given to settings_load */
 	struct conf      *conf;
 	struct policy    *policy;
 	struct listener  *listener;
 	unsigned          n_listener;
-	struct server    *server;
+	struct server    *server;       /* pool after pool: smtp.pool points into it */
 	unsigned          n_server;
+	struct certificate *certificate;
+	unsigned          n_certificate;
+	bool              client_ca;    /* clients are asked for certificates */
+	struct tls_use_of *client;
+	unsigned          n_client;
 	struct smtp_conf  smtp;         /* limits and connections still for the whole daemon: settings_split */
 	unsigned          workers;      /* 0: one a core */
 	const char       *user;         /* NULL: stay who we are */
@@ -36,7 +53,10 @@ struct settings {                       /* everything lives in the arena given t
 struct settings *settings_load(struct arena *a, struct world *w, const char *path, struct diags *d);
 /* TLS contexts and lists: what is not in the arena. */
 void settings_free(struct settings *s);
-/* The smtp_conf of one of n workers: connections and spool-total divided (at least 1), in arena a. */
+/*
+ * The smtp_conf of one of n workers, in arena a: connections and auth-connections (at least 1) of every
+ * server, and spool-total, divided.
+ */
 struct smtp_conf *settings_split(const struct settings *s, struct arena *a, unsigned n);
 
 #endif

@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "proxy/base/arena.h"
 
@@ -166,6 +167,17 @@ unit_print(struct arena *a, enum unit unit, uint64_t n)
 		s++;
 	return s->c == 0 ? arena_printf(a, "%" PRIu64, n) :
 			   arena_printf(a, "%" PRIu64 "%c", n / s->times, s->c);
+}
+
+struct strv
+day_print(struct arena *a, uint64_t seconds)
+{
+	time_t    t = (time_t)seconds;
+	struct tm tm;
+
+	if (gmtime_r(&t, &tm) == NULL)
+		return SV("?");
+	return arena_printf(a, "%04d-%02d-%02d", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday);
 }
 
 bool

@@ -54,5 +54,7 @@ void values_end(struct values *r);
 bool unit_parse(struct strv v, enum unit unit, uint64_t *out, const char **why);
 /* "25M", "5m": the shortest text that means n. */
 struct strv unit_print(struct arena *a, enum unit unit, uint64_t n);
+/* "2027-01-31": the day of a moment, in seconds since 1970, UTC. */
+struct strv day_print(struct arena *a, uint64_t seconds);
 
 #endif

@@ -5,13 +5,11 @@
  * master has gone, and the worker finishes what it has.  No more is done for a connection here than
  * one accept4(): whether a session may begin is smtp's to say.
  *
- * The invariant: a watch is `on` exactly if its event is in the loop.
+ * The invariant: no place is polled while draining or pausing.
  */
 #include "proxy/worker.h"
 
 #include <errno.h>
-#include <event2/event.h>
-#include <event2/event_struct.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
@@ -34,11 +32,11 @@
 struct watch { /* one listening socket */
 	struct worker         *w;
 	const struct listener *l;
-	struct event           ev;
+	struct loop_fd         in;
 	int                    fd;
 	unsigned               burst; /* how many are accepted at the next readiness */
 	uint64_t               at;    /* when the last one was */
-	bool                   adopted, on;
+	bool                   adopted;
 };
 
 struct worker {
@@ -46,13 +44,13 @@ struct worker {
 	struct arena              *a;
 	struct loop               *loop;
 	struct smtp               *smtp;
-	struct watch *watch; /* places of a listener side by side, as in struct sockets */
-	unsigned      n_watch;
-	struct event  orders;
-	struct timer  pause, hard;
-	int           spare; /* a descriptor to give up, so that a client can hear 421 */
-	int           log_fd;
-	bool          draining, cut;
+	struct watch  *watch; /* places of a listener side by side, as in struct sockets */
+	unsigned       n_watch;
+	struct loop_fd orders;
+	struct timer   pause, hard;
+	int            spare; /* a descriptor to give up, so that a client can hear 421 */
+	int            log_fd;
+	bool           draining, cut;
 };
 
 /* ---- accepting ------------------------------------------------------------------------------- */
@@ -60,16 +58,14 @@ struct worker {
 static void
 watch_off(struct watch *x)
 {
-	if (x->on)
-		event_del(&x->ev);
-	x->on = false;
+	loop_unwatch(x->w->loop, &x->in);
 }
 
 static void
 watch_on(struct watch *x)
 {
-	if (!x->on && x->fd >= 0 && !x->w->draining && x->w->pause.pos == 0)
-		x->on = event_add(&x->ev, NULL) == 0;
+	if (!x->in.on && x->fd >= 0 && !x->w->draining && x->w->pause.pos == 0)
+		(void)loop_watch(x->w->loop, &x->in, LOOP_READ);
 }
 
 /* Without this a full table would make the loop spin: the listening socket stays ready. */
@@ -160,7 +156,7 @@ accept_one(struct watch *x)
 		}
 		local = local_of(x, fd);
 		session_open(w->smtp, x->l, fd, &peer, &local);
-		return x->on;
+		return x->in.on;
 	}
 	if (errno == EAGAIN)
 		return false;
@@ -178,14 +174,13 @@ accept_one(struct watch *x)
  * millisecond, and all that was asked for was there) several are taken at once, up to ACCEPTS.
  */
 static void
-listener_ready(evutil_socket_t listening, short what, void *arg)
+listener_ready(void *arg, unsigned what)
 {
 	struct watch *x = arg;
 	uint64_t      now;
 	unsigned      n = 0;
 
-	(void)listening, (void)what;
-	loop_noted(x->w->loop);
+	(void)what;
 	now = loop_now(x->w->loop);
 	while (n < x->burst && accept_one(x))
 		n++;
@@ -296,16 +291,15 @@ obey(struct worker *w, const struct control_msg *m, int fd)
 }
 
 static void
-orders_ready(evutil_socket_t fd, short what, void *arg)
+orders_ready(void *arg, unsigned what)
 {
 	struct worker     *w = arg;
 	struct control_msg m;
 	int                passed;
 
 	(void)what;
-	loop_noted(w->loop);
 	for (unsigned i = 0; i < ORDERS; i++)
-		switch (control_recv(fd, &m, &passed)) {
+		switch (control_recv(w->orders.fd, &m, &passed)) {
 		case CONTROL_OK:
 			obey(w, &m, passed);
 			break;
@@ -313,7 +307,7 @@ orders_ready(evutil_socket_t fd, short what, void *arg)
 			return;
 		case CONTROL_EOF: /* the master has gone */
 		case CONTROL_BAD:
-			event_del(&w->orders);
+			loop_unwatch(w->loop, &w->orders);
 			drain(w);
 			return;
 		}
@@ -376,8 +370,7 @@ watches_make(struct worker *w)
 		x->l = &w->start->settings->listener[i / s->places];
 		x->fd = s->fd[i];
 		x->burst = 1;
-		event_assign(
-		    &x->ev, loop_base(w->loop), x->fd, EV_READ | EV_PERSIST, listener_ready, x);
+		x->in = (struct loop_fd){ .fn = listener_ready, .arg = x, .fd = x->fd };
 	}
 }
 
@@ -405,9 +398,8 @@ begin(struct worker *w, const char **why)
 		return false;
 	}
 	watches_make(w);
-	event_assign(
-	    &w->orders, loop_base(w->loop), start->control, EV_READ | EV_PERSIST, orders_ready, w);
-	if (event_add(&w->orders, NULL) < 0) {
+	w->orders = (struct loop_fd){ .fn = orders_ready, .arg = w, .fd = start->control };
+	if (!loop_watch(w->loop, &w->orders, LOOP_READ)) {
 		*why = "the event loop takes no descriptor";
 		return false;
 	}
@@ -418,7 +410,7 @@ begin(struct worker *w, const char **why)
 static void
 end(struct worker *w)
 {
-	event_del(&w->orders);
+	loop_unwatch(w->loop, &w->orders);
 	timer_stop(w->loop, &w->hard);
 	timer_stop(w->loop, &w->pause);
 	/* With a session still alive its memory is not ours to take apart: the process ends, that is enough. */

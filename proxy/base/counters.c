@@ -22,6 +22,7 @@ enum { LINE = 64, CELLS = 64 * 1024 };
 struct column {
 	alignas(LINE) _Atomic uint64_t number[COUNTER_MAX];
 	alignas(LINE) _Atomic uint32_t client[CELLS];
+	alignas(LINE) _Atomic uint64_t auth[CELLS];
 };
 
 struct counters {
@@ -158,4 +159,59 @@ counters_clients_clear(struct counters *c, unsigned place)
 	for (size_t i = 0; i < CELLS; i++)
 		if (atomic_load_explicit(&col->client[i], memory_order_relaxed) != 0)
 			atomic_store_explicit(&col->client[i], 0, memory_order_relaxed);
+}
+
+/*
+ * A cell of failures: the number of its latest slot of ten minutes in 16 bits, then the counts of that
+ * slot and the five before it in 8 bits each, which stay at 255 once they are there.  The 16 bits come
+ * round after a year and a quarter; what then counts once more is an hour old at most.
+ */
+enum { SLOT_S = 600, SLOTS = 6, SLOT_BITS = 8, SLOT_MAX = 255 };
+
+#define SLOTS_MASK ((UINT64_C(1) << SLOTS * SLOT_BITS) - 1)
+
+/* The cell as it is in slot `slot`: what is older than the six of it falls out. */
+static uint64_t
+moved_on(uint64_t cell, uint16_t slot)
+{
+	uint16_t gone = (uint16_t)(slot - (uint16_t)(cell >> SLOTS * SLOT_BITS));
+	uint64_t counts = cell & SLOTS_MASK;
+
+	counts = gone < SLOTS ? counts << gone * SLOT_BITS & SLOTS_MASK : 0;
+	return (uint64_t)slot << SLOTS * SLOT_BITS | counts;
+}
+
+static unsigned
+sum_of(uint64_t cell)
+{
+	unsigned sum = 0;
+
+	for (unsigned i = 0; i < SLOTS; i++)
+		sum += cell >> i * SLOT_BITS & SLOT_MAX;
+	return sum;
+}
+
+unsigned
+counters_auth_failures(const struct counters *c, uint64_t hash, uint64_t now)
+{
+	unsigned sum = 0;
+
+	for (unsigned i = 0; i < c->places; i++)
+		sum += sum_of(moved_on(
+		    atomic_load(&c->column[i].auth[hash % CELLS]), (uint16_t)(now / SLOT_S)));
+	return sum;
+}
+
+/* An old worker that drains and its successor count in the same column: hence the exchange. */
+unsigned
+counters_auth_failed(struct counters *c, unsigned place, uint64_t hash, uint64_t now)
+{
+	_Atomic uint64_t *own = &column(c, place)->auth[hash % CELLS];
+	uint64_t          old = atomic_load(own), next;
+
+	do {
+		next = moved_on(old, (uint16_t)(now / SLOT_S));
+		next += (next & SLOT_MAX) < SLOT_MAX;
+	} while (!atomic_compare_exchange_weak(own, &old, next));
+	return counters_auth_failures(c, hash, now);
 }

@@ -50,11 +50,14 @@ const char *counter_text(enum counter k);
 bool counters_client_enter(struct counters *c, unsigned place, uint64_t hash, unsigned max);
 void counters_client_leave(struct counters *c, unsigned place, uint64_t hash);
 /*
- * Failures of AUTH of one client within the hour, over all workers, in a table of the same kind.
- * now: seconds of a clock that all workers share (monotonic).  add: one more, and how many there are now.
+ * Failures of AUTH of one client within the hour (the last 50 to 60 minutes), over all workers, in a table
+ * of the same kind.  now: seconds of a clock that all workers share (monotonic).  counters_auth_failed: one
+ * more, and how many there are now.  They outlive the worker that counted them: whoever can make one crash
+ * does not win a new start by it.
  */
 unsigned counters_auth_failures(const struct counters *c, uint64_t hash, uint64_t now);
 unsigned counters_auth_failed(struct counters *c, unsigned place, uint64_t hash, uint64_t now);
+/* A worker died: its sessions per client go. */
 void counters_clients_clear(struct counters *c, unsigned place);
 
 #endif

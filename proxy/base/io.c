@@ -14,8 +14,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <event2/event.h>
-
 #include "proxy/base/io.h"
 #include "proxy/base/loop.h"
 #include "proxy/base/tls.h"
@@ -51,14 +49,17 @@ set_fault(struct conn *c)
 
 static void flush(struct conn *c);
 
+/* A connection that was refused is told of as a hang-up: only then there is an error to ask for. */
 static void
-finish_connect(struct conn *c)
+finish_connect(struct conn *c, bool refused)
 {
 	int       error = 0;
 	socklen_t n = sizeof(error);
 
 	c->connecting = false;
 	c->known = true;
+	if (!refused)
+		return;
 	if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &n) != 0 || error != 0) {
 		c->ended = true;
 		set_fault(c);
@@ -67,10 +68,10 @@ finish_connect(struct conn *c)
 
 /* Whether that is news to the one who writes: an edge comes for nothing, too. */
 static bool
-writable(struct conn *c)
+writable(struct conn *c, bool faulty)
 {
 	if (c->connecting)
-		finish_connect(c);
+		finish_connect(c, faulty);
 	else if (!c->want_write)
 		return false;
 	c->want_write = false;
@@ -80,19 +81,17 @@ writable(struct conn *c)
 }
 
 static void
-event(evutil_socket_t fd, short what, void *arg)
+event(void *arg, unsigned what)
 {
 	struct conn *c = arg;
-	bool         faulty = c->fault, reads = (what & (EV_READ | EV_CLOSED)) != 0, writes = false;
+	bool faulty = c->fault, reads = (what & (LOOP_READ | LOOP_CLOSED)) != 0, writes = false;
 
-	(void)fd;
-	loop_noted(c->loop);
-	if (what & EV_CLOSED)
+	if (what & LOOP_CLOSED)
 		c->eof = true;
 	if (reads && c->tls != NULL)
 		tls_event(c->tls);
-	if (what & EV_WRITE) {
-		writes = writable(c);
+	if (what & LOOP_WRITE) {
+		writes = writable(c, (what & LOOP_FAULT) != 0);
 		reads |= writes && c->tls != NULL && tls_wants_write(c->tls);
 	}
 	c->readable |= reads;
@@ -111,14 +110,13 @@ event(evutil_socket_t fd, short what, void *arg)
 }
 
 static bool
-listen_to(struct conn *c, short more)
+listen_to(struct conn *c, bool writes)
 {
-	event_assign(&c->ev, loop_base(c->loop), c->fd,
-	    (short)(EV_READ | EV_CLOSED | EV_ET | EV_PERSIST | more), event, c);
-	return event_add(&c->ev, NULL) == 0;
+	return loop_watch(
+	    c->loop, &c->watch, LOOP_READ | LOOP_CLOSED | LOOP_EDGE | (writes ? LOOP_WRITE : 0u));
 }
 
-/* Adding the event anew reports what is ready by then: no edge is lost between. */
+/* Changing what is watched for reports what is ready by then: no edge is lost between. */
 void
 conn_want_write(struct conn *c)
 {
@@ -126,8 +124,7 @@ conn_want_write(struct conn *c)
 	if (c->listens_write)
 		return;
 	c->listens_write = true;
-	event_del(&c->ev);
-	if (!listen_to(c, EV_WRITE))
+	if (!listen_to(c, true))
 		set_fault(c);
 }
 
@@ -138,8 +135,9 @@ init(struct conn *c, struct loop *l, int fd, void (*on_event)(void *), void *arg
 {
 	*c = (struct conn){ .fd = fd, .loop = l, .on_event = on_event, .arg = arg };
 	c->connecting = c->listens_write = connecting;
+	c->watch = (struct loop_fd){ .fn = event, .arg = c, .fd = fd };
 	buf_init(&c->out, CONN_OUT_MAX);
-	if (listen_to(c, connecting ? EV_WRITE : 0))
+	if (listen_to(c, connecting))
 		return true;
 	close(fd);
 	c->fd = -1;
@@ -183,12 +181,12 @@ conn_close(struct conn *c)
 {
 	struct fiber *reader = c->reader, *writer = c->writer;
 
-	if (c->fd < 0 || !event_initialized(&c->ev))
+	if (c->fd < 0 || c->loop == NULL)
 		return;
 	if (c->tls != NULL)
 		tls_free(c->tls);
 	c->tls = NULL;
-	event_del(&c->ev);
+	loop_forget(c->loop, &c->watch);
 	close(c->fd);
 	c->fd = -1;
 	c->readable = c->sending = false;
@@ -203,7 +201,7 @@ conn_abort(struct conn *c)
 {
 	struct linger now = { .l_onoff = 1, .l_linger = 0 };
 
-	if (c->fd < 0 || !event_initialized(&c->ev))
+	if (c->fd < 0 || c->loop == NULL)
 		return;
 	if (c->tls != NULL)
 		tls_break(c->tls);
@@ -332,13 +330,14 @@ push_plain(struct conn *c, const struct iovec *v, unsigned n, size_t *sent)
 	struct msghdr m = { .msg_iov = (struct iovec *)v };
 	size_t        want = 0;
 	ssize_t       r;
+	int           flags = MSG_NOSIGNAL | MSG_DONTWAIT | (c->more ? MSG_MORE : 0);
 
 	m.msg_iovlen = n < PIECES_MAX ? n : PIECES_MAX;
 	for (size_t i = 0; i < m.msg_iovlen; i++)
 		want += v[i].iov_len;
 	do
-		r = n == 1 ? send(c->fd, v->iov_base, v->iov_len, MSG_NOSIGNAL | MSG_DONTWAIT) :
-			     sendmsg(c->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+		r = n == 1 ? send(c->fd, v->iov_base, v->iov_len, flags) :
+			     sendmsg(c->fd, &m, flags);
 	while (r < 0 && errno == EINTR);
 	if (r < 0)
 		return errno == EAGAIN ? IO_AGAIN : IO_FAULT;
@@ -481,6 +480,26 @@ bool
 conn_queue_v(struct conn *c, struct strv v)
 {
 	return conn_queue(c, &(struct iovec){ (char *)v.p, v.n }, 1);
+}
+
+bool
+conn_queue_bye(struct conn *c, struct strv v)
+{
+	bool ok;
+
+	c->more = true;
+	ok = conn_queue_v(c, v);
+	c->more = false;
+	return ok;
+}
+
+bool
+conn_queue_last(struct conn *c, struct strv v)
+{
+	bool ok = conn_queue_bye(c, v);
+
+	conn_shutdown(c);
+	return ok;
 }
 
 /* ---- writing, in a fiber --------------------------------------------------------------------- */

@@ -15,13 +15,12 @@
 #ifndef PROXY_BASE_IO_H
 #define PROXY_BASE_IO_H
 
-#include <event2/event_struct.h>
 #include <sys/uio.h>
 
 #include "proxy/base/buf.h"
 #include "proxy/base/fiber.h"
+#include "proxy/base/loop.h"
 
-struct loop;
 struct tls;
 
 enum io_rc { IO_OK, IO_AGAIN, IO_EOF, IO_FAULT };       /* EOF: orderly end; FAULT: reset or TLS fault */
@@ -42,12 +41,13 @@ struct conn {
 	/* io.c's own */
 	bool          ended;            /* recv gave the end or a fault: nothing more comes in */
 	bool          known;            /* connect() is known to have worked or not */
-	bool          listens_write;    /* the event has EV_WRITE; it stays, edges cost nothing */
+	bool          listens_write;    /* it is watched for writing, too; that stays, edges cost nothing */
 	bool          sending;          /* conn_send is in the middle: c->out goes behind it */
 	bool          shut;             /* conn_shutdown: the end follows when all is out */
+	bool          more;             /* what is sent now is held for the end that follows at once */
 	unsigned      full;             /* reads in a row that filled the buffer */
 	bool         *reader_gone, *writer_gone;        /* on the stack of the fiber that waits */
-	struct event  ev;
+	struct loop_fd watch;
 };
 
 #define CONN_OUT_MAX  (512 * 1024)      /* octets queued by conn_queue before it refuses */
@@ -102,6 +102,16 @@ MAY_YIELD enum wait_rc conn_wait(struct conn *c, uint64_t deadline);
  */
 bool conn_queue(struct conn *c, const struct iovec *v, unsigned n);
 bool conn_queue_v(struct conn *c, struct strv v);
+/*
+ * conn_queue_last -- conn_queue_v and conn_shutdown in one: nothing can be queued behind it, and where the
+ * kernel takes v at once the end travels in the segment of its last octets.  conn_close must still come.
+ */
+bool conn_queue_last(struct conn *c, struct strv v);
+/*
+ * The same for a last word that need not arrive (a client's QUIT): conn_close follows at once, and sends v and
+ * the end in one segment, unless octets of the peer are unread.
+ */
+bool conn_queue_bye(struct conn *c, struct strv v);
 /*
  * conn_send -- send all, by reference: waits until the kernel has taken the last octet (and c->out is
  * empty before it).  WAIT_OK; WAIT_CLOSED: fault or closed; WAIT_TIMEOUT, WAIT_CANCELLED: part may be

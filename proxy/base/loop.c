@@ -1,25 +1,25 @@
 /*
- * loop -- descriptors by libevent, timers in our own heap, the wake queue, the hooks of a round.
+ * loop -- descriptors by epoll, timers in our own heap, the wake queue, the hooks of a round.
  *
- * libevent only waits: it never looks at the clock for us, since time belongs to the world and a test
- * moves it by hand.  The one libevent timer here bounds the sleep of a round; it may ring early or for
- * nothing, and then the round simply goes on to the next.
- * The invariant: heap[i]->pos == i + 1 for every timer that runs, and no child is due before its parent.
+ * epoll and not an event library: a connection's share of this is 32 octets and, as it is closed, no system
+ * call.  The kernel's clock only bounds a sleep: time belongs to the world, and a test moves it by hand.
+ * The invariants: heap[i]->pos == i + 1 for every timer that runs, and no child is due before its parent;
+ * of ready[at..n) none speaks of a descriptor that is not watched any more.
  */
 #include <assert.h>
-
-#include <event2/event.h>
-#include <event2/event_struct.h>
+#include <limits.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 #include "proxy/base/arena.h"
 #include "proxy/base/fiber.h"
-#include "proxy/base/log.h"
 #include "proxy/base/loop.h"
 #include "proxy/base/world.h"
 
 #define HOOKS_MAX 8
 /* How often in one round the wake queue is run to where it ended when that run began. */
 #define GENERATIONS 4
+#define READY_MAX   128 /* told of in one round */
 
 struct call {
 	void (*fn)(void *arg);
@@ -28,14 +28,15 @@ struct call {
 
 struct loop {
 	struct world      *world;
-	struct event_base *base;
+	int                ep;
 	uint64_t           now;
 	struct timer     **heap;
 	unsigned           n_heap, max_heap;
 	struct call       *queue; /* a ring; max_queue is a power of two */
 	unsigned           first, n_queue, max_queue;
-	struct event       alarm;    /* ends a sleep */
-	uint64_t           alarm_at; /* 0: not set */
+	struct epoll_event ready[READY_MAX];
+	int                at, n_ready; /* the next to be told of */
+	unsigned           n_watched;
 	struct call        hooks[HOOKS_MAX];
 	unsigned           n_hooks;
 	bool               stopped, did;
@@ -189,6 +190,74 @@ queue_run(struct loop *l)
 		}
 }
 
+/* ---- descriptors ----------------------------------------------------------------------------- */
+
+bool
+loop_watch(struct loop *l, struct loop_fd *f, unsigned wants)
+{
+	struct epoll_event ev = { .data.ptr = f };
+
+	assert(f->fn != NULL);
+	ev.events = (wants & LOOP_READ ? EPOLLIN : 0u) | (wants & LOOP_WRITE ? EPOLLOUT : 0u) |
+	    (wants & LOOP_CLOSED ? EPOLLRDHUP : 0u) | (wants & LOOP_EDGE ? EPOLLET : 0u);
+	if (epoll_ctl(l->ep, f->on ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, f->fd, &ev) != 0)
+		return false;
+	l->n_watched += !f->on;
+	f->on = true;
+	f->wants = (uint8_t)wants;
+	return true;
+}
+
+void
+loop_forget(struct loop *l, struct loop_fd *f)
+{
+	if (!f->on)
+		return;
+	f->on = false;
+	l->n_watched--;
+	for (int i = l->at; i < l->n_ready; i++)
+		if (l->ready[i].data.ptr == f)
+			l->ready[i].data.ptr = NULL;
+}
+
+void
+loop_unwatch(struct loop *l, struct loop_fd *f)
+{
+	if (f->on)
+		(void)epoll_ctl(l->ep, EPOLL_CTL_DEL, f->fd, NULL);
+	loop_forget(l, f);
+}
+
+/* EPOLLERR and EPOLLHUP are told unasked: whoever reads or writes then hears what it is. */
+static unsigned
+happened(uint32_t events)
+{
+	if ((events & EPOLLERR) || (events & (EPOLLHUP | EPOLLRDHUP)) == EPOLLHUP)
+		return LOOP_READ | LOOP_WRITE | LOOP_FAULT;
+	return (events & EPOLLIN ? LOOP_READ : 0u) | (events & EPOLLOUT ? LOOP_WRITE : 0u) |
+	    (events & EPOLLRDHUP ? LOOP_CLOSED : 0u);
+}
+
+static void
+fds_run(struct loop *l, int ms)
+{
+	int n = epoll_wait(l->ep, l->ready, READY_MAX, ms);
+
+	l->now = l->world->now(l->world);
+	l->n_ready = n;
+	for (l->at = 0; l->at < l->n_ready;) {
+		const struct epoll_event *ev = &l->ready[l->at++];
+		struct loop_fd           *f = ev->data.ptr;
+		unsigned                  what = happened(ev->events);
+
+		if (f == NULL || (what & f->wants) == 0)
+			continue;
+		l->did = true;
+		f->fn(f->arg, what & (f->wants | LOOP_FAULT));
+	}
+	l->at = l->n_ready = 0;
+}
+
 /* ---- rounds ---------------------------------------------------------------------------------- */
 
 void
@@ -205,52 +274,35 @@ hooks_run(struct loop *l)
 		l->hooks[i].fn(l->hooks[i].arg);
 }
 
-static void
-alarm_rang(evutil_socket_t fd, short what, void *arg)
+/* How long a round may sleep, for epoll_wait(). */
+static int
+sleep_ms(const struct loop *l)
 {
-	struct loop *l = arg;
+	uint64_t next = loop_next_timer(l), now;
 
-	(void)fd, (void)what;
-	l->alarm_at = 0;
-}
-
-/*
- * Sees to it that a sleep ends when the nearest timer is due; false: one is due already.  An alarm
- * set for earlier is left as it is: it costs a round for nothing, and that is rarer than moving it.
- */
-static bool
-alarm_set(struct loop *l)
-{
-	uint64_t next = loop_next_timer(l), now, ms;
-
-	if (next == UINT64_MAX || (l->alarm_at != 0 && l->alarm_at <= next))
-		return true;
+	if (next == UINT64_MAX)
+		return -1;
 	now = l->world->now(l->world);
 	if (next <= now)
-		return false;
-	ms = next - now;
-	if (ms > 24 * 3600 * 1000)
-		ms = 24 * 3600 * 1000;
-	event_add(&l->alarm, &(struct timeval){ (time_t)(ms / 1000), (long)(ms % 1000 * 1000) });
-	l->alarm_at = now + ms;
-	return true;
+		return 0;
+	return next - now < INT_MAX ? (int)(next - now) : INT_MAX;
 }
 
 /* -1: nothing is there that could ever be ready or due. */
 static int
 round_once(struct loop *l, bool block)
 {
-	bool sleeps = block && l->n_queue == 0 && alarm_set(l);
-	int  rc;
+	bool sleeps = block && l->n_queue == 0;
 
 	assert(fiber_self() == NULL);
+	if (sleeps && l->n_watched == 0 && l->n_heap == 0)
+		return -1;
 	l->did = false;
-	rc = event_base_loop(l->base, sleeps ? EVLOOP_ONCE : EVLOOP_NONBLOCK);
-	l->now = l->world->now(l->world);
+	fds_run(l, sleeps ? sleep_ms(l) : 0);
 	timers_run(l);
 	queue_run(l);
 	hooks_run(l);
-	return sleeps && rc != 0 && !l->did ? -1 : l->did;
+	return l->did;
 }
 
 bool
@@ -273,76 +325,27 @@ loop_stop(struct loop *l)
 	l->stopped = true;
 }
 
-void
-loop_noted(struct loop *l)
-{
-	/* The first event after a sleep: what it starts must not count from before that sleep. */
-	if (!l->did)
-		l->now = l->world->now(l->world);
-	l->did = true;
-}
-
-/* ---- libevent's complaints ------------------------------------------------------------------- */
-
-static struct world *complaints_to;
-
-/* It would write them to stderr. */
-static void
-complain(int severity, const char *text)
-{
-	if (complaints_to != NULL && complaints_to->log != NULL && severity >= EVENT_LOG_WARN)
-		log_event(complaints_to, SV("-"), "libevent", "%s", text);
-}
-
 /* ---- making and freeing ---------------------------------------------------------------------- */
-
-/*
- * No precise timers: they cost a timerfd.  No change list: event_add shall fail where epoll_ctl does.
- * No cached time: nothing of ours asks libevent what time it is.
- */
-static struct event_base *
-base_new(void)
-{
-	struct event_config *cfg = event_config_new();
-	struct event_base   *base = NULL;
-
-	if (cfg == NULL)
-		return NULL;
-	if (event_config_require_features(cfg, EV_FEATURE_ET | EV_FEATURE_EARLY_CLOSE) == 0 &&
-	    event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK) == 0 &&
-	    event_config_set_flag(cfg, EVENT_BASE_FLAG_IGNORE_ENV) == 0 &&
-	    event_config_set_flag(cfg, EVENT_BASE_FLAG_NO_CACHE_TIME) == 0)
-		base = event_base_new_with_config(cfg);
-	event_config_free(cfg);
-	return base;
-}
 
 struct loop *
 loop_new(struct world *w)
 {
-	struct event_base *base;
-	struct loop       *l;
+	int          ep = epoll_create1(EPOLL_CLOEXEC);
+	struct loop *l;
 
-	complaints_to = w;
-	event_set_log_callback(complain);
-	base = base_new();
-	if (base == NULL)
+	if (ep < 0)
 		return NULL;
 	l = mem_alloc(sizeof(*l));
 	l->world = w;
-	l->base = base;
+	l->ep = ep;
 	l->now = w->now(w);
-	event_assign(&l->alarm, base, -1, 0, alarm_rang, l);
 	return l;
 }
 
 void
 loop_free(struct loop *l)
 {
-	if (complaints_to == l->world)
-		complaints_to = NULL;
-	event_del(&l->alarm);
-	event_base_free(l->base);
+	close(l->ep);
 	mem_free(l->heap);
 	mem_free(l->queue);
 	mem_free(l);
@@ -352,12 +355,6 @@ struct world *
 loop_world(struct loop *l)
 {
 	return l->world;
-}
-
-struct event_base *
-loop_base(struct loop *l)
-{
-	return l->base;
 }
 
 uint64_t

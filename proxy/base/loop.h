@@ -1,8 +1,9 @@
 /*
- * loop -- what a worker runs: descriptors (libevent), timers (our own heap over world->now), the wake
- * queue of fibers, and hooks at the end of a round.
+ * loop -- what a worker runs: descriptors (epoll), timers (our own heap over world->now), the wake queue of
+ * fibers, and hooks at the end of a round.
  *
- * One loop a process; nothing here is for threads.  No callback may block.
+ * One loop a process; nothing here is for threads.  No callback may block.  A library that brings an
+ * adapter for somebody's event loop gets one over loop_watch.
  */
 #ifndef PROXY_BASE_LOOP_H
 #define PROXY_BASE_LOOP_H
@@ -11,7 +12,6 @@
 #include <stdint.h>
 
 struct world;
-struct event_base;
 struct fiber;
 struct loop;
 
@@ -22,10 +22,38 @@ struct timer {                          /* embed it; all zero is a stopped timer
 	void    *arg;
 };
 
-struct loop *loop_new(struct world *w);         /* NULL: no event base */
+enum {                                  /* what a descriptor is watched for, and what has happened there */
+	LOOP_READ = 1,
+	LOOP_WRITE = 2,
+	LOOP_CLOSED = 4,                /* the peer has ended its side (EPOLLRDHUP) */
+	LOOP_EDGE = 8,                  /* asked: told once a change, else as long as it holds */
+	LOOP_FAULT = 16                 /* told: with what was wanted, that it comes from a reset or a hang-up */
+};
+
+struct loop_fd {                        /* embed it; all zero is one that is not watched */
+	void   (*fn)(void *arg, unsigned what); /* called from the loop; may unwatch and free anything */
+	void    *arg;
+	int      fd;
+	uint8_t  wants;
+	bool     on;
+};
+
+struct loop *loop_new(struct world *w);         /* NULL: no epoll descriptor to be had */
 void loop_free(struct loop *l);
 struct world *loop_world(struct loop *l);
-struct event_base *loop_base(struct loop *l);   /* for io.c, DNS and libraries with an adapter */
+
+/*
+ * Watches f->fd, or changes what it is watched for; an edge that is there by then is told (again).  A reset
+ * and a hang-up are told as LOOP_READ | LOOP_WRITE, as far as wanted.  False: the kernel refuses.
+ */
+bool loop_watch(struct loop *l, struct loop_fd *f, unsigned wants);
+/* Nothing is told of it any more, not even what has happened already. Harmless where it is not watched. */
+void loop_unwatch(struct loop *l, struct loop_fd *f);
+/*
+ * The same, without a system call, for who closes the descriptor next: only where no other descriptor and no
+ * other process has the same open file, for then the close would not take it out of the kernel's set.
+ */
+void loop_forget(struct loop *l, struct loop_fd *f);
 
 /* ms of world->now(), read once a round: cheap, and the same for all that happens in a round. */
 uint64_t loop_now(const struct loop *l);
@@ -50,8 +78,6 @@ bool loop_round(struct loop *l, bool block);
 void loop_run(struct loop *l);                  /* until loop_stop(), or nothing is left to wait for */
 void loop_stop(struct loop *l);                 /* callable from a callback */
 
-/* For those with events of their own on loop_base(): something was done in this round. */
-void loop_noted(struct loop *l);
 /* For fiber.c: queue a resumption. */
 void loop_queue_fiber(struct loop *l, struct fiber *f);
 

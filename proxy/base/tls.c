@@ -1,69 +1,29 @@
 /*
- * tls.c -- OpenSSL behind the face of tls.h; no other file of the proxy includes its headers.
+ * tls.c -- a connection: the handshake, octets, the end, and what is known of the peer.
  *
  * It reads and writes the socket through a BIO of ours: no SIGPIPE, and no recv() that is known to
  * give nothing.  With read-ahead that makes one system call of a command, as without TLS.
- * Not for certificates of others: no client certificate is asked for, no upstream is verified here yet.
+ * Beside it: tls_context.c (certificates), tls_sni.c (which of them), tls_ticket.c, tls_client.c.
  * The invariants: OpenSSL's error queue is empty before each call (fibers share it); after a fatal
  * error (`broken`) the SSL is only freed.
  */
 #include <assert.h>
 #include <errno.h>
 #include <sys/socket.h>
-#include <time.h>
 
-#include <openssl/core_names.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-#include <openssl/pem.h>
-#include <openssl/rand.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 
 #include "proxy/base/arena.h"
 #include "proxy/base/loop.h"
-#include "proxy/base/tls.h"
+#include "proxy/base/tls_own.h"
 #include "proxy/base/world.h"
-
-enum {
-	SECRET = 32,
-	TICKET_PERIOD = 4 * 3600, /* s; a ticket lives TICKET_LIFE, so two keys suffice */
-	TICKET_LIFE = 2 * 3600
-};
-
-/* One period's key. All zero: none yet, since period 0 lies in 1970. */
-struct ticket_key {
-	uint64_t      period;
-	unsigned char name[16], aes[32], hmac[32];
-};
-
-struct tls_context {
-	SSL_CTX          *ssl;
-	uint64_t          expires;
-	unsigned char     secret[SECRET]; /* of it come the keys of all periods, in all workers */
-	struct ticket_key keys[2];        /* of the latest periods used; a cache */
-};
-
-struct tls {
-	SSL         *ssl;
-	struct conn *c;
-	char  *ahead; /* octets that the owner had read already, [ahead_at, ahead_n) not taken */
-	size_t ahead_at, ahead_n;
-	bool   raw;     /* the kernel may have octets */
-	bool   raw_end; /* and it said that there is no more */
-	bool   up;      /* the handshake is done */
-	bool   broken;
-	bool   closed; /* our close_notify is out */
-	bool   pending, wants_write;
-	bool   ended; /* reading gave `end`, for good */
-	enum io_rc end;
-};
 
 /* ---- errors ---------------------------------------------------------------------------------- */
 
-/* OpenSSL's reason for what failed last, static. */
-static const char *
-reason(void)
+const char *
+tls_reason(void)
 {
 	unsigned long e = ERR_peek_error();
 	const char   *text = NULL;
@@ -163,259 +123,64 @@ bio_new(struct tls *t)
 	return b;
 }
 
-/* ---- tickets --------------------------------------------------------------------------------- */
-
-static bool
-derive(
-    const struct tls_context *x, unsigned char part, uint64_t period, unsigned char *out, size_t n)
-{
-	unsigned char text[9], mac[EVP_MAX_MD_SIZE];
-	bool          good;
-
-	text[0] = part;
-	for (unsigned i = 0; i < 8; i++)
-		text[1 + i] = (unsigned char)(period >> 8 * i);
-	good = HMAC(EVP_sha512(), x->secret, SECRET, text, sizeof(text), mac, NULL) != NULL;
-	memcpy(out, mac, n);
-	OPENSSL_cleanse(mac, sizeof(mac));
-	return good;
-}
-
-/* The key of a period, NULL: OpenSSL failed. */
-static const struct ticket_key *
-ticket_key(struct tls_context *x, uint64_t period)
-{
-	struct ticket_key *k = &x->keys[period % 2];
-
-	if (k->period == period)
-		return k;
-	k->period = 0;
-	if (!derive(x, 'n', period, k->name, sizeof(k->name)) ||
-	    !derive(x, 'a', period, k->aes, sizeof(k->aes)) ||
-	    !derive(x, 'h', period, k->hmac, sizeof(k->hmac)))
-		return NULL;
-	k->period = period;
-	return k;
-}
-
-static bool
-mac_init(EVP_MAC_CTX *mac, const struct ticket_key *k)
-{
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_octet_string(
-		    OSSL_MAC_PARAM_KEY, (void *)k->hmac, sizeof(k->hmac)),
-		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)"sha256", 0),
-		OSSL_PARAM_construct_end(),
-	};
-
-	return EVP_MAC_CTX_set_params(mac, params) == 1;
-}
-
-static int
-ticket_seal(const struct ticket_key *k, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *aes,
-    EVP_MAC_CTX *mac)
-{
-	memcpy(name, k->name, sizeof(k->name));
-	if (RAND_bytes(iv, 16) != 1 ||
-	    EVP_EncryptInit_ex(aes, EVP_aes_256_cbc(), NULL, k->aes, iv) != 1)
-		return -1;
-	return mac_init(mac, k) ? 1 : -1;
-}
-
-/* 0: not ours or too old, a full handshake follows; 1; 2: good, but give the client a new one. */
-static int
-ticket_open(struct tls_context *x, uint64_t period, const unsigned char *name,
-    const unsigned char *iv, EVP_CIPHER_CTX *aes, EVP_MAC_CTX *mac)
-{
-	const struct ticket_key *k;
-
-	for (unsigned age = 0; age < 2; age++) {
-		k = ticket_key(x, period - age);
-		if (k == NULL)
-			return -1;
-		if (memcmp(name, k->name, sizeof(k->name)) != 0)
-			continue;
-		if (EVP_DecryptInit_ex(aes, EVP_aes_256_cbc(), NULL, k->aes, iv) != 1 ||
-		    !mac_init(mac, k))
-			return -1;
-		return age == 0 ? 1 : 2;
-	}
-	return 0;
-}
-
-static int
-ticket_cb(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *aes, EVP_MAC_CTX *mac,
-    int seal)
-{
-	const struct tls        *t = SSL_get_app_data(ssl);
-	struct tls_context      *x = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
-	struct world            *w = loop_world(t->c->loop);
-	uint64_t                 period = w->wall(w) / 1000000 / TICKET_PERIOD + 2;
-	const struct ticket_key *k;
-
-	if (!seal)
-		return ticket_open(x, period, name, iv, aes, mac);
-	k = ticket_key(x, period);
-	return k != NULL ? ticket_seal(k, name, iv, aes, mac) : -1;
-}
-
-/* ---- contexts -------------------------------------------------------------------------------- */
-
-/* A key with a password would make OpenSSL ask the terminal. */
-static int
-no_password(char *buf, int n, int writing, void *arg)
-{
-	(void)buf, (void)n, (void)writing, (void)arg;
-	return -1;
-}
-
-static bool
-use_chain(struct tls_context *x, BIO *b)
-{
-	X509     *cert = PEM_read_bio_X509_AUX(b, NULL, no_password, NULL);
-	struct tm tm;
-	bool      good;
-
-	if (cert == NULL)
-		return false;
-	good = SSL_CTX_use_certificate(x->ssl, cert) == 1 &&
-	    ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm) == 1;
-	if (good)
-		x->expires = (uint64_t)timegm(&tm);
-	X509_free(cert);
-	while (good && (cert = PEM_read_bio_X509(b, NULL, no_password, NULL)) != NULL)
-		if (SSL_CTX_add0_chain_cert(x->ssl, cert) != 1) {
-			X509_free(cert);
-			good = false;
-		}
-	return good &&
-	    (ERR_peek_error() == 0 || ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE);
-}
-
-static bool
-use_key(struct tls_context *x, BIO *b)
-{
-	EVP_PKEY *key = PEM_read_bio_PrivateKey(b, NULL, no_password, NULL);
-	bool      good = key != NULL && SSL_CTX_use_PrivateKey(x->ssl, key) == 1;
-
-	EVP_PKEY_free(key);
-	return good;
-}
-
-static bool
-use(struct tls_context *x, struct strv text, bool (*fn)(struct tls_context *, BIO *))
-{
-	BIO *b = text.n <= INT32_MAX ? BIO_new_mem_buf(text.p, (int)text.n) : NULL;
-	bool good;
-
-	ERR_clear_error();
-	good = b != NULL && fn(x, b);
-	BIO_free(b);
-	return good;
-}
-
-static void
-configure(SSL_CTX *ssl, int minimum)
-{
-	SSL_CTX_set_min_proto_version(ssl, minimum);
-	SSL_CTX_set_options(ssl,
-	    SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
-		SSL_OP_IGNORE_UNEXPECTED_EOF);
-	SSL_CTX_set_mode(ssl,
-	    SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-		SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-	SSL_CTX_set_read_ahead(ssl, 1);
-	SSL_CTX_set_dh_auto(ssl, 1);
-	/* state lies with the client alone; with no ticket at all a client with Nagle waits 40 ms */
-	SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_num_tickets(ssl, 1);
-	SSL_CTX_set_timeout(ssl, TICKET_LIFE);
-	SSL_CTX_set_tlsext_ticket_key_evp_cb(ssl, ticket_cb);
-}
-
-/* What is wrong, or NULL. */
-static const char *
-fill(struct tls_context *x, struct strv certificate, struct strv key, int minimum, struct strv id)
-{
-	x->ssl = SSL_CTX_new(TLS_server_method());
-	if (x->ssl == NULL || RAND_bytes(x->secret, SECRET) != 1)
-		return "OpenSSL does not start";
-	configure(x->ssl, minimum);
-	SSL_CTX_set_app_data(x->ssl, x);
-	if (id.n > SSL_MAX_SSL_SESSION_ID_LENGTH ||
-	    SSL_CTX_set_session_id_context(x->ssl, (const unsigned char *)id.p, (unsigned)id.n) !=
-		1)
-		return "the session id context is too long";
-	if (!use(x, certificate, use_chain))
-		return "the certificate file holds no certificate that can be used";
-	if (!use(x, key, use_key))
-		return ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH ?
-		    "the key does not match the certificate" :
-		    "the key file holds no key that can be used (it may not have a password)";
-	if (SSL_CTX_check_private_key(x->ssl) != 1)
-		return "the key does not match the certificate";
-	return NULL;
-}
-
-struct tls_context *
-tls_context_server(
-    struct arena *a, const struct tls_server *conf, unsigned *which, struct strv *why)
-{
-	struct tls_context *x = mem_alloc(sizeof(*x));
-	const char         *wrong;
-
-	ERR_clear_error();
-	*which = 0;
-	wrong = fill(x, conf->certificate->chain, conf->certificate->key, conf->minimum, conf->id);
-	if (wrong == NULL)
-		return x;
-	*why = arena_printf(a, "%s: %s", wrong, reason());
-	ERR_clear_error();
-	tls_context_free(x);
-	return NULL;
-}
-
-void
-tls_context_free(struct tls_context *x)
-{
-	if (x == NULL)
-		return;
-	SSL_CTX_free(x->ssl);
-	OPENSSL_cleanse(x, sizeof(*x));
-	mem_free(x);
-}
-
-uint64_t
-tls_context_expires(const struct tls_context *x)
-{
-	return x->expires;
-}
-
 /* ---- connections ----------------------------------------------------------------------------- */
 
-bool
-tls_accept(struct conn *c, struct tls_context *x)
+struct tls *
+tls_begin(struct conn *c, struct tls_context *x)
 {
 	struct tls *t;
 	BIO        *b = NULL;
 
 	assert(c->tls == NULL);
 	if (c->out.n > 0)
-		return false; /* it was meant to go out in plain text */
+		return NULL; /* it was meant to go out in plain text */
 	t = mem_alloc(sizeof(*t));
 	ERR_clear_error();
 	t->c = c;
+	t->x = x;
 	t->raw = c->readable;
 	t->ssl = SSL_new(x->ssl);
 	if (t->ssl == NULL || (b = bio_new(t)) == NULL) {
 		SSL_free(t->ssl);
 		mem_free(t);
-		return false;
+		return NULL;
 	}
 	SSL_set_bio(t->ssl, b, b);
 	SSL_set_app_data(t->ssl, t);
+	return c->tls = t;
+}
+
+void
+tls_keep_name(struct tls *t, struct strv name)
+{
+	mem_free(t->name);
+	t->name = NULL;
+	t->name_n = name.n;
+	if (name.n == 0)
+		return;
+	t->name = mem_alloc(name.n + 1);
+	memcpy(t->name, name.p, name.n);
+}
+
+uint64_t
+tls_wall(const struct tls *t)
+{
+	struct world *w = loop_world(t->c->loop);
+
+	return w->wall(w) / 1000000;
+}
+
+bool
+tls_accept(struct conn *c, struct tls_context *x)
+{
+	struct tls *t = tls_begin(c, x);
+
+	if (t == NULL)
+		return false;
+	if (x->asks)
+		X509_VERIFY_PARAM_set_time(SSL_get0_param(t->ssl), (time_t)tls_wall(t));
 	SSL_set_accept_state(t->ssl);
-	c->tls = t;
+	tls_ticket_prepare(t);
 	return true;
 }
 
@@ -432,14 +197,28 @@ tls_ahead(struct conn *c, struct strv octets)
 	memcpy(t->ahead, octets.p, octets.n);
 }
 
+/* Of a certificate that we did not take, its fault, since "verify failed" helps nobody. */
+static const char *
+handshake_reason(const struct tls *t)
+{
+	long verified = SSL_get_verify_result(t->ssl);
+
+	if (t->client && verified != X509_V_OK &&
+	    ERR_GET_REASON(ERR_peek_error()) == SSL_R_CERTIFICATE_VERIFY_FAILED)
+		return X509_verify_cert_error_string(verified);
+	return tls_reason();
+}
+
 static enum io_rc
 handshake_over(struct tls *t, const char **why)
 {
 	bool closed = t->raw_end && ERR_peek_error() == 0;
 
-	*why = closed ? "the peer closed the connection" : reason();
+	*why = closed ? "the peer closed the connection" : handshake_reason(t);
 	t->broken = true;
 	t->c->fault = true;
+	if (t->client)
+		tls_client_failed(t);
 	return closed ? IO_EOF : IO_FAULT;
 }
 
@@ -453,9 +232,12 @@ tls_handshake(struct conn *c, const char **why)
 	if (t->broken)
 		return IO_FAULT;
 	ERR_clear_error();
+	t->wants_write = false;
 	rc = SSL_do_handshake(t->ssl);
 	if (rc == 1) {
 		t->up = t->pending = c->readable = true;
+		if (t->client)
+			tls_client_up(t);
 		return IO_OK;
 	}
 	switch (SSL_get_error(t->ssl, rc)) {
@@ -463,6 +245,9 @@ tls_handshake(struct conn *c, const char **why)
 		c->readable = false;
 		return IO_AGAIN;
 	case SSL_ERROR_WANT_WRITE:
+		/* a fiber waits for octets, and is woken when there is room */
+		c->readable = false;
+		t->wants_write = true;
 		conn_want_write(c);
 		return IO_AGAIN;
 	default:
@@ -550,9 +335,12 @@ tls_event(struct tls *t)
 	t->raw = true;
 }
 
+/* OpenSSL spoils the session of a connection that was not shut down, also for those that begin with it. */
 void
 tls_break(struct tls *t)
 {
+	if (t->up && !t->broken)
+		SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_get_shutdown(t->ssl));
 	t->broken = true;
 }
 
@@ -572,28 +360,72 @@ tls_free(struct tls *t)
 	SSL_free(t->ssl);
 	ERR_clear_error();
 	mem_free(t->ahead);
+	mem_free(t->name);
 	mem_free(t);
 }
 
 /* ---- facts ----------------------------------------------------------------------------------- */
 
-static struct strv
-subject(const struct tls *t, struct arena *a)
+/*
+ * The client's certificate, verified, or NULL.  In a resumed session it is the ticket that says so, and
+ * the certificate may have expired since.
+ */
+static X509 *
+verified_client(const struct tls *t)
 {
-	X509       *cert = SSL_get1_peer_certificate(t->ssl);
-	BIO        *b = NULL;
+	X509  *cert = SSL_get0_peer_certificate(t->ssl);
+	time_t now = (time_t)tls_wall(t);
+
+	if (cert == NULL || t->client || SSL_get_verify_result(t->ssl) != X509_V_OK ||
+	    X509_cmp_time(X509_get0_notAfter(cert), &now) <= 0)
+		return NULL;
+	return cert;
+}
+
+static struct strv
+subject(X509 *cert, struct arena *a)
+{
+	BIO        *b = BIO_new(BIO_s_mem());
 	struct strv v = { NULL, 0 };
 	char       *p;
 	long        n;
 
-	if (cert != NULL && SSL_get_verify_result(t->ssl) == X509_V_OK)
-		b = BIO_new(BIO_s_mem());
 	if (b != NULL &&
 	    X509_NAME_print_ex(b, X509_get_subject_name(cert), 0, XN_FLAG_RFC2253) >= 0 &&
 	    (n = BIO_get_mem_data(b, &p)) > 0)
 		v = arena_dup(a, strv(p, (size_t)n));
 	BIO_free(b);
-	X509_free(cert);
+	return v;
+}
+
+static bool
+is_plain(const unsigned char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (p[i] < ' ' || p[i] == 0x7f)
+			return false;
+	return true;
+}
+
+/* The last of several, which is the first in RFC 2253's order. */
+static struct strv
+common_name(X509 *cert, struct arena *a)
+{
+	X509_NAME     *name = X509_get_subject_name(cert);
+	struct strv    v = { NULL, 0 };
+	unsigned char *text;
+	int            at = -1, next, n;
+
+	while ((next = X509_NAME_get_index_by_NID(name, NID_commonName, at)) >= 0)
+		at = next;
+	if (at < 0)
+		return v;
+	n = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
+	if (n < 0)
+		return v;
+	if (n > 0 && is_plain(text, (size_t)n))
+		v = arena_dup(a, strv((char *)text, (size_t)n));
+	OPENSSL_free(text);
 	return v;
 }
 
@@ -601,7 +433,7 @@ void
 tls_facts_get(const struct conn *c, struct arena *a, struct tls_facts *out)
 {
 	const struct tls *t = c->tls;
-	const char       *sni;
+	X509             *cert;
 
 	*out = (struct tls_facts){ 0 };
 	if (t == NULL || !t->up)
@@ -611,8 +443,13 @@ tls_facts_get(const struct conn *c, struct arena *a, struct tls_facts *out)
 	out->version = arena_dup(a, strv_z(SSL_get_version(t->ssl)));
 	out->cipher = arena_dup(a, strv_z(SSL_get_cipher_name(t->ssl)));
 	out->bits = (unsigned)SSL_get_cipher_bits(t->ssl, NULL);
-	sni = SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name);
-	if (sni != NULL)
-		out->sni = arena_dup(a, strv_z(sni));
-	out->client_cert = subject(t, a);
+	out->resumed = SSL_session_reused(t->ssl) == 1;
+	if (t->name != NULL && !t->address)
+		out->sni = arena_dup(a, strv(t->name, t->name_n));
+	cert = verified_client(t);
+	if (cert != NULL) {
+		out->client_cert = subject(cert, a);
+		out->client_cn = common_name(cert, a);
+	}
+	ERR_clear_error();
 }

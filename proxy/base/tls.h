@@ -1,5 +1,5 @@
 /*
- * tls -- OpenSSL, and nothing outside tls.c knows it.
+ * tls -- OpenSSL, and nothing outside tls*.c knows it.
  *
  * Contexts are made before fork and shared by the workers.  Reading and writing goes through conn_recv
  * and conn_send (io.h).  TLS 1.2 and 1.3; no renegotiation, no compression; one session ticket, sealed
@@ -15,6 +15,7 @@ struct tls;
 struct tls_context;
 struct tls_session;
 struct arena;
+struct world;
 
 struct tls_facts {                      /* views into the arena given to tls_facts_get; all absent: no TLS */
 	bool        on;
@@ -23,7 +24,7 @@ struct tls_facts {                      /* views into the arena given to tls_fac
 	unsigned    bits;
 	struct strv sni;
 	struct strv client_cert;        /* subject (RFC 2253) of a verified client certificate */
-	struct strv client_cn;          /* its common name */
+	struct strv client_cn;          /* its common name, UTF-8; absent where control characters are in it */
 	bool        resumed;            /* by a ticket */
 };
 
@@ -61,6 +62,15 @@ void tls_context_free(struct tls_context *c);
 uint64_t tls_context_expires(const struct tls_context *c);
 
 /*
+ * The keys of tickets follow the wall clock, in each process by itself, and a handshake as a server moves
+ * them.  A process in which none may come for hours calls this now and then (once an hour; the master
+ * before it forks, too), so that old keys are not kept in memory.  Cheap.
+ */
+void tls_tickets_turn(struct world *w);
+/* All tickets given so far become worthless, and the next context makes a new secret. For tests. */
+void tls_tickets_forget(void);
+
+/*
  * Begins a server handshake on c (c->tls is set).  No octet may have been read beyond the plaintext.
  * Then call tls_handshake now and at each event.  False: no memory, or plaintext waits in c->out (so
  * call conn_drain first).
@@ -69,7 +79,9 @@ bool tls_accept(struct conn *c, struct tls_context *ctx);
 /*
  * The same as a client.  name: a host name (sent as SNI) or an address, what a verified certificate must
  * bear; not kept.  resume: where the server's latest session is kept, NULL at first, and taken from;
- * it must outlive the connection; free it with tls_session_free.
+ * it must outlive the connection; free it with tls_session_free.  NULL: nothing is kept.  A session of
+ * another context or another name is not taken.  False also where the name cannot be one, or the context
+ * verifies and there is none.
  */
 bool tls_connect(struct conn *c, struct tls_context *ctx, struct strv name, struct tls_session **resume);
 void tls_session_free(struct tls_session *s);

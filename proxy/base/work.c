@@ -11,9 +11,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <event2/event.h>
-#include <event2/event_struct.h>
-
 #include "proxy/base/arena.h"
 #include "proxy/base/loop.h"
 #include "proxy/base/work.h"
@@ -40,7 +37,7 @@ struct work_thread {
 	struct jobs     todo, finished; /* these and `stop` under the lock */
 	bool            stop;
 	int             fd; /* written when something was put into an empty `finished` */
-	struct event    ev;
+	struct loop_fd  watch;
 };
 
 static void
@@ -110,16 +107,15 @@ finish(struct work_thread *t)
 	pthread_mutex_unlock(&t->lock);
 	for (; j != NULL; j = next) {
 		next = j->next;
-		loop_noted(t->loop);
 		j->done(j->arg);
 		mem_free(j);
 	}
 }
 
 static void
-rang(evutil_socket_t fd, short what, void *arg)
+rang(void *arg, unsigned what)
 {
-	(void)fd, (void)what;
+	(void)what;
 	finish(arg);
 }
 
@@ -158,7 +154,7 @@ thread_start(struct work_thread *t)
 static void
 work_free(struct work_thread *t)
 {
-	event_del(&t->ev);
+	loop_forget(t->loop, &t->watch);
 	close(t->fd);
 	pthread_mutex_destroy(&t->lock);
 	pthread_cond_destroy(&t->more);
@@ -181,8 +177,8 @@ work_start(struct loop *l)
 	pthread_mutex_init(&t->lock, NULL);
 	pthread_cond_init(&t->more, NULL);
 	/* edge-triggered: every write is an edge, so the counter is never read */
-	event_assign(&t->ev, loop_base(l), fd, EV_READ | EV_ET | EV_PERSIST, rang, t);
-	if (event_add(&t->ev, NULL) != 0 || !thread_start(t)) {
+	t->watch = (struct loop_fd){ .fn = rang, .arg = t, .fd = fd };
+	if (!loop_watch(l, &t->watch, LOOP_READ | LOOP_EDGE) || !thread_start(t)) {
 		work_free(t);
 		return NULL;
 	}

@@ -12,15 +12,29 @@
 
 #define AUTH_STEPS 16                   /* lines of the client in one exchange; more is no exchange */
 
-/* May AUTH be offered to this client now?  The listener, TLS, and that it has not authenticated yet. */
+/*
+ * May AUTH be offered to this client now?  It speaks TLS or the listener does without, it has not
+ * authenticated yet, and every server of the listener's pool is one to which secrets may be sent: on this
+ * machine, or with `tls require` or `verify`.
+ */
 bool auth_offered(const struct session *s);
 /* AUTH mechanism [initial]. */
 MAY_YIELD void auth_run(struct session *s, struct strv rest);
-/* PHASE_AUTH: a line of the exchange has come, or one that was too long. */
-MAY_YIELD void auth_turn(struct session *s);
+/*
+ * PHASE_AUTH: a line of the exchange has come, or one that was too long; or the answer that was held back
+ * is due.  False: nothing of it.
+ */
+MAY_YIELD bool auth_turn(struct session *s);
+/* PHASE_AUTH: auth_turn would have something to do. */
+bool auth_has_work(const struct session *s);
+/* PHASE_AUTH: the answer to a failure is held back (auth-delay), until then.  0: it is not. */
+uint64_t auth_held(const struct session *s);
 /* The exchange is over, however: its memory is wiped.  Harmless without one. */
 void auth_drop(struct session *s);
-/* The server of a session that it has authenticated is gone: 421, as no other connection knows this user. */
+/*
+ * The server of a session that it has authenticated is gone: 421 behind what was said so far, and the end, as
+ * no other connection knows this user.  Slots that wait are filled by the caller.
+ */
 void auth_lost(struct session *s);
 
 #endif

@@ -3,6 +3,9 @@
  */
 #include "proxy/smtp/command.h"
 
+#include "proxy/smtp/auth.h"
+#include "proxy/smtp/xclient_in.h"
+
 #define IN(state) (1u << SMTP_##state)
 #define IN_ANY    (IN(NEW) | IN(READY) | IN(MAIL) | IN(BDAT))
 #define IN_NO_TX  (IN(NEW) | IN(READY))
@@ -10,22 +13,24 @@
 
 /* clang-format off */
 const struct command commands[] = {
-	/* verb        flags                                 allowed          run           syntax                       source */
-	{ "EHLO",     CMD_PLAIN | CMD_BARRIER | CMD_NEEDS_ARG, IN_ANY,        ehlo_run,     "EHLO name",                 "RFC 5321 4.1.1.1" },
-	{ "HELO",     CMD_BARRIER | CMD_NEEDS_ARG,             IN_ANY,        helo_run,     "HELO name",                 "RFC 5321 4.1.1.1" },
-	{ "MAIL",     CMD_LONG,                                IN(READY),     mail_run,     "MAIL FROM:<path> [param]",  "RFC 5321 4.1.1.2" },
-	{ "RCPT",     CMD_LONG,                                IN(MAIL),      rcpt_run,     "RCPT TO:<path> [param]",    "RFC 5321 4.1.1.3" },
-	{ "DATA",     CMD_BARRIER | CMD_NO_ARG,                IN(MAIL),      data_run,     "DATA",                      "RFC 5321 4.1.1.4" },
+	/* verb        flags                                                allowed      run           syntax                       source */
+	{ "EHLO",     CMD_PLAIN | CMD_NO_AUTH | CMD_BARRIER | CMD_NEEDS_ARG, IN_ANY,    ehlo_run,     "EHLO name",                 "RFC 5321 4.1.1.1" },
+	{ "HELO",     CMD_NO_AUTH | CMD_BARRIER | CMD_NEEDS_ARG,             IN_ANY,    helo_run,     "HELO name",                 "RFC 5321 4.1.1.1" },
+	{ "MAIL",     CMD_LONG,                                              IN(READY), mail_run,     "MAIL FROM:<path> [param]",  "RFC 5321 4.1.1.2" },
+	{ "RCPT",     CMD_LONG,                                              IN(MAIL),  rcpt_run,     "RCPT TO:<path> [param]",    "RFC 5321 4.1.1.3" },
+	{ "DATA",     CMD_BARRIER | CMD_NO_ARG,                              IN(MAIL),  data_run,     "DATA",                      "RFC 5321 4.1.1.4" },
 	/* A BDAT out of order has octets behind it that must be dropped: it judges its order itself. */
-	{ "BDAT",     CMD_PLAIN | CMD_BARRIER,                 IN_ANY,        bdat_run,     "BDAT size [LAST]",          "RFC 3030 2" },
-	{ "RSET",     CMD_BARRIER | CMD_NO_ARG | CMD_JUNK,     IN_ANY,        rset_run,     "RSET",                      "RFC 5321 4.1.1.5" },
-	{ "NOOP",     CMD_PLAIN | CMD_JUNK,                    IN_ANY,        noop_run,     "NOOP [text]",               "RFC 5321 4.1.1.9" },
-	{ "VRFY",     CMD_NEEDS_ARG | CMD_JUNK,                IN_ANY,        vrfy_run,     "VRFY text",                 "RFC 5321 3.5.3" },
-	{ "EXPN",     CMD_NEEDS_ARG | CMD_JUNK,                IN_ANY,        expn_run,     "EXPN text",                 "RFC 5321 3.5.2" },
-	{ "HELP",     CMD_JUNK,                                IN_ANY,        help_run,     "HELP [command]",            "RFC 5321 4.1.1.8" },
-	{ "ETRN",     CMD_NEEDS_ARG | CMD_JUNK,                IN_ANY,        etrn_run,     "ETRN domain",               "RFC 1985" },
-	{ "STARTTLS", CMD_PLAIN | CMD_BARRIER | CMD_NO_ARG,    IN_NO_TX,      starttls_run, "STARTTLS",                  "RFC 3207 4" },
-	{ "QUIT",     CMD_PLAIN | CMD_BARRIER | CMD_NO_ARG,    IN_ANY,        quit_run,     "QUIT",                      "RFC 5321 4.1.1.10" },
+	{ "BDAT",     CMD_PLAIN | CMD_NO_AUTH | CMD_BARRIER,                 IN_ANY,    bdat_run,     "BDAT size [LAST]",          "RFC 3030 2" },
+	{ "RSET",     CMD_NO_AUTH | CMD_BARRIER | CMD_NO_ARG | CMD_JUNK,     IN_ANY,    rset_run,     "RSET",                      "RFC 5321 4.1.1.5" },
+	{ "NOOP",     CMD_PLAIN | CMD_NO_AUTH | CMD_JUNK,                    IN_ANY,    noop_run,     "NOOP [text]",               "RFC 5321 4.1.1.9" },
+	{ "VRFY",     CMD_NEEDS_ARG | CMD_JUNK,                              IN_ANY,    vrfy_run,     "VRFY text",                 "RFC 5321 3.5.3" },
+	{ "EXPN",     CMD_NEEDS_ARG | CMD_JUNK,                              IN_ANY,    expn_run,     "EXPN text",                 "RFC 5321 3.5.2" },
+	{ "HELP",     CMD_NO_AUTH | CMD_JUNK,                                IN_ANY,    help_run,     "HELP [command]",            "RFC 5321 4.1.1.8" },
+	{ "ETRN",     CMD_NEEDS_ARG | CMD_JUNK,                              IN_ANY,    etrn_run,     "ETRN domain",               "RFC 1985" },
+	{ "STARTTLS", CMD_PLAIN | CMD_NO_AUTH | CMD_BARRIER | CMD_NO_ARG,    IN_NO_TX,  starttls_run, "STARTTLS",                  "RFC 3207 4" },
+	{ "AUTH",     CMD_NO_AUTH | CMD_BARRIER | CMD_NEEDS_ARG | CMD_LONG,  IN(READY), auth_run,     "AUTH mechanism [response]", "RFC 4954 4" },
+	{ "XCLIENT",  CMD_NO_AUTH | CMD_BARRIER | CMD_NEEDS_ARG,             IN_NO_TX,  xclient_run,  "XCLIENT name=value ...",    "Postfix XCLIENT_README" },
+	{ "QUIT",     CMD_PLAIN | CMD_NO_AUTH | CMD_BARRIER | CMD_NO_ARG,    IN_ANY,    quit_run,     "QUIT",                      "RFC 5321 4.1.1.10" },
 	{ NULL, 0, 0, NULL, NULL, NULL }
 };
 /* clang-format on */
@@ -57,12 +62,15 @@ static bool
 refused(struct session *s, const struct command *c, struct strv rest)
 {
 	bool needs_tls = s->listener->require_tls && !s->client.tls.on;
+	bool needs_auth = s->listener->require_auth && s->client.auth_user.p == NULL;
 
-	/* RFC 5321 4.5.3.1.4, RFC 3461 4: only MAIL and RCPT have parameters that may be long. */
+	/* RFC 5321 4.5.3.1.4: only MAIL and RCPT (RFC 3461 4) and AUTH (RFC 4954 4) may be long. */
 	if (rest.n > COMMAND_LINE - 8 && !(c->flags & CMD_LONG))
 		say_error(s, 500, "5.5.2", SV("line too long"));
 	else if (needs_tls && !(c->flags & CMD_PLAIN))
 		say_error(s, 530, "5.7.0", SV("must issue a STARTTLS command first"));
+	else if (needs_auth && !(c->flags & CMD_NO_AUTH)) /* RFC 4954 6 */
+		say_error(s, 530, "5.7.0", SV("authentication required"));
 	else if (!(c->allowed & 1u << s->state))
 		say_error(s, 503, "5.5.1", order_text(s, c));
 	else if ((c->flags & CMD_NO_ARG) && rest.n > 0)

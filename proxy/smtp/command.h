@@ -16,7 +16,8 @@ enum command_flags {
 	CMD_JUNK = 4,           /* does nothing for mail: counted, RFC 5321 7.8 */
 	CMD_NO_ARG = 8,         /* an argument is 501 */
 	CMD_NEEDS_ARG = 16,     /* none is 501 */
-	CMD_LONG = 32           /* may be longer than COMMAND_LINE */
+	CMD_LONG = 32,          /* may be longer than COMMAND_LINE */
+	CMD_NO_AUTH = 64        /* allowed before AUTH where require-auth holds: 530 for the others */
 };
 
 struct command {

@@ -7,6 +7,7 @@
 #include "proxy/smtp/ehlo.h"
 
 #include "proxy/mail/reply.h"
+#include "proxy/smtp/sasl.h"
 
 static const struct {
 	const char *word;
@@ -39,8 +40,10 @@ parse_line(struct strv line, struct ehlo *out)
 	struct strv word = strv_word(&line);
 	uint64_t    size;
 
-	if (strv_istarts(word, SV("AUTH="))) /* "AUTH=LOGIN": from before RFC 2554, still seen */
+	if (strv_istarts(word, SV("AUTH="))) { /* "AUTH=LOGIN": from before RFC 2554, still seen */
+		out->auth |= sasl_parse_words(strv_from(word, 5));
 		word.n = 4;
+	}
 	for (unsigned i = 0; i < EHLO_BIT_MAX; i++)
 		if (strv_ieq(word, strv_z(caps[i].word)))
 			out->caps |= 1u << i;
@@ -48,7 +51,9 @@ parse_line(struct strv line, struct ehlo *out)
 		/* RFC 1870 4: no value or 0 is no fixed limit; nonsense says no more than that */
 		if (strv_number(strv_word(&line), UINT64_MAX, &size))
 			out->size = size;
-	} else if (strv_ieq(word, SV("XCLIENT")))
+	} else if (strv_ieq(word, SV("AUTH")))
+		out->auth |= sasl_parse_words(line);
+	else if (strv_ieq(word, SV("XCLIENT")))
 		out->xclient |= parse_attrs(line);
 	else if (strv_ieq(word, SV("XFORWARD")))
 		out->xforward |= parse_attrs(line);
@@ -103,6 +108,29 @@ ehlo_offer(const struct ehlo *upstream, const struct ehlo_own *own)
 }
 
 static void
+add_word(struct buf *text, const char *word)
+{
+	buf_addc(text, ' ');
+	buf_add(text, strv_z(word));
+}
+
+static void
+add_mechanisms(struct buf *text, uint32_t auth)
+{
+	for (unsigned m = 0; m < SASL_MAX; m++)
+		if (auth & SASL_BIT(m))
+			add_word(text, sasl_word(m));
+}
+
+static void
+add_attrs(struct buf *text, uint32_t xclient)
+{
+	for (unsigned i = 0; i < sizeof(attrs) / sizeof(attrs[0]); i++)
+		if (xclient & 1u << i)
+			add_word(text, attrs[i]);
+}
+
+static void
 add_cap(struct buf *text, unsigned i, const struct ehlo *e)
 {
 	buf_addc(text, '\n');
@@ -110,6 +138,10 @@ add_cap(struct buf *text, unsigned i, const struct ehlo *e)
 	if (1u << i == EHLO_SIZE && e->size > 0) {
 		buf_addc(text, ' ');
 		buf_add_number(text, e->size);
+	} else if (1u << i == EHLO_AUTH) {
+		add_mechanisms(text, e->auth);
+	} else if (1u << i == EHLO_XCLIENT) {
+		add_attrs(text, e->xclient);
 	}
 }
 

@@ -1,7 +1,9 @@
 /*
  * helo -- HELO and EHLO: the client's name, and what it is offered.  RFC 5321 4.1.1.1, 4.1.4.
  */
+#include "proxy/smtp/auth.h"
 #include "proxy/smtp/route.h"
+#include "proxy/smtp/xclient_in.h"
 
 #define RECEIVED_MAX 1024 /* octets of a Received field of ours: names are at most 255 each */
 
@@ -14,10 +16,13 @@ make_offer(struct session *s)
 
 	own.starttls = s->listener->context != NULL && !s->listener->no_starttls &&
 	    !s->client.tls.on;
+	own.auth = auth_offered(s);
+	own.xclient = xclient_in_allowed(s);
 	/* The server counts the field that we put in front, too. */
 	if (s->smtp->conf->received && up.size > RECEIVED_MAX)
 		up.size -= RECEIVED_MAX;
 	s->offered = ehlo_offer(&up, &own);
+	s->in.auth = s->offered.caps & EHLO_AUTH;
 }
 
 static struct strv
@@ -41,7 +46,9 @@ take_name(struct session *s, struct strv rest, bool esmtp)
 		return false;
 	}
 	tx_end(s);
-	relay_close(s);
+	/* RFC 4954 4: who authenticated stays so, and where. */
+	if (!s->bound)
+		relay_close(s);
 	judge_forget(s->hearing);
 	s->client.helo = arena_dup(s->a, name);
 	s->client.esmtp = esmtp;
@@ -64,6 +71,7 @@ helo_run(struct session *s, struct strv rest)
 		return;
 	/* RFC 5321 4.1.1.1: who says HELO knows no extensions. */
 	s->offered = (struct ehlo){ 0 };
+	s->in.auth = false;
 	slots_say(&s->replies, &r);
 }
 

@@ -3,10 +3,15 @@
  * allows, commands in one segment where the server takes that, each reply to the slot of its command.
  *
  * Invariant: owed[] lists, in order, exactly the commands in cmds or sent whose reply has not come.
+ * Until the client has heard an answer of the server (relay.answered) another server may be asked.
  */
 #include "proxy/smtp/hop_smtp.h"
 
+#include "proxy/smtp/auth.h"
+
 #include "proxy/smtp/sessionlog.h"
+
+#define OWED_FRONT 8 /* RSET, XFORWARD, MAIL, and the command at hand */
 
 void
 hop_owe(struct upstream *up, enum owed_kind kind, unsigned rcpt, struct slot *slot)
@@ -16,8 +21,8 @@ hop_owe(struct upstream *up, enum owed_kind kind, unsigned rcpt, struct slot *sl
 	*o = (struct owed){ kind, rcpt, slot };
 }
 
-static struct owed
-owed_pop(struct upstream *up)
+struct owed
+hop_owed_pop(struct upstream *up)
 {
 	struct owed o = up->owed[up->owed_at];
 
@@ -31,12 +36,16 @@ hop_queue_mail(struct session *s, struct slot *slot)
 {
 	struct upstream       *up = s->relay.up;
 	const struct envelope *e = &session_tx(s)->env;
+	uint32_t               caps;
 
 	if (up->dirty) {
 		buf_add(&up->cmds, SV("RSET\r\n"));
 		hop_owe(up, OWED_RSET, 0, NULL);
 	}
-	print_mail(&up->cmds, &e->from, &e->params, up->ehlo.caps);
+	xforward_queue(s);
+	/* RFC 4954 5: AUTH= only on a connection that has authenticated. */
+	caps = s->bound ? up->ehlo.caps : up->ehlo.caps & ~(uint32_t)EHLO_AUTH;
+	print_mail(&up->cmds, &e->from, &e->params, caps);
 	hop_owe(up, OWED_MAIL, 0, slot);
 	up->dirty = true;
 	s->relay.mail = MAIL_SENT;
@@ -57,7 +66,7 @@ static void
 refuse_owed(struct session *s, struct upstream *up)
 {
 	while (up->n_owed > 0) {
-		struct owed o = owed_pop(up);
+		struct owed o = hop_owed_pop(up);
 
 		s->relay.told = s->relay.told || (o.kind == OWED_MAIL && o.slot != NULL);
 		if (o.slot != NULL && o.kind == OWED_RCPT)
@@ -67,6 +76,13 @@ refuse_owed(struct session *s, struct upstream *up)
 	}
 }
 
+static const char *
+fault_text(const struct upstream *up, enum up_rc rc)
+{
+	return rc == UP_BAD && up->parser.why != NULL ? up->parser.why : up_rc_text(rc);
+}
+
+/* Without its server the session of an authenticated user is over; inside a text the end of it comes first. */
 static void
 lose(struct session *s)
 {
@@ -76,6 +92,8 @@ lose(struct session *s)
 	refuse_owed(s, up);
 	up->tainted = true;
 	pool_drop(up);
+	if (s->bound && s->phase == PHASE_COMMAND)
+		session_end(s, "the server of its user is gone");
 }
 
 void
@@ -91,10 +109,11 @@ hop_fail(struct session *s, enum up_rc rc)
 		[UP_BAD] = "the mail server gave no usable answer, try again",
 	};
 
-	session_log_event(s, "upstream-fault",
-	    rc == UP_BAD && s->relay.up->parser.why != NULL ? s->relay.up->parser.why :
-							      up_rc_text(rc));
-	relay_break(s, 451, rc == UP_BAD ? "4.3.0" : "4.4.2", strv_z(text[rc]));
+	session_log_event(s, "upstream-fault", fault_text(s->relay.up, rc));
+	if (s->bound)
+		relay_break(s, 421, "4.3.2", strv_z(text[rc]));
+	else
+		relay_break(s, 451, rc == UP_BAD ? "4.3.0" : "4.4.2", strv_z(text[rc]));
 	lose(s);
 }
 
@@ -104,14 +123,14 @@ closing_reply(struct session *s, struct owed o, const struct reply *r)
 {
 	struct reply told = *r;
 
-	told.code = 451;
+	told.code = s->bound ? 421 : 451;
 	told.text = arena_dup(session_tx(s)->a, r->text);
 	s->relay.told = o.kind == OWED_MAIL && o.slot != NULL;
 	/* Its enhanced code is of class 4 as well and stays. */
 	if (o.slot != NULL)
 		slots_fill(&s->replies, o.slot, &told);
 	session_log_event(s, "upstream-closing", "421 inside a transaction");
-	relay_break(s, 451, "4.3.2", SV("the mail server is shutting down, try again"));
+	relay_break(s, told.code, "4.3.2", SV("the mail server is shutting down, try again"));
 	lose(s);
 }
 
@@ -132,6 +151,7 @@ mail_answered(struct session *s, struct owed o, struct reply *r)
 		rl->refusal.text = arena_dup(session_tx(s)->a, r->text);
 		session_log_refusal(s, STAGE_MAIL, r, SV("upstream"), NULL);
 	}
+	rl->answered = rl->answered || o.slot != NULL;
 	if (o.slot != NULL)
 		slots_fill(&s->replies, o.slot, r);
 }
@@ -141,6 +161,7 @@ rcpt_answered(struct session *s, struct owed o, struct reply *r)
 {
 	struct rcpt *rcpt = &session_tx(s)->env.rcpt[o.rcpt];
 
+	s->relay.answered = true;
 	if (s->relay.mail == MAIL_REFUSED) {
 		if (o.slot != NULL)
 			slots_fill(&s->replies, o.slot, &s->relay.refusal);
@@ -161,21 +182,17 @@ static bool
 answered(struct session *s, struct reply *r)
 {
 	struct upstream *up = s->relay.up;
-	struct owed      o = up->owed[up->owed_at];
+	struct owed      o = hop_owed_pop(up);
 
-	/* RFC 5321 4.2.1: 3xx has no place here. */
-	if (r->code / 100 == 3 || (o.kind == OWED_RSET && !reply_is_ok(r) && r->code != 421)) {
-		hop_fail(s, UP_BAD);
-		return false;
-	}
-	owed_pop(up);
 	if (s->offered.caps & EHLO_ENHANCED)
 		reply_fill_enh(r);
 	if (r->code == 421) {
 		closing_reply(s, o, r);
 		return false;
 	}
-	if (o.kind == OWED_MAIL)
+	if (o.kind == OWED_XFORWARD)
+		xforward_answered(s, r);
+	else if (o.kind == OWED_MAIL)
 		mail_answered(s, o, r);
 	else if (o.kind == OWED_RCPT)
 		rcpt_answered(s, o, r);
@@ -184,18 +201,74 @@ answered(struct session *s, struct reply *r)
 
 /* A connection that idled may have been closed meanwhile: then nothing of ours was seen by the server. */
 static bool
-gone_stale(const struct upstream *up, enum up_rc rc)
+gone_stale(const struct session *s, const struct upstream *up, enum up_rc rc)
 {
-	return rc == UP_CLOSED && up->reused && !up->heard;
+	return rc == UP_CLOSED && up->reused && !up->heard && !s->bound;
 }
 
-static void
-fault(struct session *s, enum up_rc rc)
+/*
+ * What the server said so far nobody else has heard, so the next one may be asked.  Who was told yes or no to
+ * a recipient stays with the server that said it; so does a user with the one that knows it.
+ */
+static bool
+may_fail_over(struct session *s, const char *why)
 {
-	if (!gone_stale(s->relay.up, rc))
-		hop_fail(s, rc);
+	return !s->bound && !s->relay.answered && !s->relay.replayed && !s->turn->cancelled &&
+	    hop_next_server(s, s->relay.up, why);
+}
+
+/* True: what was owed is on its way again, or has been answered in its stead. */
+static bool
+elsewhere(struct session *s, enum up_rc rc)
+{
+	struct upstream *up = s->relay.up;
+
+	if (rc == UP_CANCELLED)
+		return false;
+	if (gone_stale(s, up, rc))
+		replay_owed(s, true);
+	else if (may_fail_over(s, fault_text(up, rc)))
+		replay_owed(s, false);
 	else
-		replay_owed(s);
+		return false;
+	return true;
+}
+
+/* RFC 2920: to a server without PIPELINING only the first of what is queued goes out now. */
+static bool
+send_queued(struct upstream *up)
+{
+	struct strv all = buf_view(&up->cmds);
+	size_t      n = strv_chr(all, '\n') + 1;
+	bool        ok;
+
+	if ((up->ehlo.caps & EHLO_PIPELINING) || n >= all.n || up->cmds.full)
+		return upstream_flush(up);
+	ok = conn_queue_v(&up->io, strv_first(all, n));
+	buf_drop(&up->cmds, n);
+	return ok;
+}
+
+/* The next reply owed; UP_BAD also where it cannot be one to its command. */
+MAY_YIELD static enum up_rc
+next_reply(struct upstream *up, struct reply *r)
+{
+	enum owed_kind kind = up->owed[up->owed_at].kind;
+	bool           first = up->reused && !up->heard;
+	enum up_rc     rc = UP_CLOSED;
+
+	if (send_queued(up))
+		rc = upstream_reply(up, upstream_ms(up, kind), r);
+	if (rc != UP_OK)
+		return rc;
+	/* RFC 5321 4.2.1: 3xx has no place here. */
+	if (r->code / 100 == 3 || (kind == OWED_RSET && !reply_is_ok(r) && r->code != 421))
+		return UP_BAD;
+	if (r->code != 421 || !first)
+		return UP_OK;
+	/* It said goodbye before it read what we sent. */
+	up->heard = false;
+	return UP_CLOSED;
 }
 
 void
@@ -204,21 +277,14 @@ hop_settle(struct session *s)
 	struct reply r;
 
 	while (s->relay.up != NULL && s->relay.up->n_owed > 0) {
-		struct upstream *up = s->relay.up;
-		bool             first = up->reused && !up->heard;
-		enum up_rc       rc = UP_CLOSED;
+		enum up_rc rc = next_reply(s->relay.up, &r);
 
-		if (upstream_flush(up))
-			rc = upstream_reply(up, upstream_ms(up, up->owed[up->owed_at].kind), &r);
-		if (rc == UP_OK && r.code == 421 && first) {
-			/* It said goodbye before it read what we sent. */
-			up->heard = false;
-			rc = UP_CLOSED;
-		}
-		if (rc != UP_OK)
-			fault(s, rc);
-		else if (!answered(s, &r))
+		if (rc == UP_OK && r.code == 421 && may_fail_over(s, "421"))
+			replay_owed(s, false);
+		else if (rc == UP_OK && !answered(s, &r))
 			return;
+		else if (rc != UP_OK && !elsewhere(s, rc))
+			hop_fail(s, rc);
 	}
 	/* Section 4.2 of RFC 5321 knows no reply without a command: octets left over spoil what follows. */
 	if (s->relay.up != NULL && s->relay.up->in != NULL) {
@@ -227,70 +293,47 @@ hop_settle(struct session *s)
 	}
 }
 
-/* Why no connection could be had, as the client hears it. */
 static void
-no_connection(struct session *s, enum up_rc rc, const struct reply *refusal)
+break_promise(struct session *s)
 {
-	const char *why = refusal->text.n > 0 ? arena_z(session_tx(s)->a, refusal->text) :
-						up_rc_text(rc);
-
-	session_log_event(s, "upstream-unavailable", why);
-	if (rc == UP_BUSY)
-		relay_break(s, 451, "4.3.2", SV("the mail server is busy, try again"));
-	else if (rc == UP_CANCELLED)
-		relay_break(s, 451, "4.3.0", SV("cancelled"));
-	else
-		relay_break(s, 451, "4.4.1", SV("no mail server is available now, try again"));
-}
-
-static enum up_rc
-introduce(struct session *s, struct upstream *up)
-{
-	if (up->sv->conf->identity != IDENTITY_XCLIENT)
-		return UP_OK;
-	return xclient_say(s, up);
-}
-
-bool
-hop_connect(struct session *s, bool fresh)
-{
-	struct upstream *up = NULL;
-	struct reply     refusal = { 0 };
-	bool             reused;
-	struct pool_wish wish = { .fresh = fresh, .avoid = s->relay.avoid };
-	enum up_rc       rc = pool_take(s->relay.pool, s, &wish, session_tx(s)->a, &up, &refusal);
-
-	if (rc == UP_OK) {
-		reused = up->reused;
-		rc = introduce(s, up);
-		if (rc == UP_OK) {
-			s->relay.up = up;
-			return true;
-		}
-		pool_drop(up);
-		/* A ready one that had gone stale: once more, quietly. */
-		if (rc == UP_CLOSED && reused && !fresh)
-			return hop_connect(s, true);
-	}
-	no_connection(s, rc, &refusal);
-	return false;
+	relay_break(s, 451, "4.3.0", SV("the mail server has changed what it offers, try again"));
 }
 
 /* A named connection is kept for its session's next transaction while the client is the same and it is quiet. */
+static bool
+still_good(const struct session *s, struct upstream *up)
+{
+	return up->sv->pool == s->relay.pool && upstream_quiet(up) == UP_QUIET &&
+	    up->errors < POOL_ERRORS && hop_keeps_promises(s, up);
+}
+
+/* Nobody else knows the user, so there is nowhere else to go. */
+static bool
+have_bound(struct session *s)
+{
+	enum up_idle quiet = upstream_quiet(s->relay.up);
+
+	s->relay.up->heard = false;
+	if (quiet != UP_QUIET)
+		hop_fail(s, quiet == UP_GONE ? UP_CLOSED : UP_BAD);
+	else if (!hop_keeps_promises(s, s->relay.up))
+		break_promise(s);
+	return !s->relay.broken;
+}
+
 static bool
 have_connection(struct session *s)
 {
 	struct upstream *up = s->relay.up;
 
+	if (s->bound)
+		return have_bound(s);
 	if (up == NULL)
 		return hop_connect(s, false);
-	if (up->idle_since == 0)
-		return true;
 	up->idle_since = 0;
 	up->reused = true;
 	up->heard = false;
-	if (upstream_quiet(up) == UP_QUIET && up->errors < POOL_ERRORS &&
-	    (!up->dirty || (up->ehlo.caps & EHLO_PIPELINING)))
+	if (still_good(s, up))
 		return true;
 	s->relay.up = NULL;
 	up->tainted = true;
@@ -298,27 +341,18 @@ have_connection(struct session *s)
 	return hop_connect(s, false);
 }
 
-/* Without PIPELINING upstream one command waits for its reply; with it, the ring of replies owed is the bound. */
+/*
+ * Without PIPELINING upstream one command waits for its reply; with it, the ring of replies owed is the bound.
+ * It must take RSET, the lines of XFORWARD and MAIL as well, should all be said again elsewhere.
+ */
 void
 hop_make_room(struct session *s)
 {
 	struct upstream *up = s->relay.up;
 
 	if (up != NULL && up->n_owed > 0 &&
-	    (!(up->ehlo.caps & EHLO_PIPELINING) || up->n_owed + 3 > UPSTREAM_OWED))
+	    (!(up->ehlo.caps & EHLO_PIPELINING) || up->n_owed + OWED_FRONT > UPSTREAM_OWED))
 		hop_settle(s);
-}
-
-/* What the client was promised, the server that we got must know: its EHLO may have changed since. */
-static uint32_t
-needed(const struct mail_params *p)
-{
-	uint32_t caps = 0;
-
-	caps |= p->smtputf8 ? EHLO_SMTPUTF8 : 0;
-	caps |= p->body == BODY_8BITMIME ? EHLO_8BITMIME : 0;
-	caps |= p->ret.p != NULL || p->envid.p != NULL ? EHLO_DSN : 0;
-	return caps;
 }
 
 static bool
@@ -326,19 +360,8 @@ knows(struct session *s, uint32_t caps)
 {
 	if ((s->relay.up->ehlo.caps & caps) == caps)
 		return true;
-	relay_break(s, 451, "4.3.0", SV("the mail server has changed what it offers, try again"));
+	break_promise(s);
 	return false;
-}
-
-bool
-hop_keeps_promises(struct session *s)
-{
-	const struct envelope *e = &session_tx(s)->env;
-	uint32_t               caps = needed(&e->params);
-
-	for (unsigned i = 0; i < e->n_rcpt; i++)
-		caps |= e->rcpt[i].n_params > 0 ? EHLO_DSN : 0;
-	return knows(s, caps);
 }
 
 /* A reply that nothing asked for would be taken as the answer to the next command, and every later one askew. */
@@ -359,14 +382,14 @@ mail_is_sent(struct session *s, struct slot *slot)
 {
 	if (s->relay.mail != MAIL_HELD)
 		return !s->relay.broken && s->relay.mail != MAIL_REFUSED;
-	if (!have_connection(s) || !knows(s, needed(&session_tx(s)->env.params)))
+	if (!have_connection(s))
 		return false;
 	hop_queue_mail(s, slot);
 	return true;
 }
 
-static void
-smtp_mail(struct session *s, struct slot *slot)
+void
+hop_mail(struct session *s, struct slot *slot)
 {
 	if (mail_is_sent(s, slot))
 		return;
@@ -374,8 +397,8 @@ smtp_mail(struct session *s, struct slot *slot)
 	slots_fill(&s->replies, slot, &s->relay.refusal);
 }
 
-static void
-smtp_rcpt(struct session *s, unsigned i, struct slot *slot)
+void
+hop_rcpt(struct session *s, unsigned i, struct slot *slot)
 {
 	const struct rcpt *r = &session_tx(s)->env.rcpt[i];
 	bool               sent = mail_is_sent(s, NULL);
@@ -392,45 +415,63 @@ smtp_rcpt(struct session *s, unsigned i, struct slot *slot)
 		relay_refuse_rcpt(s, i, slot);
 }
 
+/* The client of a lost server hears 421, unless that was the answer to what it said last. */
+static void
+end_lost(struct session *s)
+{
+	if (!s->bound || s->ending || s->gone)
+		return;
+	if (s->relay.broken && s->relay.refusal.code == 421)
+		session_end(s, "the server of its user is gone");
+	else
+		auth_lost(s);
+}
+
 /*
  * What becomes of the connection: a text cut short or replies still owed leave it in an unknown state.
  * No RSET after a finished transaction, and none now for one that was given up: Postfix counts it as junk.
  */
-static void
-smtp_end(struct session *s)
+void
+hop_end(struct session *s)
 {
 	struct upstream *up = s->relay.up;
 
-	if (up == NULL)
+	if (up == NULL) {
+		end_lost(s);
 		return;
+	}
 	if (up->n_owed > 0 || (s->relay.streaming && s->relay.outcome == OUTCOME_NONE))
 		up->tainted = true;
 	buf_clear(&up->cmds);
-	if (up->named && !up->tainted && !pool_crowded(s->relay.pool) && !s->ending) {
+	if (s->bound && !up->tainted && !up->io.fault)
+		return;
+	if (up->named && !up->bound && !up->tainted && !pool_crowded(s->relay.pool) && !s->ending) {
 		up->idle_since = loop_now(s->smtp->loop);
 		return;
 	}
 	s->relay.up = NULL;
 	pool_give(up);
+	end_lost(s);
 }
 
-static void
-smtp_close(struct session *s)
+void
+hop_close(struct session *s)
 {
 	struct upstream *up = s->relay.up;
 
 	s->relay.up = NULL;
+	s->bound = false;
 	if (up != NULL)
 		pool_give(up);
 }
 
 const struct hop hop_smtp = {
 	.name = "smtp",
-	.mail = smtp_mail,
-	.rcpt = smtp_rcpt,
+	.mail = hop_mail,
+	.rcpt = hop_rcpt,
 	.settle = hop_settle,
 	.stream = hop_stream,
 	.finish = hop_finish,
-	.end = smtp_end,
-	.close = smtp_close,
+	.end = hop_end,
+	.close = hop_close,
 };

@@ -15,22 +15,56 @@ intake_init(struct intake *in, struct bufpool *pool)
 	in->pool = pool;
 }
 
+/* What begins like AUTH with its initial response: long, and not for anybody's eyes. */
+static bool
+is_auth(struct strv v)
+{
+	return strv_istarts(v, SV("AUTH "));
+}
+
+/* Octets of the line that comes next, its CRLF included. */
+static size_t
+line_max(const struct intake *in)
+{
+	bool wide = in->wide || (in->auth && is_auth(intake_unread(in)));
+
+	return wide ? INTAKE_WIDE : INTAKE_LINE;
+}
+
+/* The buffer may hold copies of what was moved to its front: all of it is wiped. */
 static void
 give_buffer(struct intake *in)
 {
+	if (in->b != NULL && (in->secret || in->wide))
+		explicit_bzero(in->b, BUFPOOL_SIZE);
 	if (in->b != NULL)
 		bufpool_give(in->pool, in->b);
 	in->b = NULL;
 	in->at = in->n = 0;
+	in->secret = false;
+}
+
+void
+intake_secret(struct intake *in)
+{
+	in->secret = in->b != NULL;
+}
+
+static void
+drop_kept(struct intake *in)
+{
+	if (in->keep != NULL)
+		explicit_bzero(in->keep, in->keep_n);
+	mem_free(in->keep);
+	in->keep = NULL;
+	in->keep_n = 0;
 }
 
 void
 intake_fini(struct intake *in)
 {
 	give_buffer(in);
-	mem_free(in->keep);
-	in->keep = NULL;
-	in->keep_n = 0;
+	drop_kept(in);
 }
 
 static void
@@ -42,9 +76,7 @@ take_buffer(struct intake *in)
 		return;
 	memcpy(in->b, in->keep, in->keep_n);
 	in->n = in->keep_n;
-	mem_free(in->keep);
-	in->keep = NULL;
-	in->keep_n = 0;
+	drop_kept(in);
 }
 
 void
@@ -118,26 +150,36 @@ skip(struct intake *in)
 	return in->skipped > INTAKE_SKIP ? INTAKE_ENDLESS : INTAKE_MORE;
 }
 
+bool
+intake_has_line(const struct intake *in)
+{
+	struct strv v = intake_unread(in);
+
+	return v.n > 0 && (in->skipping || v.n > line_max(in) || memchr(v.p, '\n', v.n) != NULL);
+}
+
 /* RFC 5321 2.3.8: only CRLF ends a line; anything else that looks like an end spoils it. */
 enum intake_rc
 intake_line(struct intake *in, struct strv *line)
 {
 	struct strv v = intake_unread(in);
-	size_t      lf;
+	size_t      lf, max;
 
 	if (v.n == 0)
 		return INTAKE_MORE;
 	if (in->skipping)
 		return skip(in);
 	lf = find_crlf(v, 0);
-	if (lf == v.n && v.n > INTAKE_LINE) {
+	max = line_max(in);
+	in->was_wide = max > INTAKE_LINE;
+	if (lf == v.n && v.n > max) {
 		in->skipping = true;
 		return skip(in);
 	}
 	if (lf == v.n)
 		return INTAKE_MORE;
 	intake_take(in, lf + 1);
-	if (lf + 1 > INTAKE_LINE)
+	if (lf + 1 > max)
 		return INTAKE_TOO_LONG;
 	*line = strv(v.p, lf - 1);
 	return scan_line(*line) == line->n ? INTAKE_LINE_OK : INTAKE_BAD;
@@ -148,8 +190,9 @@ intake_rest(struct intake *in)
 {
 	size_t left = in->n - in->at;
 
-	if (in->b == NULL || left > INTAKE_KEEP)
+	if (in->b == NULL || left > line_max(in))
 		return;
+	in->secret |= is_auth(intake_unread(in));
 	if (left > 0) {
 		in->keep = mem_alloc(left);
 		memcpy(in->keep, in->b + in->at, left);

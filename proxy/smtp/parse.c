@@ -57,6 +57,29 @@ xtext_valid(struct strv v)
 	return true;
 }
 
+static char
+hex_value(char c)
+{
+	return ascii_is_digit(c) ? (char)(c - '0') : (char)(ascii_lower(c) - 'a' + 10);
+}
+
+struct strv
+xtext_parse(struct arena *a, struct strv v)
+{
+	char  *p = arena_bytes(a, v.n + 1);
+	size_t n = 0;
+
+	for (size_t i = 0; i < v.n; i++) {
+		p[n] = v.p[i];
+		if (v.p[i] == '+' && v.n - i > 2) {
+			p[n] = (char)(hex_value(v.p[i + 1]) << 4 | hex_value(v.p[i + 2]));
+			i += 2;
+		}
+		n++;
+	}
+	return strv(p, n);
+}
+
 bool
 xtext_print(struct buf *out, struct strv v)
 {

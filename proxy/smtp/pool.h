@@ -4,7 +4,8 @@
  * A connection is reused after a delivered message or with fewer than POOL_ERRORS refusals since one;
  * never after XCLIENT, AUTH or a PROXY header: for XCLIENT a few ready connections (greeted, EHLO said)
  * are kept.  Each server has a ceiling; one queue, in order of arrival, stands before all of them.
- * What the servers offer is learnt from each EHLO; a server that is down is probed.
+ * What the servers offer is learnt from each EHLO; a server that is down is probed, as is one that turns
+ * new connections away while others of it work.
  */
 #ifndef PROXY_SMTP_POOL_H
 #define PROXY_SMTP_POOL_H
@@ -27,7 +28,7 @@ struct pool;
 struct session;
 struct slot;
 
-enum owed_kind { OWED_RSET, OWED_MAIL, OWED_RCPT, OWED_DATA, OWED_CHUNK, OWED_TEXT };
+enum owed_kind { OWED_RSET, OWED_XFORWARD, OWED_MAIL, OWED_RCPT, OWED_DATA, OWED_CHUNK, OWED_TEXT };
 
 struct owed {                           /* a command sent (or about to be) whose reply has not come */
 	enum owed_kind kind;
@@ -53,6 +54,7 @@ struct upstream {
 	bool                heard;      /* a reply came since it was taken */
 	bool                named;      /* XCLIENT or a PROXY header was said: serves one session */
 	bool                bound;      /* AUTH was tried on it: it stays with its session, under the ceiling for these */
+	bool                no_xforward;        /* the server has none for us: it was said in the log, and XFORWARD is left out */
 	unsigned            errors;     /* refusals since the last delivered message */
 	uint64_t            idle_since; /* ms; of a named one since its last transaction, 0 inside one */
 	struct session     *owner;      /* NULL: in the pool */
@@ -73,10 +75,14 @@ struct pool_server {                    /* one server as this worker sees it */
 	bool                 named;     /* as_client is valid */
 	bool                 known;     /* ehlo is valid: some EHLO has come */
 	bool                 down;      /* the last attempt failed; a probe runs */
-	uint64_t             up_at;     /* ms, when some EHLO of it came last; 0: never */
+	bool                 refusing;  /* it turned the last attempt away while connections of it work; a probe runs */
+	bool                 tls_seen;  /* it has offered STARTTLS, and nothing was said yet of its loss */
+	uint64_t             up_at;     /* ms, when it was last known to be up; 0: never */
+	unsigned             weight;    /* conf's by the greatest common divisor of its pool's */
+	unsigned             given;     /* sessions that it got in this round, at most two rounds' */
 	struct timer         probe;
 	uint64_t             probe_ms;
-	bool                 probing;
+	bool                 probing, warming;
 	unsigned             n_open;    /* connections, those being made and places promised to waiters included */
 	unsigned             n_bound;   /* of them, and under a ceiling of their own: bound by AUTH */
 	unsigned             n_making;  /* of them, ready ones under way */
@@ -98,14 +104,16 @@ void pool_free(struct pool *p);                 /* closes what idles; nothing ma
 /* No session uses it any more: no more probes, what idles is closed; what is being made ends within a round. */
 void pool_stop(struct pool *p);
 
-/* Some server of it is up and has said what it offers. A Maildir always is. */
+/* The first attempt at each of its servers is over, or has taken longer than clients should wait for it. */
+bool pool_settled(const struct pool *p);
+/* It is settled and some server of it is up, and has said what it offers. A Maildir always is. */
 bool pool_up(const struct pool *p);
 /*
  * What every server of it offers that is up, or was within POOL_MEMORY_MS; without any, what those said
  * last that ever spoke.  False: none ever did.  RFC 5321 4.1.1.1: a client keeps what it heard.
  */
 bool pool_ehlo(const struct pool *p, struct ehlo *out);
-/* Sessions wait for a place: a connection kept for later is better given back. */
+/* Sessions wait for a place that is not one for AUTH: a connection kept for later is better given back. */
 bool pool_crowded(const struct pool *p);
 
 #define POOL_MEMORY_MS 3600000
@@ -117,26 +125,36 @@ struct pool_watch {                             /* embed it; all zero: not watch
 	bool   on;
 };
 
-/* fn(arg) once, from the loop, when a server of any pool of m has come up; probes hurry while somebody watches. */
+/*
+ * fn(arg) once, from the loop, when a server of any pool of m has come up or a pool has settled; probes hurry
+ * while somebody watches.
+ */
 void pool_watch(struct smtp *m, struct pool_watch *w);
 void pool_unwatch(struct smtp *m, struct pool_watch *w);
 
 struct pool_wish {                              /* all zero: any connection of any server */
 	bool     fresh;                         /* never one that idled (the idle one had gone stale) */
-	bool     bound;                         /* for AUTH: fresh, counts against auth-connections */
+	bool     bound;                         /* for AUTH: fresh, counts against auth-connections alone; up->bound is set */
 	uint32_t auth;                          /* mechanisms (enum sasl_bit) of which the server must offer all */
-	uint64_t avoid;                         /* bits of servers that have failed this transaction */
+	uint64_t avoid;                         /* bits (1 << up->sv->index) of servers that have failed this transaction */
 };
 
 /*
  * pool_take -- a connection that has been greeted and EHLOed (over TLS where so configured), for this session alone
  *
+ *   wish    stays as it is until this returns
  *   out     set on UP_OK; its owner is s
- *   refusal the last server's own reply when UP_REFUSED (greeting or EHLO was not 2xx), text in arena a
+ *   refusal the last server's own reply when UP_REFUSED (greeting or EHLO was not 2xx), text in arena a; code 0
+ *           where no server offers the mechanisms wished for
  *
- * The server: one that is up, by weight among those with a free place, backups only where no other is up;
- * where it cannot be reached the next one is tried.  With no place free it waits in the queue, in the
- * order of arrival, at most POOL_WAIT_MS (UP_BUSY).  Parks.
+ * The server: one that is up, by weight (the fewest connections in use, and sessions given lately, for it);
+ * backups only where no other is up; one to be avoided only where no other is up; one that is down only where
+ * none is up.  A server that cannot be reached, refuses, or lacks the mechanisms: the next one is tried, and
+ * the session keeps its place in the order of arrival; none is tried twice, nor begun after POOL_WAIT_MS.
+ * With no place free on the servers that are its choice it waits in the queue, in the order of arrival, at
+ * most POOL_WAIT_MS (UP_BUSY).  Those who wish for a bound one have a queue of their own, of the same kind
+ * and with the same deadline, before the places that auth-connections gives.
+ * Not for a Maildir.  Parks.
  */
 MAY_YIELD enum up_rc pool_take(struct pool *p, struct session *s, const struct pool_wish *wish, struct arena *a,
     struct upstream **out, struct reply *refusal);

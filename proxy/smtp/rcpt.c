@@ -1,7 +1,7 @@
 /*
  * rcpt -- RCPT: parsed, judged, passed on.  RFC 5321 4.1.1.3.
  */
-#include "proxy/smtp/session.h"
+#include "proxy/smtp/route.h"
 
 /* RFC 5321 4.5.3.1.10: 452, and the client comes again with the rest. */
 static bool
@@ -38,7 +38,8 @@ answer(struct session *s, unsigned i, const struct verdict *v)
 
 	r->said = *v;
 	if (!verdict_final(v)) {
-		relay_rcpt(s, i);
+		if (route_rcpt(s, i))
+			relay_rcpt(s, i);
 	} else if (v->kind == VERDICT_DISCARD) {
 		r->dropped = true;
 		say(s, 250, "2.1.5", SV("Ok"));

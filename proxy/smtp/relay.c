@@ -29,7 +29,8 @@ relay_break(struct session *s, uint16_t code, const char *enh, struct strv text)
 
 /*
  * A held MAIL costs the upstream nothing while every recipient is refused here.  What depends on the
- * server's word about MAIL itself is sent at once: `eager`, SMTPUTF8, BODY.
+ * server's word about MAIL itself is sent at once: `eager`, SMTPUTF8, BODY, and what a user who has
+ * authenticated may do, of which the server alone knows.
  */
 static bool
 at_once(const struct session *s)
@@ -37,7 +38,11 @@ at_once(const struct session *s)
 	const struct mail_params *p = &session_tx(s)->env.params;
 	const struct pool_conf   *conf = pool_conf(s->relay.pool);
 
-	if (s->relay.hop->mail == NULL || judge_routes(s->smtp->conf->judge))
+	if (s->relay.hop->mail == NULL)
+		return false;
+	if (s->bound)
+		return true;
+	if (judge_routes(s->smtp->conf->judge))
 		return false;
 	return conf->server->eager || p->smtputf8 || p->body != BODY_NONE;
 }
@@ -173,17 +178,19 @@ date(struct arena *a, uint64_t wall)
 	    (unsigned)(rest / 3600), (unsigned)(rest / 60 % 60), (unsigned)(rest % 60));
 }
 
-/* RFC 3848, 6531 4.3: the protocol word. */
+/* RFC 3848 and, for SMTPUTF8, RFC 6531 4.3: the protocol word. */
 static const char *
 protocol(const struct session *s)
 {
-	bool tls = s->client.tls.on, utf8 = session_tx(s)->env.params.smtputf8;
+	static const char *const words[2][2][2] = {
+		{ { "ESMTP", "ESMTPA" }, { "ESMTPS", "ESMTPSA" } },
+		{ { "UTF8SMTP", "UTF8SMTPA" }, { "UTF8SMTPS", "UTF8SMTPSA" } },
+	};
+	bool utf8 = session_tx(s)->env.params.smtputf8;
 
-	if (utf8)
-		return tls ? "UTF8SMTPS" : "UTF8SMTP";
-	if (!s->client.esmtp)
+	if (!s->client.esmtp && !utf8)
 		return "SMTP";
-	return tls ? "ESMTPS" : "ESMTP";
+	return words[utf8][s->client.tls.on][s->client.auth_user.p != NULL];
 }
 
 struct strv

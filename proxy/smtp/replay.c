@@ -1,11 +1,23 @@
 /*
- * replay -- the same commands once more, on a fresh connection.
+ * replay -- the same commands once more, on another connection.
  *
- * Two cases: a connection that had gone stale before it answered anything (the client notices nothing),
- * and a transaction that died while the client was still sending its text.  The text itself is in the
- * spool; nothing is replayed once octets that commit have been sent.
+ * Two cases: a connection, gone stale or of a server that fails, before the client heard any answer of it (it
+ * notices nothing), and a transaction that died while the client was still sending its text.  The text itself
+ * is in the spool; nothing is replayed once octets that commit have been sent.
  */
 #include "proxy/smtp/hop_smtp.h"
+
+static void
+drop(struct session *s)
+{
+	struct upstream *up = s->relay.up;
+
+	s->relay.up = NULL;
+	if (up == NULL)
+		return;
+	up->tainted = true;
+	pool_drop(up);
+}
 
 static void
 give_up(struct session *s, const struct owed *owed, unsigned n)
@@ -20,36 +32,35 @@ give_up(struct session *s, const struct owed *owed, unsigned n)
 		}
 }
 
-static void
-drop(struct session *s)
+/* MAIL comes first, also where its answer had come already: nobody but us heard it. */
+static struct slot *
+mail_slot(const struct owed *owed, unsigned n)
 {
-	struct upstream *up = s->relay.up;
-
-	s->relay.up = NULL;
-	if (up == NULL)
-		return;
-	up->tainted = true;
-	pool_drop(up);
+	for (unsigned i = 0; i < n; i++)
+		if (owed[i].kind == OWED_MAIL)
+			return owed[i].slot;
+	return NULL;
 }
 
+/* Who has a place in the ring has one in the next: hop_make_room leaves room for what comes in front. */
 bool
-replay_owed(struct session *s)
+replay_owed(struct session *s, bool fresh)
 {
 	struct upstream *up = s->relay.up;
-	struct owed      owed[UPSTREAM_OWED];
 	unsigned         n = up->n_owed;
+	struct owed     *owed = arena_array(session_tx(s)->a, n, sizeof *owed);
 
 	for (unsigned i = 0; i < n; i++)
-		owed[i] = up->owed[(up->owed_at + i) % UPSTREAM_OWED];
+		owed[i] = hop_owed_pop(up);
 	drop(s);
-	if (!hop_connect(s, true) || !hop_keeps_promises(s)) {
+	s->relay.mail = MAIL_HELD;
+	if (!hop_connect(s, fresh)) {
 		give_up(s, owed, n);
 		return false;
 	}
+	hop_queue_mail(s, mail_slot(owed, n));
 	for (unsigned i = 0; i < n; i++)
-		if (owed[i].kind == OWED_MAIL)
-			hop_queue_mail(s, owed[i].slot);
-		else if (owed[i].kind == OWED_RCPT)
+		if (owed[i].kind == OWED_RCPT)
 			hop_queue_rcpt(s, owed[i].rcpt, owed[i].slot);
 	return true;
 }
@@ -68,10 +79,14 @@ replay_transaction(struct session *s)
 	struct envelope *e = &session_tx(s)->env;
 	unsigned         n = envelope_taken(e);
 
-	drop(s);
 	s->relay.replayed = true;
+	if (s->bound) {
+		hop_fail(s, UP_CLOSED);
+		return false;
+	}
+	drop(s);
 	s->relay.mail = MAIL_HELD;
-	if (!hop_connect(s, true) || !hop_keeps_promises(s))
+	if (!hop_connect(s, true))
 		return false;
 	counters_add(s->smtp->counters, s->smtp->place, COUNTER_REPLAYS, 1);
 	hop_queue_mail(s, NULL);

@@ -40,10 +40,13 @@ int sasl_find(struct strv word);
 uint32_t sasl_parse_words(struct strv words);
 /* Those whose secret goes over the line as it is. */
 bool sasl_is_plain(enum sasl_mechanism m);
+/* The server speaks first: a client has no initial response. */
+bool sasl_server_first(enum sasl_mechanism m);
 
 /*
- * Strict base64 (RFC 4648 4, padding demanded), for at most max octets out.  out's room is at least
- * base64_room(in.n).  -1: not base64.  The number of octets else.
+ * Strict base64 (RFC 4648 4: padding demanded, and the bits that it leaves over are 0), so that printing
+ * what was decoded gives the same text.  The number of octets in out; -1: not base64, or more than room.
+ * base64_room(in.n) is always enough.
  */
 long   base64_decode(struct strv in, char *out, size_t room);
 void   base64_print(struct buf *out, struct strv v);
@@ -53,15 +56,18 @@ base64_room(size_t n)
 	return n / 4 * 3 + 3;
 }
 
-struct sasl_names {                     /* views into what was given to sasl_names; absent: not said (yet) */
+struct sasl_names {                     /* absent: not said (yet); an empty user: the token alone says who it is */
 	struct strv user;               /* authentication identity */
 	struct strv author;             /* authorization identity, where another one was asked for */
+	/* The views point into the response, or here where it was written with escapes: leave it where it is. */
+	char        room[2][SASL_NAME];
 };
 
 /*
  * Who the client says to be, from its response number `step` (0: the initial one, or the first line), decoded.
- * False: this is no such response (a NUL too many, an empty name, octets that are no UTF-8, controls, a name
- * longer than SASL_NAME): 501, nothing is passed on.  True without a user: this step names nobody.
+ * False: this is no such response (a NUL too many, an empty name or password, octets that are no UTF-8,
+ * controls, a name longer than SASL_NAME, channel binding): 501, nothing is passed on.  True without a user:
+ * this step names nobody.
  */
 bool sasl_names_of(enum sasl_mechanism m, unsigned step, struct strv response, struct sasl_names *out);
 

@@ -4,6 +4,7 @@
  *
  * Invariant: while in_turn is true only the turn touches the session; it is freed in the loop alone.
  */
+#include "proxy/smtp/auth.h"
 #include "proxy/smtp/session_own.h"
 #include "proxy/smtp/sessionlog.h"
 
@@ -52,10 +53,17 @@ command_deadline(const struct session *s)
 	return at;
 }
 
+/* A command, or a response of an exchange. */
+static bool
+waits_for_line(const struct session *s)
+{
+	return s->phase == PHASE_COMMAND || (s->phase == PHASE_AUTH && auth_held(s) == 0);
+}
+
 void
 session_drain(struct session *s)
 {
-	if (s->phase == PHASE_COMMAND && !s->in_turn && s->deadline > command_deadline(s))
+	if (waits_for_line(s) && !s->in_turn && s->deadline > command_deadline(s))
 		session_deadline(s, command_deadline(s));
 }
 
@@ -121,7 +129,9 @@ static void
 bad_line(struct session *s, enum intake_rc rc)
 {
 	s->commands++;
-	if (rc == INTAKE_TOO_LONG)
+	if (rc == INTAKE_TOO_LONG && s->in.was_wide) /* RFC 4954 4 */
+		say_error(s, 500, "5.5.6", SV("authentication exchange line is too long"));
+	else if (rc == INTAKE_TOO_LONG)
 		say_error(s, 500, "5.5.2", SV("line too long"));
 	else
 		say_error(s, 500, "5.5.2", SV("a bare CR, bare LF or NUL in a command line"));
@@ -156,6 +166,8 @@ turn_step(struct session *s)
 		return true;
 	case PHASE_COMMAND:
 		return command_step(s);
+	case PHASE_AUTH:
+		return auth_turn(s);
 	case PHASE_TEXT:
 		if (intake_unread(&s->in).n == 0)
 			return false;
@@ -193,7 +205,9 @@ client_again(struct session *s, uint64_t began)
 
 	if (s->text.until > 0)
 		s->text.until += now - began;
-	if (s->phase == PHASE_COMMAND)
+	if (s->phase == PHASE_AUTH && auth_held(s) > 0)
+		session_deadline(s, auth_held(s));
+	else if (waits_for_line(s))
 		session_deadline(s, command_deadline(s));
 	else
 		session_deadline(s, s->deadline + (now - began));
@@ -215,7 +229,8 @@ session_turn(void *arg)
 		relay_settle(s);
 	if (s->turn->cancelled)
 		session_cut(s, s->end_why != NULL ? s->end_why : "client reset the connection");
-	if (!s->gone && !slots_flush(&s->replies, &s->io))
+	/* The last words travel with the end: session_begin_closing. */
+	if (!s->gone && !s->ending && !slots_flush(&s->replies, &s->io))
 		session_cut(s, "client is gone");
 	client_again(s, began);
 	s->turn = NULL;
@@ -256,7 +271,9 @@ look_for_reset(struct session *s)
 static void
 hang_up(struct session *s, enum io_rc rc)
 {
-	if (rc == IO_EOF)
+	if (rc == IO_EOF && s->phase == PHASE_AUTH)
+		session_end(s, "client closed inside AUTH");
+	else if (rc == IO_EOF)
 		session_end(s,
 		    s->phase == PHASE_COMMAND ? "client closed the connection" :
 						"client closed inside a message");
@@ -273,9 +290,9 @@ has_work(struct session *s)
 	case PHASE_GREET:
 		return session_may_greet(s);
 	case PHASE_COMMAND:
-		return n > 0 &&
-		    (n > INTAKE_LINE || s->in.skipping ||
-			memchr(intake_unread(&s->in).p, '\n', n) != NULL);
+		return intake_has_line(&s->in);
+	case PHASE_AUTH:
+		return auth_has_work(s);
 	case PHASE_TEXT:
 		return n > 0;
 	case PHASE_CHUNK:
@@ -295,6 +312,12 @@ read_once(struct session *s)
 	/* Backpressure: who does not take our replies is not read. */
 	if (!s->io.readable || s->phase == PHASE_GREET || conn_unsent(&s->io) > CONN_OUT_HIGH)
 		return false;
+	/* Nor is who waits for the answer to a failure; that it has gone is found all the same. */
+	if (s->phase == PHASE_AUTH && auth_held(s) > 0) {
+		if (s->io.fault || conn_peek(&s->io) < 0)
+			hang_up(s, IO_FAULT);
+		return false;
+	}
 	rc = intake_recv(&s->in, &s->io);
 	if (rc == IO_EOF || rc == IO_FAULT)
 		hang_up(s, rc);
@@ -367,6 +390,11 @@ static void
 timed_out(struct session *s)
 {
 	switch (s->phase) {
+	case PHASE_AUTH:
+		/* The answer is due: a turn gives it. */
+		if (auth_held(s) > 0)
+			break;
+		/* fallthrough */
 	case PHASE_COMMAND:
 	case PHASE_TEXT:
 	case PHASE_CHUNK:
@@ -406,7 +434,7 @@ session_timer(void *arg)
 	}
 	if (s->phase == PHASE_CLOSING)
 		s->gone = true;
-	else if (!s->starved && s->smtp->draining && s->phase == PHASE_COMMAND)
+	else if (!s->starved && s->smtp->draining && waits_for_line(s))
 		say_draining(s);
 	else if (!s->starved)
 		timed_out(s);

@@ -105,6 +105,7 @@ struct session {
 	uint64_t               opened;          /* ms of loop_now, for the session's log line */
 
 	bool                   bound;           /* authenticated upstream: relay.up is ours for the session */
+	bool                   introduced;      /* XCLIENT was taken: client.addr is what a trusted peer said */
 	bool                   ending;          /* no more commands: flush, then close */
 	bool                   gone;            /* the client has reset, or our cut: nothing more can be said */
 	bool                   greeted;         /* 220 was said (or refused) */

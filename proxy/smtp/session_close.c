@@ -104,7 +104,7 @@ void
 session_begin_closing(struct session *s)
 {
 	tx_end(s);
-	if (!s->gone && !slots_flush(&s->replies, &s->io))
+	if (!s->gone && !slots_flush_last(&s->replies, &s->io))
 		s->gone = true;
 	s->phase = PHASE_CLOSING;
 	session_deadline(s, loop_now(s->smtp->loop) + CLOSE_MS);

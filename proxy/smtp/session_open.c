@@ -25,6 +25,7 @@ bool
 session_may_greet(struct session *s)
 {
 	struct smtp *m = s->smtp;
+	uint64_t     until = loop_now(m->loop) + m->conf->limits.greeting_wait;
 
 	if (route_up(s))
 		return true;
@@ -32,7 +33,9 @@ session_may_greet(struct session *s)
 		s->watch.fn = upstream_known;
 		s->watch.arg = s;
 		pool_watch(m, &s->watch);
-		session_deadline(s, loop_now(m->loop) + m->conf->limits.greeting_wait);
+		/* A server of no use to it may come up meanwhile: the wait is as long as it was at first. */
+		if (s->deadline > until)
+			session_deadline(s, until);
 	}
 	return false;
 }
@@ -120,11 +123,13 @@ session_proxy_header(struct session *s)
 	}
 }
 
-static bool
-count_client(struct session *s)
+bool
+session_count_client(struct session *s)
 {
 	struct smtp *m = s->smtp;
 
+	if (s->counted)
+		counters_client_leave(m->counters, m->place, s->client_hash);
 	s->client_hash = hash_sip(&m->key, strv((const char *)s->client.addr.addr.b, 16));
 	s->counted = counters_client_enter(
 	    m->counters, m->place, s->client_hash, (unsigned)m->conf->limits.sessions_per_client);
@@ -149,7 +154,7 @@ enter(struct session *s)
 	s->hearing = judge_open(m->conf->judge, s->a, &s->client);
 	if (counters_sum(m->counters, COUNTER_SESSIONS_OPEN) > m->conf->limits.sessions)
 		refuse(s, SV("too many sessions, try again later"));
-	else if (!count_client(s))
+	else if (!session_count_client(s))
 		refuse(s, SV("too many sessions from your address"));
 	else if (s->listener->tls)
 		session_start_tls(s);

@@ -1,5 +1,6 @@
 /*
- * session_own -- what session.c, session_open.c and session_close.c share; nobody else includes it.
+ * session_own -- what session.c, session_open.c, session_close.c and xclient_in.c share; nobody else
+ * includes it.
  */
 #ifndef PROXY_SMTP_SESSION_OWN_H
 #define PROXY_SMTP_SESSION_OWN_H
@@ -18,6 +19,12 @@ void session_proxy_header(struct session *s);
 void session_handshake(struct session *s);
 /* The upstream's EHLO is known (or the hop has none).  False: it is being watched, with a deadline. */
 bool session_may_greet(struct session *s);
+
+/*
+ * Counts the session for its client's address, and no more for the one it had (XCLIENT).  False: there are
+ * too many of it.
+ */
+bool session_count_client(struct session *s);
 
 /* session_close.c.  Both may free s. */
 void session_begin_closing(struct session *s);

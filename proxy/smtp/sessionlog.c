@@ -94,6 +94,21 @@ log_recipients(struct log_line *l, const struct envelope *e)
 		log_number(l, "discarded", envelope_dropped(e));
 }
 
+/* Which server, where there are several, and how safe the way to it is. */
+static void
+log_server(struct log_line *l, const struct session *s)
+{
+	const struct upstream *up = s->relay.up;
+	struct tls_facts       tls;
+
+	if (up == NULL)
+		return;
+	if (pool_conf(up->sv->pool)->n_server > 1)
+		log_strv(l, "server", up->sv->conf->name);
+	tls_facts_get(&up->io, session_tx(s)->a, &tls);
+	log_strv(l, "upstream-tls", tls.version);
+}
+
 void
 session_log_message(struct session *s, const struct reply *r, bool heard)
 {
@@ -107,6 +122,7 @@ session_log_message(struct session *s, const struct reply *r, bool heard)
 	log_recipients(&l, &tx->env);
 	log_number(&l, "size", tx->msg.octets);
 	log_z(&l, "way", way_word(s));
+	log_server(&l, s);
 	if (verdict_final(&tx->verdict))
 		log_strv(&l, "by", tx->verdict.by);
 	log_reply(&l, r);

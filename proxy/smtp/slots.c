@@ -153,13 +153,13 @@ slots_print(struct slots *s)
 }
 
 /* A session that waits keeps no more than a few slots and no printed text. */
-bool
-slots_flush(struct slots *s, struct conn *io)
+static bool
+flush(struct slots *s, struct conn *io, bool (*queue)(struct conn *, struct strv))
 {
 	bool ok = true;
 
 	if (s->out.n > 0)
-		ok = !s->out.full && conn_queue_v(io, buf_view(&s->out));
+		ok = !s->out.full && queue(io, buf_view(&s->out));
 	if (s->out.room > 0)
 		buf_fini(&s->out);
 	if (s->head == NULL && s->free != NULL) {
@@ -167,4 +167,16 @@ slots_flush(struct slots *s, struct conn *io)
 		s->free = NULL;
 	}
 	return ok;
+}
+
+bool
+slots_flush(struct slots *s, struct conn *io)
+{
+	return flush(s, io, conn_queue_v);
+}
+
+bool
+slots_flush_last(struct slots *s, struct conn *io)
+{
+	return flush(s, io, conn_queue_last);
 }

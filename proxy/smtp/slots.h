@@ -47,5 +47,7 @@ slots_owed(const struct slots *s)
 }
 /* Sends what is printed; never waits. False: the connection has failed. */
 bool slots_flush(struct slots *s, struct conn *io);
+/* The same with the last replies of all: behind them our side of the connection ends (conn_queue_last). */
+bool slots_flush_last(struct slots *s, struct conn *io);
 
 #endif

@@ -24,6 +24,7 @@ forget(struct session *s)
 	s->client.helo = (struct strv){ NULL, 0 };
 	s->client.esmtp = false;
 	s->offered = (struct ehlo){ 0 };
+	s->in.auth = false;
 	s->state = SMTP_NEW;
 	relay_close(s);
 	judge_forget(s->hearing);
@@ -36,6 +37,11 @@ starttls_run(struct session *s, struct strv rest)
 	if (s->client.tls.on || s->listener->context == NULL || s->listener->no_starttls) {
 		say_error(s, s->client.tls.on ? 503 : 502, "5.5.1",
 		    s->client.tls.on ? SV("TLS is on already") : SV("TLS is not available here"));
+		return;
+	}
+	/* RFC 3207 4.2 has us forget who authenticated, but the server behind us would go on knowing it. */
+	if (s->client.auth_user.p != NULL) {
+		say_error(s, 503, "5.5.1", SV("STARTTLS comes before AUTH"));
 		return;
 	}
 	if (plaintext_behind(s))

@@ -1,9 +1,14 @@
 /*
- * upstream -- one connection to a server: commands out, replies in.  Knows no session and no pool rule.
+ * upstream -- one connection to a server: who it is for, the greeting, EHLO, STARTTLS; then commands out and
+ * replies in.  Knows no session and no pool rule.
  *
  * Invariant: octets are parsed only while a reply is owed; what comes unasked is found by upstream_quiet.
+ * Nothing is ever said in the clear on a connection on which STARTTLS was said.
  */
+#include "proxy/base/log.h"
 #include "proxy/base/loop.h"
+#include "proxy/base/tls.h"
+#include "proxy/smtp/proxyhdr.h"
 #include "proxy/smtp/session.h"
 
 const char *
@@ -21,6 +26,7 @@ upstream_ms(const struct upstream *up, enum owed_kind kind)
 {
 	static const uint64_t ms[] = {
 		[OWED_RSET] = 300000,
+		[OWED_XFORWARD] = 300000,
 		[OWED_MAIL] = 300000,
 		[OWED_RCPT] = 300000,
 		[OWED_DATA] = 120000,
@@ -142,7 +148,13 @@ on_event(void *arg)
 {
 	struct upstream *up = arg;
 
-	if (up->owner == NULL && !up->connecting)
+	/* A handshake that waited for room to write goes on; its fiber waits as if for octets. */
+	if (up->connecting && up->io.tls != NULL && up->io.reader != NULL) {
+		up->io.readable = true;
+		fiber_wake(up->io.reader);
+	}
+	/* What TLS says to itself, or a socket with room again, is no reason to part. */
+	if (up->owner == NULL && !up->connecting && upstream_quiet(up) != UP_QUIET)
 		pool_drop(up);
 }
 
@@ -193,24 +205,129 @@ ask(struct upstream *up, struct strv line, uint64_t ms, struct reply *out)
 enum up_rc
 upstream_ehlo(struct upstream *up, struct strv name, struct reply *out)
 {
+	bool       lmtp = up->sv->conf->kind == HOP_LMTP;
 	uint64_t   ms = upstream_ms(up, OWED_MAIL);
 	struct buf line;
 	enum up_rc rc;
 
 	buf_init(&line, 1024);
-	buf_printf(&line, "EHLO %.*s\r\n", (int)name.n, name.p);
+	buf_printf(&line, "%s %.*s\r\n", lmtp ? "LHLO" : "EHLO", (int)name.n, name.p);
+	memset(&up->ehlo, 0, sizeof up->ehlo);
 	rc = ask(up, buf_view(&line), ms, out);
 	if (rc == UP_OK)
 		ehlo_parse(out->text, &up->ehlo);
-	/* RFC 5321 3.2: a server that knows only HELO; it offers nothing. */
-	if (rc == UP_REFUSED && out->code / 100 == 5) {
+	/* RFC 5321 3.2: a server that knows only HELO; it offers nothing.  RFC 2033 4.1: never with LMTP. */
+	if (rc == UP_REFUSED && out->code / 100 == 5 && !lmtp) {
 		buf_clear(&line);
 		buf_printf(&line, "HELO %.*s\r\n", (int)name.n, name.p);
-		memset(&up->ehlo, 0, sizeof up->ehlo);
 		rc = ask(up, buf_view(&line), ms, out);
 	}
 	buf_fini(&line);
 	return rc;
+}
+
+/* --- STARTTLS --------------------------------------------------------------------------------- */
+
+static void
+log_tls(const struct upstream *up, const char *what, const char *why)
+{
+	struct log_line l;
+
+	log_begin(&l, up->smtp->world, SV("worker"), what);
+	log_strv(&l, "server", up->sv->conf->name);
+	log_z(&l, "why", why);
+	log_end(&l);
+}
+
+/* What we do not put up with is told like a refusal of the server's. */
+static enum up_rc
+no_tls(struct upstream *up, struct reply *out, const char *why)
+{
+	log_tls(up, "upstream-tls-failed", why);
+	*out = (struct reply){ 454, "4.7.0", strv_z(why) };
+	return UP_REFUSED;
+}
+
+/* Who relied on a server's STARTTLS, though only where there is one, should hear that it is gone. */
+static bool
+offers_tls(struct upstream *up)
+{
+	bool offers = (up->ehlo.caps & EHLO_STARTTLS) != 0;
+
+	if (!offers && up->sv->tls_seen)
+		log_tls(up, "upstream-tls-lost", "the server offers STARTTLS no more");
+	up->sv->tls_seen = offers;
+	return offers;
+}
+
+MAY_YIELD static enum up_rc
+handshake(struct upstream *up, struct reply *out)
+{
+	const struct server *conf = up->sv->conf;
+	uint64_t             deadline = loop_now(up->smtp->loop) + upstream_ms(up, OWED_DATA);
+	const char          *why = "could not begin";
+	enum io_rc           io = IO_AGAIN;
+	enum up_rc           rc = UP_OK;
+
+	if (!tls_connect(&up->io, conf->context, conf->tls_name, &up->sv->resume))
+		return no_tls(up, out, why);
+	while (rc == UP_OK && (io = tls_handshake(&up->io, &why)) == IO_AGAIN)
+		rc = wait_for_octets(up, deadline);
+	if (rc == UP_TIMEOUT)
+		log_tls(up, "upstream-tls-failed", "the handshake timed out");
+	if (rc != UP_OK || io == IO_OK)
+		return rc;
+	return no_tls(up, out, io == IO_EOF ? "the server closed the connection" : why);
+}
+
+/*
+ * RFC 3207 4.2: what was said before the handshake is forgotten.  Octets behind the 220 came in the clear and
+ * would pass for what the server says under TLS: ask() has none of them.  And no downgrade: a server that
+ * offers STARTTLS and then has none is not spoken to in the clear, whoever took it away.
+ */
+MAY_YIELD static enum up_rc
+secure(struct upstream *up, struct strv name, struct reply *out)
+{
+	enum tls_use use = up->sv->conf->tls;
+	enum up_rc   rc;
+
+	if (use == TLS_USE_OFF)
+		return UP_OK;
+	if (!offers_tls(up))
+		return use == TLS_USE_MAY ? UP_OK :
+					    no_tls(up, out, "the server offers no STARTTLS");
+	rc = ask(up, SV("STARTTLS\r\n"), upstream_ms(up, OWED_DATA), out);
+	if (rc == UP_BAD)
+		log_tls(
+		    up, "upstream-tls-failed", "no usable answer to STARTTLS, or octets behind it");
+	if (rc == UP_OK)
+		rc = handshake(up, out);
+	return rc == UP_OK ? upstream_ehlo(up, name, out) : rc;
+}
+
+/* --- the beginning ---------------------------------------------------------------------------- */
+
+/* The PROXY header goes in front of everything; it says who the connection is for, so nobody else gets it. */
+static void
+queue_proxy_header(struct upstream *up, const struct client *c)
+{
+	enum identity   id = up->sv->conf->identity;
+	struct proxyhdr h = { .local = c == NULL };
+
+	if (id != IDENTITY_PROXY1 && id != IDENTITY_PROXY2)
+		return;
+	up->named = true;
+	if (c != NULL) {
+		h.src = c->addr;
+		h.dst = c->local;
+		h.authority = c->tls.sni;
+		h.ssl = c->tls.on;
+		h.ssl_verified = c->tls.client_cert.n > 0;
+		h.ssl_version = c->tls.version;
+		h.ssl_cn = c->tls.client_cn;
+		h.ssl_cipher = c->tls.cipher;
+	}
+	proxyhdr_print(&up->cmds, id == IDENTITY_PROXY1 ? 1 : 2, &h);
 }
 
 enum up_rc
@@ -222,12 +339,14 @@ upstream_greet(
 	    &up->io, now + (ms < UPSTREAM_CONNECT_MS ? ms : UPSTREAM_CONNECT_MS));
 	enum up_rc rc;
 
-	(void)client;
 	if (w != WAIT_OK)
 		return w == WAIT_TIMEOUT ? UP_TIMEOUT : w == WAIT_CLOSED ? UP_CLOSED : UP_CANCELLED;
+	queue_proxy_header(up, client);
 	rc = ask(up, (struct strv){ NULL, 0 }, ms, out);
 	if (rc == UP_OK)
 		rc = upstream_ehlo(up, name, out);
+	if (rc == UP_OK)
+		rc = secure(up, name, out);
 	up->connecting = false;
 	up->heard = false;
 	return rc;

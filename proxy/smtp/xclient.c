@@ -9,20 +9,17 @@
 
 #include "proxy/smtp/sessionlog.h"
 
-#define XCLIENT_LINE  510 /* 512 with CRLF */
 #define XCLIENT_VALUE 255
 
-static void
-attribute(struct buf *out, uint32_t known, uint32_t which, const char *name, struct strv value)
+/* What cannot be said in the room that the server has for it is not known to it. */
+void
+xclient_attribute(struct buf *out, const char *name, struct strv value)
 {
 	struct buf v;
 
-	if (!(known & which))
-		return;
 	buf_init(&v, 4 * XCLIENT_VALUE);
 	if (value.p != NULL)
 		xtext_print(&v, value);
-	/* What cannot be said in the room that the server has for it is not known to it. */
 	if (v.n == 0 || v.n > XCLIENT_VALUE || v.full)
 		buf_printf(out, " %s=[UNAVAILABLE]", name);
 	else
@@ -30,8 +27,15 @@ attribute(struct buf *out, uint32_t known, uint32_t which, const char *name, str
 	buf_fini(&v);
 }
 
-static struct strv
-address(const struct addr *a, char text[ADDR_TEXT + 8])
+static void
+attribute(struct buf *out, uint32_t known, uint32_t which, const char *name, struct strv value)
+{
+	if (known & which)
+		xclient_attribute(out, name, value);
+}
+
+struct strv
+xclient_address(const struct addr *a, char text[XCLIENT_ADDRESS])
 {
 	char        plain[ADDR_TEXT];
 	struct strv ip = addr_print(a, plain);
@@ -59,14 +63,14 @@ port(uint16_t n, struct buf *b)
 static void
 print_first(struct buf *out, const struct client *c, uint32_t known)
 {
-	char       text[ADDR_TEXT + 8];
+	char       text[XCLIENT_ADDRESS];
 	struct buf n;
 
 	buf_init(&n, 16);
 	attribute(out, known, XCLIENT_NAME, "NAME", (struct strv){ NULL, 0 });
 	attribute(out, known, XCLIENT_REVERSE_NAME, "REVERSE_NAME", (struct strv){ NULL, 0 });
 	attribute(out, known, XCLIENT_PORT, "PORT", port(c->addr.port, &n));
-	attribute(out, known, XCLIENT_DESTADDR, "DESTADDR", address(&c->local.addr, text));
+	attribute(out, known, XCLIENT_DESTADDR, "DESTADDR", xclient_address(&c->local.addr, text));
 	attribute(out, known, XCLIENT_DESTPORT, "DESTPORT", port(c->local.port, &n));
 	buf_fini(&n);
 }
@@ -74,9 +78,9 @@ print_first(struct buf *out, const struct client *c, uint32_t known)
 static void
 print_last(struct buf *out, const struct client *c, uint32_t known, struct strv user)
 {
-	char text[ADDR_TEXT + 8];
+	char text[XCLIENT_ADDRESS];
 
-	attribute(out, known, XCLIENT_ADDR, "ADDR", address(&c->addr.addr, text));
+	attribute(out, known, XCLIENT_ADDR, "ADDR", xclient_address(&c->addr.addr, text));
 	attribute(out, known, XCLIENT_PROTO, "PROTO", c->esmtp ? SV("ESMTP") : SV("SMTP"));
 	attribute(out, known, XCLIENT_LOGIN, "LOGIN", user);
 	attribute(out, known, XCLIENT_HELO, "HELO", c->helo);
@@ -134,7 +138,7 @@ xclient_say(struct session *s, struct upstream *up)
 	rc = say_lines(up, buf_view(&lines), &r);
 	buf_fini(&lines);
 	if (rc == UP_REFUSED)
-		session_log_event(s, "xclient-refused", arena_z(session_tx(s)->a, r.text));
+		session_log_event(s, "xclient-refused", arena_z(hop_arena(s), r.text));
 	if (rc == UP_OK)
 		rc = upstream_ehlo(up, s->client.helo, &r);
 	up->heard = false;

@@ -88,6 +88,21 @@ round_trip(const struct conf *c, struct arena *a)
 	buf_fini(&text);
 }
 
+/* A recipient's pool is one that there is, and a class is there exactly where a statement asks for it. */
+static void
+route(const struct policy *p, unsigned rcpt, struct facts *f, struct arena *a)
+{
+	struct strv pool, class;
+	bool        unknown, known = false;
+
+	must(policy_route(p, rcpt, f, a, &pool, &class, &unknown) == WAIT_OK, "policy_route");
+	for (unsigned i = 0; i < canned_names.n_pool; i++)
+		known = known || strv_eq(pool, canned_names.pool[i]);
+	must(pool.p == NULL || known, "a pool that nobody has");
+	must((pool.p == NULL && class.p == NULL && !unknown) || policy_routes(p),
+	    "a route without a statement");
+}
+
 static void
 decide(const struct policy *p, struct arena *a)
 {
@@ -111,6 +126,7 @@ decide(const struct policy *p, struct arena *a)
 		must(policy_eval(p, STAGE_RCPT, i, &f, &v, NULL) == WAIT_OK, "policy_eval");
 		must(v.kind == VERDICT_NONE || (v.by.n == 5 && v.text.n > 0),
 		    "a verdict without a name");
+		route(p, i, &f, a);
 	}
 }
 

@@ -1,4 +1,4 @@
-"""servers -- Postern, Postfix and the far end as processes of a test."""
+"""servers -- Postern, Postfix, Dovecot and the far end as processes of a test."""
 import glob
 import json
 import os
@@ -254,6 +254,90 @@ class Postfix:
             )
 
         return until(empty, seconds, 0.2)
+
+
+DOVECOT = """base_dir = {dir}/run
+state_dir = {dir}/state
+log_path = {dir}/log
+auth_verbose = yes
+protocols = lmtp
+ssl = no
+disable_plaintext_auth = no
+auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256
+default_internal_user = dovecot
+default_login_user = dovenull
+mail_location = maildir:~/Maildir
+first_valid_uid = 1
+passdb {{
+  driver = passwd-file
+  args = scheme=PLAIN username_format=%u {dir}/users
+}}
+userdb {{
+  driver = static
+  args = uid=nobody gid=nogroup home={dir}/mail/%n allow_all_users=yes
+}}
+service auth {{
+  unix_listener {dir}/auth {{
+    mode = 0666
+  }}
+}}
+service lmtp {{
+  unix_listener {dir}/lmtp {{
+    mode = 0666
+  }}
+  inet_listener lmtp {{
+    address = 127.0.0.1
+    port = {port}
+  }}
+}}
+service stats {{
+  unix_listener stats-writer {{
+    mode = 0666
+  }}
+}}
+protocol lmtp {{
+  postmaster_address = postmaster@example.com
+}}
+"""
+
+
+class Dovecot:
+    """Debian's Dovecot with files of its own: SASL at `auth`, LMTP at `lmtp` and a port of loopback."""
+
+    def __init__(self, run, users, name="dovecot"):
+        """users: {name: password}."""
+        run.need("root", "dovecot")
+        if not os.path.exists("/usr/lib/dovecot/lmtp"):
+            run.need("dovecot-lmtpd")
+        self.run, self.dir, self.port = run, run.folder(name), run.port()
+        self.auth, self.lmtp = os.path.join(self.dir, "auth"), os.path.join(self.dir, "lmtp")
+        run.folder(name, "mail", mode=0o777)
+        run.put(
+            os.path.join(self.dir, "users"), "".join(f"{u}:{{PLAIN}}{p}\n" for u, p in users.items())
+        )
+        conf = run.put(
+            os.path.join(self.dir, "dovecot.conf"), DOVECOT.format(dir=self.dir, port=self.port)
+        )
+        self.process = run.start(
+            [find("dovecot"), "-F", "-c", conf], os.path.join(self.dir, "start.log"), group=True
+        )
+        if not until(lambda: answers(self.port) or self.process.poll() is not None, 20):
+            raise RuntimeError("Dovecot does not listen:\n" + self.log())
+        if self.process.poll() is not None:
+            raise RuntimeError(
+                "Dovecot has ended:\n" + read(os.path.join(self.dir, "start.log")) + self.log()
+            )
+
+    def log(self):
+        return read(os.path.join(self.dir, "log"))
+
+    def letters(self, user):
+        """The texts in a user's Maildir."""
+        out = []
+        for path in glob.glob(os.path.join(self.dir, "mail", user, "Maildir", "new", "*")):
+            with open(path, "rb") as f:
+                out.append(f.read())
+        return out
 
 
 def pool_of(conf, **more):

@@ -179,3 +179,122 @@ def test_tls_minimum(run):
         run.ok("1.2 is refused", False)
     except (ssl.SSLError, Lost, OSError) as e:
         run.ok("1.2 is refused", True, e)
+
+
+def two_names(run, more=""):
+    """A listener with implicit TLS and one with STARTTLS, two certificates, one of them by its server-name."""
+    first = tls_files(run, "first", "first.example.com")
+    second = tls_files(run, "second", "second.example.com")
+    far = FarEnd(run)
+    implicit, other = run.port(), run.port()
+    postern = Postern(
+        run,
+        pool_of(
+            f"upstream 127.0.0.1:{far.port}\n"
+            + "".join(
+                f'tls certificate "{crt}" key "{key}" server-name {name}\n'
+                for (crt, key), name in ((first, "first.example.com"), (second, "second.example.com"))
+            )
+            + f"listen 127.0.0.1:{implicit} tls\nlisten 127.0.0.1:{other} tls\n{more}"
+        ),
+    )
+    return far, postern, implicit, other
+
+
+def shown(run, port, *more):
+    """What openssl s_client says of the certificate and the session."""
+    _, out = run.command(
+        [find("openssl"), "s_client", "-connect", f"127.0.0.1:{port}", "-crlf", "-ign_eof", *more],
+        20,
+        b"QUIT\r\n",
+    )
+    return out
+
+
+def test_sni(run):
+    """openssl s_client: the certificate is that of the name asked for, the first one otherwise"""
+    run.need("openssl")
+    _, postern, implicit, _ = two_names(run)
+    for version in ("-tls1_2", "-tls1_3"):
+        for asked, served in (
+            ("second.example.com", "second"),
+            ("SECOND.example.com", "second"),
+            ("first.example.com", "first"),
+            ("other.example.com", "first"),
+        ):
+            for port, more in ((implicit, ()), (postern.port, ("-starttls", "smtp"))):
+                out = shown(run, port, version, "-servername", asked, *more)
+                run.has(f"{version} {asked}", out, f"subject=CN = {served}.example.com")
+        out = shown(run, implicit, version, "-noservername")
+        run.has(f"{version} without a name", out, "subject=CN = first.example.com")
+
+
+def test_resumption(run):
+    """a ticket resumes: at every worker, after a reload; not at another listener, nor for another name"""
+    run.need("openssl")
+    _, postern, implicit, other = two_names(run)
+    name = ("-servername", "second.example.com")
+    for version in ("-tls1_2", "-tls1_3"):
+        kept = run.path("session" + version)
+        out = shown(run, implicit, version, *name, "-sess_out", kept)
+        run.has(f"{version}: the first is new", out, "New, TLSv1")
+        for i in range(6):
+            out = shown(run, implicit, version, *name, "-sess_in", kept)
+            run.has(f"{version}: resumed, whichever worker it is ({i})", out, "Reused, TLSv1")
+        out = shown(run, other, version, *name, "-sess_in", kept)
+        run.has(f"{version}: another listener does not take it", out, "New, TLSv1")
+        out = shown(run, implicit, version, "-servername", "first.example.com", "-sess_in", kept)
+        run.has(f"{version}: nor is it good for another name", out, "New, TLSv1")
+        run.ok(f"{version}: a reload", postern.reload())
+        out = shown(run, implicit, version, *name, "-sess_in", kept)
+        run.has(f"{version}: resumed after it", out, "Reused, TLSv1")
+
+
+def test_renegotiation(run):
+    """a client that asks to renegotiate is refused, and the others are served on"""
+    run.need("openssl")
+    _, postern, implicit, _ = two_names(run)
+    _, out = run.command(
+        [find("openssl"), "s_client", "-connect", f"127.0.0.1:{implicit}", "-tls1_2"],
+        20,
+        b"R\nEHLO renegotiated.example\r\nQUIT\r\n",
+    )
+    run.has("it was asked for", out, "RENEGOTIATING")
+    run.ok("and refused", "no renegotiation" in out or "alert number 100" in out, out)
+    run.ok("what came behind it was not served", "renegotiated.example" not in postern.log())
+    run.same("others are served", peer_name(implicit), "first.example.com")
+
+
+def test_client_certificate(run):
+    """a client's certificate is a fact: one of ours may relay, strangers are served as everybody"""
+    run.need("openssl")
+    crt, key = tls_files(run, "client", "mail.friend.example")
+    odd, odd_key = tls_files(run, "odd", "mail.stranger.example")
+    rule = (
+        "relay { allow when tls.client-cert matches \"CN=mail.friend.example\"  allow to ours }\n"
+    )
+    far, postern, implicit, _ = two_names(run)
+    postern.write(
+        read_conf(postern).replace("relay { allow to ours }", rule)
+        + f'tls client-ca "{crt}"\n'
+    )
+    run.ok("a reload", postern.reload())
+    for what, pair, code in (
+        ("ours", (crt, key), 250),
+        ("a stranger's", (odd, odd_key), 550),
+        ("none", None, 550),
+    ):
+        tls = context()
+        if pair:
+            tls.load_cert_chain(*pair)
+        with Client(implicit, tls=tls) as c:
+            c.ehlo()
+            c.ask("MAIL FROM:<a@client.example>", 250)
+            r = c.ask("RCPT TO:<x@foreign.example>")
+            run.same(f"{what}: relays?", r.code, code)
+            run.same(f"{what}: mail for us", c.ask("RCPT TO:<u@example.com>").code, 250)
+
+
+def read_conf(postern):
+    with open(postern.file, encoding="utf-8") as f:
+        return f.read()

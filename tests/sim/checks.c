@@ -2,26 +2,105 @@
  * checks -- what a scenario's `expect` says about the upstream, the messages that were taken and
  * the log, held against what happened.
  *
- * Messages are those that the upstream took, or else the files that a Maildir was given, in order.
+ * Messages are those that the servers took, or else the files that a Maildir was given, in order.
  */
+#include <stdlib.h>
+
 #include "tests/sim/player.h"
 
 #define MESSAGES_MAX 64
 
 struct checking {
-	struct play       *p;
-	unsigned           event;               /* the next that `upstream` looks at */
-	struct up_message  files[MESSAGES_MAX]; /* a Maildir's, as messages */
-	struct up_message *m;                   /* the message in hand */
-	unsigned           rcpt;
-	bool               compared; /* its text: by `|` lines so far up to `at` */
-	size_t             at;
+	struct play        *p;
+	struct mailer      *only;  /* of which server; NULL: all of them, in order of time */
+	struct up_event   **event; /* theirs */
+	unsigned            n_event, at_event; /* the next that `upstream` looks at */
+	struct up_message **taken;
+	unsigned            n_taken;
+	struct up_message   files[MESSAGES_MAX]; /* a Maildir's, as messages */
+	struct up_message  *m;                   /* the message in hand */
+	unsigned            rcpt;
+	bool                compared; /* its text: by `|` lines so far up to `at` */
+	size_t              at;
 };
 
-static struct strv
-event_text(const struct checking *k, unsigned i)
+/* ---- which server ---- */
+
+static int
+by_order(uint64_t a, uint64_t b)
 {
-	return strv_z(k->p->up->event[i].text);
+	return a < b ? -1 : a > b;
+}
+
+static int
+event_order(const void *a, const void *b)
+{
+	return by_order(
+	    (*(struct up_event *const *)a)->order, (*(struct up_event *const *)b)->order);
+}
+
+static int
+message_order(const void *a, const void *b)
+{
+	return by_order(
+	    (*(struct up_message *const *)a)->order, (*(struct up_message *const *)b)->order);
+}
+
+static void
+collect(struct checking *k, struct mailer *u)
+{
+	struct arena       *a = k->p->script->a;
+	struct up_event   **event = arena_alloc(a, (k->n_event + u->n_event + 1) * sizeof(*event));
+	struct up_message **taken = arena_alloc(
+	    a, (k->n_taken + u->n_message + 1) * sizeof(*taken));
+
+	for (unsigned i = 0; i < k->n_event; i++)
+		event[i] = k->event[i];
+	for (unsigned i = 0; i < k->n_taken; i++)
+		taken[i] = k->taken[i];
+	for (unsigned i = 0; i < u->n_event; i++)
+		event[k->n_event++] = &u->event[i];
+	for (struct up_message *m = u->message; m != NULL; m = m->next)
+		taken[k->n_taken++] = m;
+	k->event = event;
+	k->taken = taken;
+}
+
+/* Looks at what `only' saw, from the beginning. */
+static void
+look_at(struct checking *k, struct mailer *only)
+{
+	k->only = only;
+	k->n_event = k->at_event = k->n_taken = 0;
+	k->event = NULL;
+	k->taken = NULL;
+	k->m = NULL;
+	for (unsigned i = 0; i < k->p->script->n_up; i++)
+		if (only == NULL || only == k->p->up[i])
+			collect(k, k->p->up[i]);
+	qsort(k->event, k->n_event, sizeof(struct up_event *), event_order);
+	qsort(k->taken, k->n_taken, sizeof(struct up_message *), message_order);
+}
+
+static void
+check_server(struct checking *k, const struct check *c)
+{
+	struct mailer *only = strv_eq(c->text, SV("*")) ? NULL : play_server(k->p, c->text);
+
+	if (only == NULL && !strv_eq(c->text, SV("*")))
+		play_fail(k->p, c->line, "no server has that name");
+	look_at(k, only);
+}
+
+static unsigned
+count_connections(const struct checking *k)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < k->p->script->n_up; i++)
+		if (k->only == NULL || k->only == k->p->up[i])
+			n += k->p->up[i]->conns;
+	return n;
 }
 
 /* ---- the upstream's events ---- */
@@ -29,16 +108,14 @@ event_text(const struct checking *k, unsigned i)
 static void
 check_upstream(struct checking *k, const struct check *c, bool next)
 {
-	struct mailer *u = k->p->up;
-
-	for (unsigned i = k->event; i < u->n_event; i++) {
-		if (sim_match(c->text, event_text(k, i))) {
-			k->event = i + 1;
+	for (unsigned i = k->at_event; i < k->n_event; i++) {
+		if (sim_match(c->text, strv_z(k->event[i]->text))) {
+			k->at_event = i + 1;
 			return;
 		}
 		if (next) {
 			play_fail(k->p, c->line, "upstream: want \"%.*s\", then came \"%s\"",
-			    (int)c->text.n, c->text.p, u->event[i].text);
+			    (int)c->text.n, c->text.p, k->event[i]->text);
 			return;
 		}
 	}
@@ -51,8 +128,8 @@ count_events(const struct checking *k, struct strv pattern)
 {
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < k->p->up->n_event; i++)
-		n += sim_match(pattern, event_text(k, i));
+	for (unsigned i = 0; i < k->n_event; i++)
+		n += sim_match(pattern, strv_z(k->event[i]->text));
 	return n;
 }
 
@@ -91,12 +168,10 @@ collect_files(struct checking *k)
 static void
 find_message(struct checking *k, const struct check *c)
 {
-	struct up_message *m = k->p->up->message;
+	struct up_message *m = c->n >= 1 && c->n <= k->n_taken ? k->taken[c->n - 1] : NULL;
 	unsigned           files = collect_files(k);
 
-	for (uint64_t i = 1; i < c->n && m != NULL; i++)
-		m = m->next;
-	if (k->p->up->message == NULL && c->n >= 1 && c->n <= files && files <= MESSAGES_MAX)
+	if (k->n_taken == 0 && c->n >= 1 && c->n <= files && files <= MESSAGES_MAX)
 		m = &k->files[c->n - 1];
 	if (m == NULL)
 		play_fail(k->p, c->line, "there is no message %llu", (unsigned long long)c->n);
@@ -215,11 +290,28 @@ check_count(
 }
 
 static void
+check_fault(struct checking *k, const struct check *c)
+{
+	for (unsigned i = 0; i < k->p->script->n_up; i++) {
+		struct strv all = buf_view(&k->p->up[i]->faults);
+
+		while (all.p != NULL)
+			if (sim_match(c->text, strv_cut(&all, '\n')))
+				return;
+	}
+	play_fail(k->p, c->line, "no fault matches \"%.*s\"", (int)c->text.n, c->text.p);
+}
+
+static void
 check_one(struct checking *k, const struct check *c)
 {
-	struct mailer *u = k->p->up;
-
 	switch (c->op) {
+	case CHECK_SERVER:
+		check_server(k, c);
+		break;
+	case CHECK_FAULT:
+		check_fault(k, c);
+		break;
 	case CHECK_UPSTREAM:
 		check_upstream(k, c, false);
 		break;
@@ -233,7 +325,7 @@ check_one(struct checking *k, const struct check *c)
 		check_count(k, c, "such commands", count_events(k, c->text), c->n);
 		break;
 	case CHECK_CONNECTIONS:
-		check_count(k, c, "connections", u->conns, c->n);
+		check_count(k, c, "connections", count_connections(k), c->n);
 		break;
 	case CHECK_LOG:
 		if (count_log(k, c->text) == 0)
@@ -247,8 +339,8 @@ check_one(struct checking *k, const struct check *c)
 		check_count(k, c, "such log lines", count_log(k, c->text), c->n);
 		break;
 	case CHECK_MESSAGES:
-		check_count(
-		    k, c, "messages", u->n_message > 0 ? u->n_message : collect_files(k), c->n);
+		check_count(k, c, "messages",
+		    k->n_taken > 0 || k->only != NULL ? k->n_taken : collect_files(k), c->n);
 		break;
 	case CHECK_MESSAGE:
 		find_message(k, c);
@@ -259,12 +351,38 @@ check_one(struct checking *k, const struct check *c)
 	}
 }
 
+/* Is a fault one of those that the scenario asks for? */
+static bool
+is_wanted(const struct play *p, struct strv fault)
+{
+	for (unsigned i = 0; i < p->script->n_check; i++)
+		if (p->script->check[i].op == CHECK_FAULT &&
+		    sim_match(p->script->check[i].text, fault))
+			return true;
+	return false;
+}
+
+static void
+check_no_faults(struct play *p, const struct mailer *u)
+{
+	struct strv all = buf_view(&u->faults);
+
+	while (all.p != NULL && !p->failed) {
+		struct strv line = strv_cut(&all, '\n');
+
+		if (line.n > 0 && !is_wanted(p, line))
+			play_fail(p, 0, "the server %s saw what it must not see: %.*s", u->name,
+			    (int)line.n, line.p);
+	}
+}
+
 void
 play_check(struct play *p)
 {
 	struct checking *k = mem_alloc(sizeof(*k));
 
 	k->p = p;
+	look_at(k, NULL);
 	for (unsigned i = 0; i < p->script->n_check && !p->failed; i++) {
 		const struct check *c = &p->script->check[i];
 
@@ -274,8 +392,7 @@ play_check(struct play *p)
 	}
 	if (!p->failed && p->script->n_check > 0)
 		end_text(k, p->script->check[p->script->n_check - 1].line);
-	if (!p->failed && p->up->faults.n > 0)
-		play_fail(p, 0, "the upstream saw what it must not see: %.*s",
-		    (int)p->up->faults.n - 1, p->up->faults.p);
+	for (unsigned i = 0; i < p->script->n_up && !p->failed; i++)
+		check_no_faults(p, p->up[i]);
 	mem_free(k);
 }

@@ -39,6 +39,18 @@ fail(struct client_actor *c, const char *what, struct strv want)
 	    want.p == NULL ? "" : "\"", gone ? "; the connection is closed" : "");
 }
 
+/* Past the proxy, to the server itself. */
+static void
+dial_server(struct client_actor *c, int *peer_fd)
+{
+	struct mailer *u = play_server(c->play, strv_from(c->script->to, 1));
+	const char    *why;
+
+	if (u != NULL)
+		c->actor.fd = mailer_dial(u, &why);
+	*peer_fd = -1;
+}
+
 static bool
 connect_now(struct client_actor *c)
 {
@@ -46,7 +58,11 @@ connect_now(struct client_actor *c)
 
 	c->connected = true;
 	sim_note(c->play->sim, c->actor.name, "connects");
-	c->actor.fd = house_connect(&c->play->house, c->script->to, &c->script->from, &peer_fd);
+	if (strv_starts(c->script->to, SV("@")))
+		dial_server(c, &peer_fd);
+	else
+		c->actor.fd = house_connect(
+		    &c->play->house, c->script->to, &c->script->from, &peer_fd);
 	if (c->actor.fd < 0) {
 		fail(c, "no listener of that name", c->script->to);
 		return false;
@@ -57,11 +73,19 @@ connect_now(struct client_actor *c)
 	return true;
 }
 
+/* What is done to others, not said to the proxy. */
+static bool
+changes_the_world(enum step_op op)
+{
+	return op == STEP_SERVER || op == STEP_OFFERS || op == STEP_WRITE || op == STEP_REMOVE ||
+	    op == STEP_COPY || op == STEP_RELOAD;
+}
+
 static bool
 waits_before_connecting(const struct step *s)
 {
 	return s->op == STEP_WAIT || s->op == STEP_AWAIT || s->op == STEP_WITHIN ||
-	    s->op == STEP_DISK_FULL || s->op == STEP_DISK_FREE;
+	    s->op == STEP_DISK_FULL || s->op == STEP_DISK_FREE || changes_the_world(s->op);
 }
 
 /* ---- steps: true: it is done ---- */
@@ -163,15 +187,65 @@ check_elapsed(struct client_actor *c, const struct step *s)
 }
 
 static bool
-tls_step(struct client_actor *c, bool entering)
+begin_tls(struct client_actor *c, const struct step *s)
 {
-	if (entering && (c->wire.ssl != NULL || !wire_starttls(&c->wire)))
+	struct wire_tls o = { .cert = (enum wire_cert)(s->a & 0xff), .version = (int)(s->a >> 8) };
+
+	o.sni = s->text.p == NULL ? NULL : arena_z(c->play->script->a, s->text);
+	o.resume = s->b & TLS_RESUMES ? &c->play->session : NULL;
+	o.keep = &c->play->session;
+	return c->wire.ssl == NULL && wire_tls_connect(&c->wire, &o);
+}
+
+static bool
+tls_step(struct client_actor *c, const struct step *s, bool entering)
+{
+	bool fails = s->b & TLS_FAILS;
+
+	if (entering && !begin_tls(c, s))
 		fail(c, "cannot start TLS", (struct strv){ 0 });
-	if (c->wire.lost)
+	if (c->wire.lost && !fails)
 		fail(c, "TLS failed", (struct strv){ 0 });
+	if (c->wire.lost && fails) {
+		wire_close(&c->wire);
+		c->ended = true;
+		return true;
+	}
 	if (c->wire.shaking)
 		return false;
+	if (fails)
+		fail(c, "TLS was to fail", (struct strv){ 0 });
 	sim_note(c->play->sim, c->actor.name, "is in %s", wire_tls_version(&c->wire));
+	return true;
+}
+
+/* RFC 5246 7.4.1.1: the server may refuse; OpenSSL's client takes that for the end of it all. */
+static bool
+renegotiate(struct client_actor *c, bool entering)
+{
+	if (entering && !wire_renegotiate(&c->wire))
+		fail(c, "no renegotiation in this version of TLS", (struct strv){ 0 });
+	if (!c->wire.lost && c->wire.shaking)
+		return false;
+	if (!c->wire.lost)
+		fail(c, "renegotiation was not refused", (struct strv){ 0 });
+	sim_note(c->play->sim, c->actor.name, "may not renegotiate");
+	wire_close(&c->wire);
+	c->ended = true;
+	return true;
+}
+
+static bool
+tls_info(struct client_actor *c, const struct step *s)
+{
+	char cn[100], text[160];
+
+	wire_tls_peer(&c->wire, cn, sizeof(cn));
+	snprintf(text, sizeof(text), "%s cn=%s%s", wire_tls_version(&c->wire), cn,
+	    wire_tls_resumed(&c->wire) ? " resumed" : "");
+	sim_note(c->play->sim, c->actor.name, "has %s", text);
+	if (!sim_match(s->text, strv_z(text)))
+		fail(c, "want of TLS", s->text);
 	return true;
 }
 
@@ -206,6 +280,73 @@ send_octets(struct client_actor *c, struct strv v)
 	return true;
 }
 
+/* ---- what is done to others ---- */
+
+static void
+turn_server(struct client_actor *c, const struct step *s)
+{
+	struct mailer *u = play_server(c->play, s->text);
+
+	if (u == NULL)
+		fail(c, "no server of that name", s->text);
+	else if (s->op == STEP_OFFERS)
+		mailer_offer(u, s->more);
+	else
+		mailer_turn(u, (enum mailer_mode)s->a);
+}
+
+static void
+change_file(struct client_actor *c, const struct step *s)
+{
+	struct sim      *sim = c->play->sim;
+	struct arena    *a = c->play->script->a;
+	struct sim_file *from;
+
+	switch (s->op) {
+	case STEP_WRITE:
+		sim_write_file(sim, arena_z(a, s->text), s->more);
+		break;
+	case STEP_REMOVE:
+		sim->world.unlink(&sim->world, arena_z(a, s->text));
+		break;
+	default:
+		from = sim_find_file(sim, s->text);
+		if (from == NULL)
+			fail(c, "no such file", s->text);
+		else
+			sim_write_file(
+			    sim, arena_z(a, s->more), arena_dup(a, buf_view(&from->text)));
+		break;
+	}
+}
+
+static void
+reload(struct client_actor *c, const struct step *s)
+{
+	struct script *script = c->play->script;
+	struct strv    config = { NULL, 0 };
+
+	for (unsigned i = 0; i < script->n_other; i++)
+		if (strv_eq(script->other[i].path, s->text))
+			config = script->other[i].text;
+	if (s->text.p != NULL && config.p == NULL)
+		fail(c, "no configuration of that name", s->text);
+	else if (house_reload(&c->play->house, config) == (s->a > 0))
+		fail(c, s->a > 0 ? "the reload was to fail" : "the reload failed", s->text);
+}
+
+static bool
+change_world(struct client_actor *c, const struct step *s)
+{
+	if (s->op == STEP_RELOAD)
+		reload(c, s);
+	else if (s->op == STEP_SERVER || s->op == STEP_OFFERS)
+		turn_server(c, s);
+	else
+		change_file(c, s);
+	return true;
+}
+
 /* Those that need nothing but to be done. */
 static bool
 act_of_will(struct client_actor *c, const struct step *s)
@@ -236,7 +377,7 @@ act_of_will(struct client_actor *c, const struct step *s)
 		house_drain(&p->house);
 		break;
 	case STEP_ABORT:
-		smtp_abort(p->house.smtp);
+		house_abort(&p->house);
 		break;
 	case STEP_DISK_FULL:
 		p->sim->disk_full = true;
@@ -277,11 +418,15 @@ step_done(struct client_actor *c, const struct step *s, bool entering, bool sett
 	case STEP_FLUSH:
 		return wire_idle(&c->wire) && settled;
 	case STEP_STARTTLS:
-		return tls_step(c, entering);
+		return tls_step(c, s, entering);
+	case STEP_TLS_INFO:
+		return tls_info(c, s);
+	case STEP_RENEGOTIATE:
+		return renegotiate(c, entering);
 	case STEP_AWAIT:
 		return play_signalled(c->play, s->text);
 	default:
-		return act_of_will(c, s);
+		return changes_the_world(s->op) ? change_world(c, s) : act_of_will(c, s);
 	}
 }
 
@@ -300,7 +445,7 @@ needs_quiet(enum step_op op)
 	case STEP_DISK_FREE:
 		return true;
 	default:
-		return false;
+		return changes_the_world(op);
 	}
 }
 

@@ -6,10 +6,11 @@
 #include "proxy/base/counters.h"
 #include "proxy/judge.h"
 #include "proxy/smtp/session.h"
+#include "tests/sim/certs.h"
 #include "tests/sim/house.h"
-#include "tests/sim/wire.h"
 
-#define END_WITHIN (4 * 3600000u) /* of the clock, for what is left when clients are gone */
+#define HOUSE_PLACES 8 /* columns of the counters: generations that may live side by side */
+#define END_WITHIN   (4 * 3600000u) /* of the clock, for what is left when clients are gone */
 
 /* Does a line of text begin with that word, or with `no' and that word (it asks for no default)? */
 static bool
@@ -49,8 +50,7 @@ write_config(struct sim *s, struct strv given)
 		{ "domains", "domains ours { ours.example, .ours.example }" },
 		{ "relay", "relay {\n allow from trusted\n allow to ours\n}" },
 	};
-	struct strv certificate, key;
-	struct buf  b;
+	struct buf b;
 
 	buf_init(&b, 1 << 20);
 	for (unsigned i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
@@ -59,10 +59,6 @@ write_config(struct sim *s, struct strv given)
 	add_given(&b, given);
 	sim_write_file(s, "postern.conf", buf_view(&b));
 	buf_fini(&b);
-	wire_certificate(&certificate, &key);
-	sim_write_file(s, "/tls.crt", certificate);
-	sim_write_file(s, "/tls.key", key);
-	s->world.make_dir(&s->world, "/mail");
 }
 
 static void
@@ -71,66 +67,131 @@ tell(struct strv line, void *arg)
 	sim_note(arg, "check", "%.*s", (int)line.n, line.p);
 }
 
+static void
+generation_free(struct house_generation *g)
+{
+	if (g->settings != NULL)
+		settings_free(g->settings);
+	arena_free(g->a);
+	mem_free(g);
+}
+
+/* What postern.conf says now becomes the generation that takes connections. */
+static bool
+generate(struct house *h)
+{
+	struct house_generation *g = mem_alloc(sizeof(*g));
+	struct diags             d = { 0 };
+
+	g->a = arena_new(4096, 0);
+	d.a = g->a;
+	g->settings = settings_load(g->a, &h->sim->world, "postern.conf", &d);
+	diag_print(&d, false, tell, h->sim);
+	if (d.errors > 0) {
+		generation_free(g);
+		return false;
+	}
+	g->conf = settings_split(g->settings, g->a, 1);
+	if (g->conf->judge == NULL)
+		g->conf->judge = judge_new(g->a, g->settings->policy);
+	g->smtp = smtp_new(
+	    g->conf, &h->sim->world, h->sim->loop, h->counters, h->generations++ % HOUSE_PLACES);
+	g->older = h->now;
+	h->now = g;
+	return g->smtp != NULL;
+}
+
 bool
 house_open(struct house *h, struct sim *s, struct strv config)
 {
-	struct diags d = { 0 };
-
-	*h = (struct house){ .sim = s, .a = arena_new(4096, 0) };
-	d.a = h->a;
+	*h = (struct house){ .sim = s, .counters = counters_new(HOUSE_PLACES) };
+	certs_write(s);
+	s->world.make_dir(&s->world, "/mail");
 	write_config(s, config);
-	h->settings = settings_load(h->a, &s->world, "postern.conf", &d);
-	diag_print(&d, false, tell, s);
-	if (d.errors > 0)
-		return false;
-	h->conf = settings_split(h->settings, h->a, 1);
-	if (h->conf->judge == NULL)
-		h->conf->judge = judge_new(h->a, h->settings->policy);
-	h->counters = counters_new(1);
-	h->smtp = smtp_new(h->conf, &s->world, s->loop, h->counters, 0);
-	return h->smtp != NULL;
-}
-
-int
-house_connect(struct house *h, struct strv listener, const struct endpoint *from, int *peer_fd)
-{
-	const struct listener *l = NULL;
-	int                    fd[2];
-
-	for (unsigned i = 0; i < h->settings->n_listener && l == NULL; i++)
-		if (listener.p == NULL || strv_eq(h->settings->listener[i].name, listener))
-			l = &h->settings->listener[i];
-	if (l == NULL || h->draining || !sim_pair(h->sim, fd))
-		return -1;
-	*peer_fd = fd[0];
-	session_open(h->smtp, l, fd[0], from, &l->at);
-	return fd[1];
+	return generate(h);
 }
 
 static void
 drained(void *arg)
 {
-	((struct house *)arg)->drained = true;
+	((struct house_generation *)arg)->drained = true;
+}
+
+static void
+drain(struct house_generation *g)
+{
+	if (g != NULL && !g->draining) {
+		g->draining = true;
+		smtp_drain(g->smtp, drained, g);
+	}
+}
+
+bool
+house_reload(struct house *h, struct strv config)
+{
+	struct house_generation *old = h->now;
+
+	if (config.p != NULL)
+		write_config(h->sim, config);
+	if (!generate(h)) {
+		sim_note(h->sim, "house", "the configuration stays as it was");
+		return false;
+	}
+	sim_note(h->sim, "house", "has reloaded");
+	drain(old);
+	return true;
+}
+
+int
+house_connect(struct house *h, struct strv listener, const struct endpoint *from, int *peer_fd)
+{
+	const struct settings *s = h->now->settings;
+	const struct listener *l = NULL;
+	int                    fd[2];
+
+	for (unsigned i = 0; i < s->n_listener && l == NULL; i++)
+		if (listener.p == NULL || strv_eq(s->listener[i].name, listener))
+			l = &s->listener[i];
+	if (l == NULL || h->now->draining || !sim_pair(h->sim, fd))
+		return -1;
+	*peer_fd = fd[0];
+	session_open(h->now->smtp, l, fd[0], from, &l->at);
+	return fd[1];
 }
 
 void
 house_drain(struct house *h)
 {
-	if (!h->draining)
-		smtp_drain(h->smtp, drained, h);
-	h->draining = true;
+	drain(h->now);
+}
+
+void
+house_abort(struct house *h)
+{
+	for (struct house_generation *g = h->now; g != NULL; g = g->older)
+		smtp_abort(g->smtp);
 }
 
 static bool
 nobody_left(void *arg)
 {
-	return smtp_sessions(((struct house *)arg)->smtp) == 0;
+	const struct house *h = arg;
+
+	for (const struct house_generation *g = h->now; g != NULL; g = g->older)
+		if (smtp_sessions(g->smtp) > 0)
+			return false;
+	return true;
 }
 
 static bool
 all_drained(void *arg)
 {
-	return ((struct house *)arg)->drained;
+	const struct house *h = arg;
+
+	for (const struct house_generation *g = h->now; g != NULL; g = g->older)
+		if (!g->drained)
+			return false;
+	return true;
 }
 
 static bool
@@ -142,14 +203,31 @@ never(void *arg)
 
 /* Sessions are over and the drain is done: what should be back where it came from? */
 static const char *
-leftovers(const struct house *h)
+leftovers(const struct smtp *m)
 {
-	if (h->smtp->sessions != NULL)
+	if (m->sessions != NULL)
 		return "a session is listed";
-	if (fiber_pool_live(h->smtp->fibers) > 0)
+	if (fiber_pool_live(m->fibers) > 0)
 		return "a fiber is alive";
-	if (spool_pool_used(h->smtp->spools) > 0)
+	if (spool_pool_used(m->spools) > 0)
 		return "spooled octets are left";
+	return NULL;
+}
+
+/* What is left of the whole, when every generation is freed. */
+static const char *
+remains(struct house *h)
+{
+	struct sim *s = h->sim;
+
+	if (sim_run(s, never, NULL, s->clock) == SIM_RESTLESS)
+		return "the loop never rests";
+	if (loop_next_timer(s->loop) != UINT64_MAX)
+		return "a timer is left";
+	if (counters_sum(h->counters, COUNTER_SESSIONS_OPEN) != 0)
+		return "sessions_open is not 0";
+	if (counters_sum(h->counters, COUNTER_UPSTREAM_OPEN) != 0)
+		return "upstream_open is not 0";
 	return NULL;
 }
 
@@ -159,31 +237,25 @@ house_close(struct house *h)
 	struct sim *s = h->sim;
 	const char *left = NULL;
 
-	if (h->smtp != NULL) {
-		if (sim_run(s, nobody_left, h, s->clock + END_WITHIN) != SIM_FINISHED)
-			left = "a session does not end";
-		house_drain(h);
-		if (left == NULL &&
-		    sim_run(s, all_drained, h, s->clock + END_WITHIN) != SIM_FINISHED)
-			left = "smtp_drain is never done";
-		if (left == NULL)
-			left = leftovers(h);
-		if (left != NULL)
-			return left; /* it cannot be freed */
-		smtp_free(h->smtp);
-		if (sim_run(s, never, NULL, s->clock) == SIM_RESTLESS)
-			left = "the loop never rests";
-		if (left == NULL && loop_next_timer(s->loop) != UINT64_MAX)
-			left = "a timer is left";
-		if (left == NULL && counters_sum(h->counters, COUNTER_SESSIONS_OPEN) != 0)
-			left = "sessions_open is not 0";
-		if (left == NULL && counters_sum(h->counters, COUNTER_UPSTREAM_OPEN) != 0)
-			left = "upstream_open is not 0";
+	/* What does not end cannot be freed. */
+	if (sim_run(s, nobody_left, h, s->clock + END_WITHIN) != SIM_FINISHED)
+		return "a session does not end";
+	house_drain(h);
+	if (sim_run(s, all_drained, h, s->clock + END_WITHIN) != SIM_FINISHED)
+		return "smtp_drain is never done";
+	for (struct house_generation *g = h->now; g != NULL && left == NULL; g = g->older)
+		left = leftovers(g->smtp);
+	if (left != NULL)
+		return left;
+	for (struct house_generation *g = h->now; g != NULL; g = g->older)
+		smtp_free(g->smtp);
+	left = remains(h);
+	while (h->now != NULL) {
+		struct house_generation *g = h->now;
+
+		h->now = g->older;
+		generation_free(g);
 	}
-	if (h->settings != NULL)
-		settings_free(h->settings);
-	if (h->counters != NULL)
-		counters_free(h->counters);
-	arena_free(h->a);
+	counters_free(h->counters);
 	return left;
 }

@@ -8,11 +8,14 @@
 #ifndef TESTS_SIM_MAILER_H
 #define TESTS_SIM_MAILER_H
 
+#include "tests/sim/certs.h"
 #include "tests/sim/wire.h"
 
 enum up_stage {
 	UP_CONNECT,                     /* before a descriptor exists */
 	UP_GREETING, UP_COMMAND,
+	UP_AUTH,                        /* a line of an exchange that AUTH began */
+	UP_TLS,                         /* 220 to STARTTLS is out, the handshake comes */
 	UP_TEXT,                        /* octets of a message have come; asked often */
 	UP_CHUNK,                       /* a chunk that is not the last is complete */
 	UP_DOT                          /* the message is complete */
@@ -44,19 +47,35 @@ struct up_message {                     /* what was taken */
 	bool               bdat;
 	bool               replied;     /* the 2xx was written whole */
 	uint64_t           at;          /* ms of the clock */
+	uint64_t           order;       /* among all messages and events of all servers */
 	struct up_message *next;
 };
 
 struct up_event {
 	unsigned conn;
+	uint64_t order;
 	char    *text;                  /* a command, or "[connect]", "[text N]", "[end]" ... */
+};
+
+enum mailer_mode {
+	MAILER_UP,
+	MAILER_DOWN,                    /* refuses connections; those that were there are dropped */
+	MAILER_SILENT                   /* takes them and says nothing more; up again, it goes on */
 };
 
 struct mailer {
 	struct sim        *sim;
 	char               name[16];
 	char              *offers;      /* keywords, blanks between; SIZE=1000, XCLIENT=NAME,ADDR */
+	char              *offers_in_tls;       /* NULL: the same */
 	bool               helo_only, lax;      /* lax: no faults are noted */
+	bool               lmtp;
+	bool               proxy;       /* a PROXY header comes first */
+	bool               auth_required;       /* MAIL: 530 without */
+	enum cert_kind     certificate;
+	bool               tls12;       /* no more than TLS 1.2 */
+	void              *tls;         /* SSL_CTX, once it was needed */
+	enum mailer_mode   mode;
 	bool             (*decide)(void *arg, const struct up_moment *, struct up_answer *);
 	void              *arg;
 	unsigned           conns, live;
@@ -69,8 +88,12 @@ struct mailer {
 };
 
 struct mailer *mailer_new(struct sim *s, const char *name, const struct endpoint *at);
+void mailer_turn(struct mailer *u, enum mailer_mode mode);
+/* A connection as the world makes it: a descriptor, or -1 with *why. */
+int mailer_dial(void *mailer, const char **why);
 void mailer_offer(struct mailer *u, struct strv keywords);
 bool mailer_offers(const struct mailer *u, const char *keyword);
+void mailer_offer_in_tls(struct mailer *u, struct strv keywords);
 void mailer_free(struct mailer *u);         /* after its world */
 
 #endif

@@ -168,7 +168,12 @@ moods_decide(struct sim *s, unsigned trouble, const struct up_moment *m, struct 
 		break;
 	case UP_COMMAND:
 	case UP_CHUNK:
+	case UP_AUTH:
 		command_trouble(s, a);
+		break;
+	case UP_TLS:
+		a->drop = sim_chance(s, 50);
+		a->stall = !a->drop;
 		break;
 	case UP_DOT:
 		end_trouble(s, a);

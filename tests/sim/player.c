@@ -30,6 +30,7 @@
 #include <stdlib.h>
 
 #include "tests/sim/player.h"
+#include "tests/sim/wire.h"
 
 #define PLAY_LONGEST (48 * 3600000u) /* of the clock */
 
@@ -75,6 +76,9 @@ fits(const struct rule *r, const struct up_moment *m)
 {
 	struct strv pattern = r->pattern;
 
+	/* `on AUTH' is for the command and the lines of its exchange. */
+	if (m->stage == UP_AUTH && r->stage == UP_COMMAND && strv_ieq(r->verb, SV("AUTH")))
+		return pattern.p == NULL || sim_match(pattern, m->line);
 	if (r->stage != m->stage || (m->stage == UP_TEXT && m->octets < r->at))
 		return false;
 	if (m->stage == UP_COMMAND && r->verb.p != NULL && !strv_ieq(r->verb, m->verb))
@@ -86,11 +90,11 @@ fits(const struct rule *r, const struct up_moment *m)
 static bool
 decide(void *arg, const struct up_moment *m, struct up_answer *out)
 {
-	struct play *p = arg;
-	bool         found = false;
+	struct up_script *u = arg;
+	bool              found = false;
 
-	for (unsigned i = 0; i < p->script->n_rule; i++) {
-		struct rule *r = &p->script->rule[i];
+	for (unsigned i = 0; i < u->n_rule; i++) {
+		struct rule *r = &u->rule[i];
 
 		if (!fits(r, m))
 			continue;
@@ -105,20 +109,35 @@ decide(void *arg, const struct up_moment *m, struct up_answer *out)
 
 /* ---- one scenario from its beginning to its end ---- */
 
-static void
-open_upstream(struct play *p)
+static struct mailer *
+open_upstream(struct play *p, struct up_script *u)
 {
-	struct endpoint at = { .port = 2525 };
+	struct mailer *m = mailer_new(p->sim, arena_z(p->script->a, u->name), &u->at);
 
-	addr_parse(SV("127.0.0.1"), &at.addr);
-	p->up = mailer_new(p->sim, "up", &at);
-	p->up->decide = decide;
-	p->up->arg = p;
-	p->up->helo_only = p->script->helo_only;
-	p->up->lax = p->script->lax;
-	p->up->cut = p->script->up_cut;
-	if (p->script->offers.p != NULL)
-		mailer_offer(p->up, p->script->offers);
+	m->decide = decide;
+	m->arg = u;
+	m->helo_only = u->helo_only;
+	m->lax = u->lax;
+	m->lmtp = u->lmtp;
+	m->proxy = u->proxy;
+	m->auth_required = u->auth_required;
+	m->certificate = u->certificate;
+	m->tls12 = u->tls12;
+	m->cut = u->cut;
+	if (u->offers.p != NULL)
+		mailer_offer(m, u->offers);
+	if (u->offers_in_tls.p != NULL)
+		mailer_offer_in_tls(m, u->offers_in_tls);
+	return m;
+}
+
+struct mailer *
+play_server(const struct play *p, struct strv name)
+{
+	for (unsigned i = 0; i < p->script->n_up; i++)
+		if (strv_eq(p->script->up[i].name, name))
+			return p->up[i];
+	return NULL;
 }
 
 static bool
@@ -138,7 +157,9 @@ run(struct play *p)
 
 	for (unsigned i = 0; i < s->n_file; i++)
 		sim_write_file(p->sim, arena_z(s->a, s->file[i].path), s->file[i].text);
-	open_upstream(p);
+	p->up = arena_alloc(s->a, s->n_up * sizeof(*p->up));
+	for (unsigned i = 0; i < s->n_up; i++)
+		p->up[i] = open_upstream(p, &s->up[i]);
 	if (!house_open(&p->house, p->sim, s->config)) {
 		play_fail(p, 0, "the configuration has mistakes");
 		return;
@@ -177,7 +198,9 @@ play(struct strv path, struct strv text, bool verbose)
 	if (p.failed)
 		return false;
 	sim_free(p.sim);
-	mailer_free(p.up);
+	wire_session_free(p.session);
+	for (unsigned i = 0; i < p.script->n_up; i++)
+		mailer_free(p.up[i]);
 	arena_free(a);
 	if (sim_count_fds() > fds) {
 		printf("FAIL %.*s: descriptors are left open\n", (int)path.n, path.p);

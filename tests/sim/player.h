@@ -10,8 +10,9 @@
 struct play {
 	struct sim      *sim;
 	struct house     house;
-	struct mailer *up;
+	struct mailer  **up;            /* one for each of script->up */
 	struct script   *script;
+	void            *session;       /* of TLS, that some client may resume; NULL: none */
 	struct strv     *signals;
 	unsigned         n_signals, max_signals;
 	unsigned         playing;       /* clients that are not done */
@@ -22,6 +23,8 @@ struct play {
 void play_fail(struct play *p, unsigned line, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 void play_signal(struct play *p, struct strv name);
+/* NULL: there is none of that name. */
+struct mailer *play_server(const struct play *p, struct strv name);
 bool play_signalled(const struct play *p, struct strv name);
 
 /* client.c: one actor that follows its script. */

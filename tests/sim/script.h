@@ -18,13 +18,21 @@ enum step_op {
 	STEP_CLOSE, STEP_HALFCLOSE, STEP_RESET, STEP_CUT, STEP_DEAF, STEP_LISTEN, STEP_FLUSH,
 	STEP_STARTTLS,
 	STEP_SIGNAL, STEP_AWAIT,
-	STEP_DRAIN, STEP_ABORT, STEP_DISK_FULL, STEP_DISK_FREE
+	STEP_DRAIN, STEP_ABORT, STEP_DISK_FULL, STEP_DISK_FREE,
+	STEP_SERVER,                    /* text: its name; a: enum mailer_mode */
+	STEP_OFFERS,                    /* text: its name; more: what it offers from now on */
+	STEP_TLS_INFO, STEP_RENEGOTIATE,
+	STEP_WRITE, STEP_REMOVE,        /* text: the path; more: the text */
+	STEP_COPY,                      /* text, more: from, to */
+	STEP_RELOAD                     /* text: a name of `other', absent: as it is; a: it is to fail */
 };
+
+enum { TLS_RESUMES = 1, TLS_FAILS = 2 };        /* of STEP_STARTTLS, in b; a: enum wire_cert | version << 8; text: SNI */
 
 struct step {
 	enum step_op op;
 	unsigned     line;              /* in the file */
-	struct strv  text;
+	struct strv  text, more;
 	uint64_t     a, b;
 };
 
@@ -47,7 +55,21 @@ struct rule {                           /* one `on` line of an upstream */
 	uint64_t         seen;
 };
 
+struct up_script {                      /* one server; sections of the same name are one */
+	struct strv     name;
+	struct endpoint at;
+	unsigned        line;
+	struct strv     offers;         /* absent: the server's own */
+	struct strv     offers_in_tls;  /* absent: the same */
+	bool            helo_only, lax, lmtp, proxy, auth_required, tls12;
+	enum cert_kind  certificate;
+	uint64_t        cut;
+	struct rule    *rule;
+	unsigned        n_rule, max_rule;
+};
+
 enum check_op {
+	CHECK_SERVER, CHECK_FAULT,
 	CHECK_UPSTREAM, CHECK_NEXT, CHECK_NO_UPSTREAM, CHECK_TIMES, CHECK_CONNECTIONS,
 	CHECK_LOG, CHECK_NO_LOG, CHECK_LOG_TIMES,
 	CHECK_MESSAGES, CHECK_MESSAGE,
@@ -68,15 +90,15 @@ struct script {
 	struct arena         *a;
 	struct strv           path, title;
 	struct strv           config;
+	struct script_file   *other;            /* `config NAME': for reload. path: the name */
+	unsigned              n_other, max_other;
 	struct script_file   *file;
 	unsigned              n_file, max_file;
 	struct client_script *client;
 	unsigned              n_client, max_client;
-	struct strv           offers;           /* absent: the server's own */
-	bool                  helo_only, lax;
-	uint64_t              up_cut, sndbuf;
-	struct rule          *rule;
-	unsigned              n_rule, max_rule;
+	struct up_script     *up;               /* at least one */
+	unsigned              n_up, max_up;
+	uint64_t              sndbuf;
 	struct check         *check;
 	unsigned              n_check, max_check;
 	/* the first mistake */

@@ -85,7 +85,7 @@ fate_act(struct actor *a, bool settled)
 	if (s->clock >= f->abort_at) {
 		f->abort_at = SIM_NEVER;
 		house_drain(&f->run->house);
-		smtp_abort(f->run->house.smtp);
+		house_abort(&f->run->house);
 	}
 	if (f->drain_at < a->wake)
 		a->wake = f->drain_at;

@@ -5,15 +5,13 @@
  */
 #include <errno.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/sim/certs.h"
 #include "tests/sim/wire.h"
 
 static ino_t
@@ -150,15 +148,17 @@ transmit(struct wire *w)
 static bool
 shake(struct wire *w)
 {
-	int     n = SSL_do_handshake(w->ssl);
-	ssize_t rc = from_ssl(w, n);
+	uint64_t before = BIO_number_written(SSL_get_wbio(w->ssl));
+	int      n = SSL_do_handshake(w->ssl);
+	ssize_t  rc = from_ssl(w, n);
 
 	if (n == 1) {
 		w->shaking = false;
 		return true;
 	}
+	/* What went out may be for another actor: the clock must not jump before it has looked. */
 	if (rc == -1)
-		return false;
+		return BIO_number_written(SSL_get_wbio(w->ssl)) != before;
 	w->lost = true;
 	return true;
 }
@@ -267,19 +267,91 @@ wire_reset(struct wire *w)
 
 /* ---- TLS ---- */
 
+static int wire_index = -1; /* of SSL: whose it is */
+
+/* Keeps what the next connection may begin with. */
+static int
+keep_session(SSL *ssl, SSL_SESSION *session)
+{
+	struct wire *w = SSL_get_ex_data(ssl, wire_index);
+
+	if (w == NULL || w->resume == NULL)
+		return 0;
+	SSL_SESSION_free(*w->resume);
+	*w->resume = session;
+	return 1;
+}
+
+static bool
+begin(struct wire *w, SSL *ssl)
+{
+	if (ssl == NULL || SSL_set_fd(ssl, w->actor->fd) != 1)
+		return false;
+	w->ssl = ssl;
+	w->shaking = true;
+	w->actor->again = true;
+	return true;
+}
+
+static bool
+apply(SSL *ssl, const struct wire_tls *o)
+{
+	void *x, *key;
+
+	if (o->version != 0) {
+		SSL_set_security_level(ssl, 0);
+		SSL_set_min_proto_version(ssl, o->version);
+		SSL_set_max_proto_version(ssl, o->version);
+	}
+	if (o->sni != NULL && SSL_set_tlsext_host_name(ssl, o->sni) != 1)
+		return false;
+	if (o->resume != NULL && *o->resume != NULL && SSL_set_session(ssl, *o->resume) != 1)
+		return false;
+	if (o->cert == WIRE_CERT_NONE)
+		return true;
+	certs_of_client(o->cert == WIRE_CERT_KNOWN, &x, &key);
+	return SSL_use_certificate(ssl, x) == 1 && SSL_use_PrivateKey(ssl, key) == 1;
+}
+
+bool
+wire_tls_connect(struct wire *w, const struct wire_tls *o)
+{
+	SSL *ssl = SSL_new(certs_client());
+
+	if (!begin(w, ssl) || !apply(ssl, o))
+		return false;
+	if (wire_index < 0) {
+		wire_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+		SSL_CTX_sess_set_new_cb(certs_client(), keep_session);
+	}
+	w->resume = o->keep;
+	SSL_set_ex_data(ssl, wire_index, w);
+	SSL_set_connect_state(ssl);
+	return true;
+}
+
 bool
 wire_starttls(struct wire *w)
 {
-	static SSL_CTX *ctx;
-	SSL            *ssl;
+	return wire_tls_connect(w, &(struct wire_tls){ 0 });
+}
 
-	if (ctx == NULL && (ctx = SSL_CTX_new(TLS_client_method())) == NULL)
+bool
+wire_tls_accept(struct wire *w, void *ctx)
+{
+	SSL *ssl = SSL_new(ctx);
+
+	if (!begin(w, ssl))
 		return false;
-	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-	if ((ssl = SSL_new(ctx)) == NULL || SSL_set_fd(ssl, w->actor->fd) != 1)
+	SSL_set_accept_state(ssl);
+	return true;
+}
+
+bool
+wire_renegotiate(struct wire *w)
+{
+	if (w->ssl == NULL || SSL_renegotiate(w->ssl) != 1)
 		return false;
-	SSL_set_connect_state(ssl);
-	w->ssl = ssl;
 	w->shaking = true;
 	w->actor->again = true;
 	return true;
@@ -291,49 +363,30 @@ wire_tls_version(const struct wire *w)
 	return w->ssl == NULL || w->shaking ? "" : SSL_get_version(w->ssl);
 }
 
-static struct strv
-pem_of(BIO *b)
+bool
+wire_tls_resumed(const struct wire *w)
 {
-	char *p;
-	long  n = BIO_get_mem_data(b, &p);
-
-	return strv(p, (size_t)n);
+	return w->ssl != NULL && SSL_session_reused(w->ssl);
 }
 
-static X509 *
-self_signed(EVP_PKEY *key)
+const char *
+wire_tls_sni(const struct wire *w)
 {
-	X509      *x = X509_new();
-	X509_NAME *name = X509_get_subject_name(x);
-
-	X509_set_version(x, 2);
-	ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
-	X509_gmtime_adj(X509_getm_notBefore(x), -86400);
-	X509_gmtime_adj(X509_getm_notAfter(x), 86400 * 3650L);
-	X509_NAME_add_entry_by_txt(
-	    name, "CN", MBSTRING_ASC, (const unsigned char *)"mx.test", -1, -1, 0);
-	X509_set_issuer_name(x, name);
-	X509_set_pubkey(x, key);
-	X509_sign(x, key, EVP_sha256());
-	return x;
+	return w->ssl == NULL ? NULL : SSL_get_servername(w->ssl, TLSEXT_NAMETYPE_host_name);
 }
 
 void
-wire_certificate(struct strv *certificate, struct strv *key)
+wire_tls_peer(const struct wire *w, char *cn, size_t room)
 {
-	static BIO *c, *k;
+	X509 *x = w->ssl == NULL ? NULL : SSL_get0_peer_certificate(w->ssl);
 
-	if (c == NULL) {
-		EVP_PKEY *pkey = EVP_EC_gen("P-256");
-		X509     *x = self_signed(pkey);
+	cn[0] = '\0';
+	if (x != NULL)
+		X509_NAME_get_text_by_NID(X509_get_subject_name(x), NID_commonName, cn, (int)room);
+}
 
-		c = BIO_new(BIO_s_mem());
-		k = BIO_new(BIO_s_mem());
-		PEM_write_bio_X509(c, x);
-		PEM_write_bio_PrivateKey(k, pkey, NULL, NULL, 0, NULL, NULL);
-		X509_free(x);
-		EVP_PKEY_free(pkey);
-	}
-	*certificate = pem_of(c);
-	*key = pem_of(k);
+void
+wire_session_free(void *session)
+{
+	SSL_SESSION_free(session);
 }

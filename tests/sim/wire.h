@@ -24,6 +24,7 @@ struct wire {
 	bool          shut, shut_next;  /* our side is ended; shall be when all is sent */
 	void         *ssl;              /* SSL, when TLS is up or coming */
 	bool          shaking;
+	void        **resume;           /* where sessions are kept; NULL: nowhere */
 };
 
 void wire_init(struct wire *w, struct actor *a, int peer_fd);
@@ -40,10 +41,26 @@ void wire_close(struct wire *w);                        /* orderly; unsent octet
 void wire_halfclose(struct wire *w);                    /* once all is sent */
 void wire_reset(struct wire *w);                        /* the proxy sees ECONNRESET */
 
-/* TLS as a client; what was received in plain text stays in `in`. False: no memory. */
-bool wire_starttls(struct wire *w);
+/* TLS; what was received in plain text stays in `in`. */
+enum wire_cert { WIRE_CERT_NONE, WIRE_CERT_KNOWN, WIRE_CERT_STRANGER };
+
+struct wire_tls {                       /* of a client; all zero: the usual */
+	const char    *sni;
+	enum wire_cert cert;            /* shown when asked for */
+	int            version;         /* 0x0301 ..: only this one */
+	void         **resume;          /* a session to begin with; NULL, or of NULL: none */
+	void         **keep;            /* where the latest session of this one is left */
+};
+
+bool wire_starttls(struct wire *w);                     /* as a client; false: no memory */
+bool wire_tls_connect(struct wire *w, const struct wire_tls *o);
+bool wire_tls_accept(struct wire *w, void *ctx);        /* as a server, certs_server() */
+bool wire_renegotiate(struct wire *w);                  /* false: not in this version */
 const char *wire_tls_version(const struct wire *w);     /* "" without */
-/* A certificate for mx.test and its key, PEM, made once; static. */
-void wire_certificate(struct strv *certificate, struct strv *key);
+bool wire_tls_resumed(const struct wire *w);
+const char *wire_tls_sni(const struct wire *w);         /* NULL: none */
+/* Common name of the peer's certificate; "": none was shown. */
+void wire_tls_peer(const struct wire *w, char *cn, size_t room);
+void wire_session_free(void *session);
 
 #endif

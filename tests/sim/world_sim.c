@@ -89,13 +89,21 @@ world_random(struct world *w, void *p, size_t n)
 		o[i] = (unsigned char)splitmix(&sim_of(w)->random_proxy);
 }
 
+static bool
+same_place(const struct endpoint *a, const struct endpoint *b)
+{
+	if (a->addr.family == ADDR_UNIX || b->addr.family == ADDR_UNIX)
+		return a->addr.family == b->addr.family && strcmp(a->path, b->path) == 0;
+	return addr_eq(&a->addr, &b->addr) && a->port == b->port;
+}
+
 static int
 world_connect(struct world *w, const struct endpoint *to, const char **why)
 {
 	struct sim *s = sim_of(w);
 
 	for (struct sim_place *p = s->places; p != NULL; p = p->next)
-		if (addr_eq(&p->at.addr, &to->addr) && p->at.port == to->port)
+		if (same_place(&p->at, to))
 			return p->dial(p->arg, why);
 	*why = "connection refused";
 	return -1;

@@ -90,12 +90,68 @@ forgets_a_dead_place(void)
 	counters_free(c);
 }
 
+/* Failures of AUTH: over all places, of one client, for an hour. */
+static void
+counts_failures_of_auth(void)
+{
+	struct counters *c = counters_new(2);
+	uint64_t         now = 1000000;
+
+	T_EQ_NUM(counters_auth_failures(c, 42, now), 0);
+	T_EQ_NUM(counters_auth_failed(c, 0, 42, now), 1);
+	T_EQ_NUM(counters_auth_failed(c, 1, 42, now), 2);
+	T_EQ_NUM(counters_auth_failed(c, 1, 42, now + 1200), 3);
+	T_EQ_NUM(counters_auth_failures(c, 43, now), 0);
+	T_EQ_NUM(counters_auth_failures(c, 42, now + 3000 - 1), 3);
+	T_EQ_NUM(counters_auth_failures(c, 42, now + 3600), 1);
+	T_EQ_NUM(counters_auth_failures(c, 42, now + 1200 + 3600), 0);
+	T_EQ_NUM(counters_auth_failed(c, 0, 42, now + 1200 + 3600), 1);
+	/* the worker's end does not undo them */
+	counters_clients_clear(c, 0);
+	T_EQ_NUM(counters_auth_failures(c, 42, now + 1200 + 3600), 1);
+	counters_free(c);
+}
+
+/* Second by second: never forgotten before 50 minutes, never remembered after an hour. */
+static void
+failures_of_auth_last_an_hour(void)
+{
+	for (uint64_t began = 7200; began < 7200 + 1300; began += 61) {
+		struct counters *c = counters_new(1);
+
+		counters_auth_failed(c, 0, 1, began);
+		T_EQ_NUM(counters_auth_failures(c, 1, began + 3000), 1);
+		T_EQ_NUM(counters_auth_failures(c, 1, began + 3600), 0);
+		T_EQ_NUM(counters_auth_failures(c, 1, began + 600 * 300), 0);
+		counters_free(c);
+	}
+}
+
+/* However many, the count stays high and never comes round. */
+static void
+failures_of_auth_do_not_overflow(void)
+{
+	struct counters *c = counters_new(1);
+	unsigned         n = 0, before;
+
+	for (unsigned i = 0; i < 2000; i++) {
+		before = n;
+		n = counters_auth_failed(c, 0, 9, 600 + i);
+		T_CHECK(n >= before);
+	}
+	T_CHECK(n > 255);
+	T_EQ_NUM(counters_auth_failures(c, 10, 600 + 2000), 0);
+	counters_free(c);
+}
+
 /* One of the processes: enters, counts who is inside with an exact counter, leaves. */
 static int
 enter_and_leave(struct counters *c, unsigned place, _Atomic int *inside, unsigned rounds, int max)
 {
 	for (unsigned i = 0; i < rounds; i++) {
 		counters_add(c, place, COUNTER_MESSAGES, 1);
+		if (i < 50)
+			counters_auth_failed(c, place / 2, 7, 0);
 		if (!counters_client_enter(c, place, 7, (unsigned)max))
 			continue;
 		if (atomic_fetch_add(inside, 1) >= max)
@@ -131,6 +187,8 @@ processes_share_it(void)
 		T_EQ_NUM(status, 0);
 	}
 	T_EQ_NUM(counters_sum(c, COUNTER_MESSAGES), PLACES * ROUNDS);
+	/* two processes each counted in one column, as an old worker and its successor do */
+	T_EQ_NUM(counters_auth_failures(c, 7, 0), PLACES * 50);
 	T_CHECK(counters_client_enter(c, 0, 7, 1));
 	counters_free(c);
 	munmap(inside, sizeof(*inside));
@@ -145,6 +203,9 @@ main(int argc, char **argv)
 	T_RUN(names_are_told);
 	T_RUN(bounds_clients);
 	T_RUN(forgets_a_dead_place);
+	T_RUN(counts_failures_of_auth);
+	T_RUN(failures_of_auth_last_an_hour);
+	T_RUN(failures_of_auth_do_not_overflow);
 	T_RUN(processes_share_it);
 	return t_end();
 }

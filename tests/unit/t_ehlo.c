@@ -1,5 +1,6 @@
 /* EHLO: what a server said, what all servers have, what a client is offered. */
 #include "proxy/smtp/ehlo.h"
+#include "proxy/smtp/sasl.h"
 #include "tests/unit/t.h"
 
 /* clang-format off */
@@ -48,6 +49,37 @@ parses(void)
 	}
 }
 
+#define BOTH (SASL_BIT(SASL_PLAIN) | SASL_BIT(SASL_LOGIN))
+
+/* What we do not pass on is not there, in either form. */
+static void
+parses_mechanisms(void)
+{
+	static const struct {
+		const char *text;
+		uint32_t    auth;
+	} rows[] = {
+		{ "mx\nAUTH PLAIN LOGIN", BOTH },
+		{ "mx\nauth plain login", BOTH },
+		{ "mx\nAUTH=LOGIN PLAIN", BOTH },
+		{ "mx\nAUTH PLAIN\nAUTH=LOGIN", BOTH },
+		{ "mx\nAUTH GSSAPI DIGEST-MD5 EXTERNAL NTLM SCRAM-SHA-1-PLUS", 0 },
+		{ "mx\nAUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 CRAM-MD5",
+		    SASL_BIT(SASL_SCRAM_SHA_256) | SASL_BIT(SASL_CRAM_MD5) },
+		{ "mx\nAUTH", 0 },
+		{ "mx\nAUTHX PLAIN\nX-AUTH PLAIN", 0 },
+		{ "AUTH PLAIN", 0 },
+	};
+
+	for (size_t i = 0; i < T_COUNT(rows); i++) {
+		struct ehlo e;
+
+		t_row = rows[i].text;
+		ehlo_parse(strv_z(rows[i].text), &e);
+		T_EQ_NUM(e.auth, rows[i].auth);
+	}
+}
+
 /* Cut anywhere a reply never has more than the whole (but for the row of what is nearly a keyword). */
 static void
 parses_cut_text(void)
@@ -67,15 +99,20 @@ parses_cut_text(void)
 static void
 intersects(void)
 {
-	struct ehlo a = {
-		.caps = EHLO_DSN | EHLO_8BITMIME, .size = 10, .xclient = XCLIENT_ADDR | XCLIENT_NAME
-	};
-	struct ehlo b = { .caps = EHLO_DSN | EHLO_CHUNKING, .size = 20, .xclient = XCLIENT_ADDR };
+	struct ehlo a = { .caps = EHLO_DSN | EHLO_8BITMIME,
+		.size = 10,
+		.xclient = XCLIENT_ADDR | XCLIENT_NAME,
+		.auth = BOTH };
+	struct ehlo b = { .caps = EHLO_DSN | EHLO_CHUNKING,
+		.size = 20,
+		.xclient = XCLIENT_ADDR,
+		.auth = SASL_BIT(SASL_LOGIN) };
 	struct ehlo e = ehlo_intersect(&a, &b);
 
 	T_EQ_NUM(e.caps, EHLO_DSN);
 	T_EQ_NUM(e.size, 10);
 	T_EQ_NUM(e.xclient, XCLIENT_ADDR);
+	T_EQ_NUM(e.auth, SASL_BIT(SASL_LOGIN));
 	b.size = 0;
 	T_EQ_NUM(ehlo_intersect(&a, &b).size, 10);
 	T_EQ_NUM(ehlo_intersect(&b, &a).size, 10);
@@ -122,6 +159,35 @@ offers(void)
 	}
 }
 
+/* AUTH is offered where both have it, with the server's mechanisms; XCLIENT with ours alone. */
+static void
+offers_auth_and_xclient(void)
+{
+	static const struct {
+		uint32_t auth;
+		bool     own;
+		uint32_t xclient, caps, want;
+	} rows[] = {
+		{ BOTH, true, 0, EHLO_AUTH, BOTH },
+		{ BOTH, false, 0, 0, 0 },
+		{ 0, true, 0, 0, 0 },
+		{ 0, false, XCLIENT_ADDR, EHLO_XCLIENT, 0 },
+		{ BOTH, true, XCLIENT_ADDR, EHLO_AUTH | EHLO_XCLIENT, BOTH },
+	};
+
+	for (size_t i = 0; i < T_COUNT(rows); i++) {
+		struct ehlo up = { .caps = EHLO_AUTH | EHLO_XCLIENT,
+			.auth = rows[i].auth,
+			.xclient = XCLIENT_NAME };
+		struct ehlo e = ehlo_offer(
+		    &up, &(struct ehlo_own){ .auth = rows[i].own, .xclient = rows[i].xclient });
+
+		T_EQ_NUM(e.caps & (EHLO_AUTH | EHLO_XCLIENT), rows[i].caps);
+		T_EQ_NUM(e.auth, rows[i].want);
+		T_EQ_NUM(e.xclient, rows[i].xclient);
+	}
+}
+
 static void
 prints(void)
 {
@@ -137,6 +203,14 @@ prints(void)
 	ehlo_print(&b, SV("mx\r\nSTARTTLS"), &e);
 	T_EQ_TEXT(buf_view(&b), "250-mx?\r\n250-PIPELINING\r\n250-SIZE\r\n250 DSN\r\n");
 	buf_clear(&b);
+	e.caps = EHLO_AUTH | EHLO_XCLIENT;
+	e.auth = BOTH | SASL_BIT(SASL_OAUTHBEARER);
+	e.xclient = XCLIENT_NAME | XCLIENT_REVERSE_NAME | XCLIENT_LOGIN | XCLIENT_DESTPORT;
+	ehlo_print(&b, SV("mx"), &e);
+	T_EQ_TEXT(buf_view(&b),
+	    "250-mx\r\n250-AUTH PLAIN LOGIN OAUTHBEARER\r\n"
+	    "250 XCLIENT NAME REVERSE_NAME LOGIN DESTPORT\r\n");
+	buf_clear(&b);
 	e.caps = 0;
 	ehlo_print(&b, SV("mx.example"), &e);
 	T_EQ_TEXT(buf_view(&b), "250 mx.example\r\n");
@@ -147,10 +221,14 @@ prints(void)
 static void
 goes_round(void)
 {
-	struct ehlo e = { .caps = (1u << EHLO_BIT_MAX) - 1, .size = 12345 }, back;
-	char        text[1024];
-	size_t      n = 0;
-	struct buf  b;
+	struct ehlo e = { .caps = (1u << EHLO_BIT_MAX) - 1,
+		.size = 12345,
+		.auth = (1u << SASL_MAX) - 1,
+		.xclient = XCLIENT_ADDR | XCLIENT_LOGIN },
+		    back;
+	char       text[1024];
+	size_t     n = 0;
+	struct buf b;
 
 	buf_init(&b, 4096);
 	ehlo_print(&b, SV("mx"), &e);
@@ -165,6 +243,8 @@ goes_round(void)
 	ehlo_parse(strv(text, n - 1), &back);
 	T_EQ_NUM(back.caps, e.caps);
 	T_EQ_NUM(back.size, e.size);
+	T_EQ_NUM(back.auth, e.auth);
+	T_EQ_NUM(back.xclient, e.xclient);
 	buf_fini(&b);
 }
 
@@ -173,9 +253,11 @@ main(int argc, char **argv)
 {
 	t_begin(argc, argv);
 	T_RUN(parses);
+	T_RUN(parses_mechanisms);
 	T_RUN(parses_cut_text);
 	T_RUN(intersects);
 	T_RUN(offers);
+	T_RUN(offers_auth_and_xclient);
 	T_RUN(prints);
 	T_RUN(goes_round);
 	return t_end();

@@ -48,6 +48,8 @@ has_the_facts_of_the_manual(void)
 		{ "tls.client-cert", FACT_TEXT, STAGE_MAIL, false, false },
 		{ "helo", FACT_TEXT, STAGE_MAIL, false, false },
 		{ "auth.user", FACT_TEXT, STAGE_MAIL, false, false },
+		{ "auth.author", FACT_TEXT, STAGE_MAIL, false, false },
+		{ "auth.mechanism", FACT_TEXT, STAGE_MAIL, false, false },
 		{ "authenticated", FACT_BOOL, STAGE_MAIL, false, false },
 		{ "sender", FACT_PATH, STAGE_MAIL, false, false },
 		{ "sender.local", FACT_TEXT, STAGE_MAIL, false, false },
@@ -142,6 +144,8 @@ tells_of_the_client(void)
 	T_EQ_TEXT(value(&s, "helo", 0), "mx.example");
 	T_EQ_TEXT(value(&s, "authenticated", 0), "no");
 	T_EQ_TEXT(value(&s, "auth.user", 0), "-");
+	T_EQ_TEXT(value(&s, "auth.author", 0), "-");
+	T_EQ_TEXT(value(&s, "auth.mechanism", 0), "-");
 	T_EQ_TEXT(value(&s, "tls.version", 0), "-");
 	T_EQ_TEXT(value(&s, "tls.sni", 0), "-");
 	s.client.tls = (struct tls_facts){ .on = true,
@@ -150,12 +154,20 @@ tells_of_the_client(void)
 		.sni = SV("mx"),
 		.client_cert = SV("CN=a") };
 	s.client.auth_user = SV("joe");
+	s.client.auth_mechanism = SV("PLAIN");
 	T_EQ_TEXT(value(&s, "tls.version", 0), "TLSv1.3");
 	T_EQ_TEXT(value(&s, "tls.cipher", 0), "X");
 	T_EQ_TEXT(value(&s, "tls.sni", 0), "mx");
 	T_EQ_TEXT(value(&s, "tls.client-cert", 0), "CN=a");
 	T_EQ_TEXT(value(&s, "authenticated", 0), "yes");
 	T_EQ_TEXT(value(&s, "auth.user", 0), "joe");
+	T_EQ_TEXT(value(&s, "auth.author", 0), "-");
+	T_EQ_TEXT(value(&s, "auth.mechanism", 0), "PLAIN");
+	s.client.auth_author = SV("boss");
+	T_EQ_TEXT(value(&s, "auth.author", 0), "boss");
+	/* a token without a name: nobody by name, and yet authenticated */
+	s.client.auth_user = SV("");
+	T_EQ_TEXT(value(&s, "authenticated", 0), "yes");
 	/* what there is no transaction for */
 	T_EQ_TEXT(value(&s, "sender", 0), "!");
 	T_EQ_TEXT(value(&s, "rcpt", 0), "!");

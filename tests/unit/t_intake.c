@@ -155,6 +155,89 @@ knows_the_limit(void)
 	buf_fini(&lines);
 }
 
+/* What intake_line says of a line that begins with `front` and has n octets with its CRLF, in pieces of `step`. */
+static char
+verdict(const char *front, size_t n, size_t step, bool auth, bool wide)
+{
+	static char     text[INTAKE_WIDE + 100];
+	struct bufpool *pool = bufpool_new(2);
+	struct intake   in;
+	struct strv     line;
+	enum intake_rc  rc = INTAKE_MORE;
+
+	intake_init(&in, pool);
+	in.auth = auth;
+	in.wide = wide;
+	memset(text, 'x', n - 2);
+	memcpy(text, front, strlen(front));
+	memcpy(text + n - 2, "\r\n", 2);
+	for (size_t at = 0, k; at < n && rc == INTAKE_MORE; at += k) {
+		k = step < n - at ? step : n - at;
+		put(&in, strv(text + at, k));
+		T_CHECK(!(at + k == n) || intake_has_line(&in));
+		rc = intake_line(&in, &line);
+		T_CHECK(rc != INTAKE_LINE_OK || (at + k == n && line.n == n - 2));
+		intake_rest(&in);
+		/* half a line is kept aside, not in a buffer */
+		T_CHECK(rc != INTAKE_MORE || in.b == NULL);
+	}
+	T_CHECK(rc != INTAKE_TOO_LONG || in.was_wide == (wide || (auth && *front == 'A')));
+	intake_fini(&in);
+	bufpool_free(pool);
+	return "o?lbe"[rc];
+}
+
+/* RFC 4954 4: lines of an exchange may have 12288 octets, where there can be an exchange. */
+static void
+has_room_for_auth(void)
+{
+	static const size_t steps[] = { INTAKE_WIDE + 100, 4096, 1000 };
+
+	for (size_t i = 0; i < T_COUNT(steps); i++) {
+		T_EQ_NUM(verdict("AUTH PLAIN ", INTAKE_WIDE, steps[i], true, false), 'o');
+		T_EQ_NUM(verdict("AUTH PLAIN ", INTAKE_WIDE + 1, steps[i], true, false), 'l');
+		T_EQ_NUM(verdict("auth plain ", INTAKE_LINE + 1, steps[i], true, false), 'o');
+		T_EQ_NUM(verdict("AUTH PLAIN ", INTAKE_LINE + 1, steps[i], false, false), 'l');
+		T_EQ_NUM(verdict("MAIL FROM:<", INTAKE_LINE + 1, steps[i], true, false), 'l');
+		T_EQ_NUM(verdict("MAIL FROM:<", INTAKE_LINE, steps[i], true, false), 'o');
+		T_EQ_NUM(verdict("", INTAKE_WIDE, steps[i], false, true), 'o');
+		T_EQ_NUM(verdict("", INTAKE_WIDE + 1, steps[i], false, true), 'l');
+	}
+}
+
+/* A buffer that held a secret goes back empty of it, however it was cut. */
+static void
+wipes_secrets(void)
+{
+	static const char text[] = "AUTH PLAIN c2VjcmV0c2VjcmV0\r\nc2VjcmV0c2VjcmV0\r\nNOOP\r\n";
+
+	for (size_t cut = 0; cut < sizeof text - 1; cut++) {
+		struct bufpool *pool = bufpool_new(1);
+		struct intake   in;
+		struct strv     line;
+		char           *b;
+
+		intake_init(&in, pool);
+		put(&in, strv(text, cut));
+		for (enum intake_rc rc; (rc = intake_line(&in, &line)) != INTAKE_MORE;) {
+			intake_secret(&in);
+			in.wide = line.p[0] == 'A';
+		}
+		intake_rest(&in);
+		put(&in, strv(text + cut, sizeof text - 1 - cut));
+		for (enum intake_rc rc; (rc = intake_line(&in, &line)) != INTAKE_MORE;) {
+			intake_secret(&in);
+			in.wide = line.p[0] == 'A';
+		}
+		intake_rest(&in);
+		b = bufpool_take(pool);
+		T_CHECKF(memmem(b, 256, "c2Vj", 4) == NULL, "cut at %zu", cut);
+		bufpool_give(pool, b);
+		intake_fini(&in);
+		bufpool_free(pool);
+	}
+}
+
 static void
 gives_up_an_endless_line(void)
 {
@@ -188,6 +271,8 @@ main(int argc, char **argv)
 	T_RUN(splits_lines);
 	T_RUN(drops_a_long_line_once);
 	T_RUN(knows_the_limit);
+	T_RUN(has_room_for_auth);
+	T_RUN(wipes_secrets);
 	T_RUN(gives_up_an_endless_line);
 	return t_end();
 }

@@ -5,8 +5,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <event2/event.h>
-
 #include "proxy/base/loop.h"
 #include "proxy/base/world.h"
 #include "tests/unit/t.h"
@@ -169,32 +167,30 @@ sleep_ends_when_the_nearest_timer_is_due(void)
 }
 
 static void
-ready(evutil_socket_t fd, short what, void *arg)
+ready(void *arg, unsigned what)
 {
 	char c;
 
-	T_EQ_NUM(read(fd, &c, 1), 1);
-	T_CHECK(what & EV_READ);
-	loop_noted(the_loop);
+	T_EQ_NUM(read(*(int *)arg, &c, 1), 1);
+	T_CHECK(what & LOOP_READ);
 	fired++;
-	(void)arg;
 }
 
 /* The first sleep is cut short by an octet; by then the alarm stands for the far timer. */
 static void
 earlier_timer_shortens_a_sleep_that_was_set(void)
 {
-	unsigned      n = 0;
-	struct timer  far = { .fn = count, .arg = &n }, near = { .fn = count, .arg = &n };
-	uint64_t      begin = true_now(NULL);
-	struct event *ev;
-	int           fd[2];
+	unsigned       n = 0;
+	struct timer   far = { .fn = count, .arg = &n }, near = { .fn = count, .arg = &n };
+	uint64_t       begin = true_now(NULL);
+	int            fd[2];
+	struct loop_fd f = { .fn = ready, .arg = fd };
 
 	the_loop = loop_new(&machine);
 	fired = 0;
 	T_CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fd) == 0);
-	ev = event_new(loop_base(the_loop), fd[0], EV_READ | EV_PERSIST, ready, NULL);
-	T_CHECK(ev != NULL && event_add(ev, NULL) == 0);
+	f.fd = fd[0];
+	T_CHECK(loop_watch(the_loop, &f, LOOP_READ));
 	timer_start(the_loop, &far, begin + 60000);
 	T_EQ_NUM(write(fd[1], "x", 1), 1);
 	T_CHECK(loop_round(the_loop, true));
@@ -204,7 +200,7 @@ earlier_timer_shortens_a_sleep_that_was_set(void)
 		loop_round(the_loop, true);
 	T_CHECK(true_now(NULL) - begin < 5000 && far.pos != 0);
 	timer_stop(the_loop, &far);
-	event_free(ev);
+	loop_unwatch(the_loop, &f);
 	loop_free(the_loop);
 	close(fd[0]);
 	close(fd[1]);
@@ -343,23 +339,96 @@ run_ends_by_stop_or_for_want_of_anything(void)
 static void
 round_says_whether_a_descriptor_was_ready(void)
 {
-	int           fd[2];
-	struct event *ev;
+	int            fd[2];
+	struct loop_fd f = { .fn = ready, .arg = fd };
 
 	the_loop = loop_new(&fake);
 	fired = 0;
 	T_CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fd) == 0);
-	ev = event_new(loop_base(the_loop), fd[0], EV_READ | EV_PERSIST, ready, NULL);
-	T_CHECK(ev != NULL && event_add(ev, NULL) == 0);
+	f.fd = fd[0];
+	T_CHECK(loop_watch(the_loop, &f, LOOP_READ));
 	T_CHECK(!loop_round(the_loop, false));
 	T_EQ_NUM(write(fd[1], "x", 1), 1);
 	T_CHECK(loop_round(the_loop, false));
 	T_EQ_NUM(fired, 1);
 	T_CHECK(!loop_round(the_loop, false));
-	event_free(ev);
+	loop_unwatch(the_loop, &f);
 	loop_free(the_loop);
 	close(fd[0]);
 	close(fd[1]);
+}
+
+/* Of two that are ready in the same round the first takes away the other. */
+static void
+take_away(void *arg, unsigned what)
+{
+	(void)what;
+	fired++;
+	loop_unwatch(the_loop, arg);
+}
+
+static void
+what_is_unwatched_in_a_round_is_not_told_of_in_it(void)
+{
+	int            a[2], b[2];
+	struct loop_fd x, y;
+
+	the_loop = loop_new(&fake);
+	T_CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, a) == 0);
+	T_CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, b) == 0);
+	x = (struct loop_fd){ .fn = take_away, .arg = &y, .fd = a[0] };
+	y = (struct loop_fd){ .fn = take_away, .arg = &x, .fd = b[0] };
+	T_CHECK(loop_watch(the_loop, &x, LOOP_READ) && loop_watch(the_loop, &y, LOOP_READ));
+	T_EQ_NUM(write(a[1], "x", 1), 1);
+	T_EQ_NUM(write(b[1], "x", 1), 1);
+	fired = 0;
+	T_CHECK(loop_round(the_loop, false));
+	T_EQ_NUM(fired, 1);
+	T_CHECK(x.on != y.on);
+	close(a[0]);
+	close(a[1]);
+	close(b[0]);
+	close(b[1]);
+	loop_free(the_loop);
+}
+
+/* EPOLLHUP comes unasked, again and again where no edge is asked for: only what is wanted is told. */
+static void
+tell(void *arg, unsigned what)
+{
+	*(unsigned *)arg = what;
+	fired++;
+}
+
+static void
+only_what_is_wanted_is_told(void)
+{
+	int            fd[2];
+	unsigned       what = 0;
+	struct loop_fd f = { .fn = tell, .arg = &what };
+
+	the_loop = loop_new(&fake);
+	T_CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fd) == 0);
+	f.fd = fd[0];
+	fired = 0;
+	T_CHECK(loop_watch(the_loop, &f, LOOP_READ | LOOP_CLOSED | LOOP_EDGE));
+	T_CHECK(!loop_round(the_loop, false));
+	T_CHECK(shutdown(fd[1], SHUT_WR) == 0);
+	T_CHECK(loop_round(the_loop, false));
+	T_EQ_NUM(what, LOOP_READ | LOOP_CLOSED);
+	T_CHECK(!loop_round(the_loop, false)); /* an edge comes once */
+	T_CHECK(loop_watch(the_loop, &f, LOOP_WRITE | LOOP_EDGE));
+	T_CHECK(loop_round(the_loop, false)); /* what is ready at a change is told */
+	T_EQ_NUM(what, LOOP_WRITE);
+	close(fd[1]);
+	T_CHECK(loop_watch(the_loop, &f, LOOP_READ));
+	T_CHECK(loop_round(the_loop, false));
+	T_EQ_NUM(what, LOOP_READ | LOOP_FAULT);
+	T_EQ_NUM(fired, 3);
+	loop_forget(the_loop, &f);
+	close(fd[0]);
+	T_CHECK(!loop_round(the_loop, false));
+	loop_free(the_loop);
 }
 
 int
@@ -377,5 +446,7 @@ main(int argc, char **argv)
 	T_RUN(now_is_the_same_for_all_of_a_round);
 	T_RUN(run_ends_by_stop_or_for_want_of_anything);
 	T_RUN(round_says_whether_a_descriptor_was_ready);
+	T_RUN(what_is_unwatched_in_a_round_is_not_told_of_in_it);
+	T_RUN(only_what_is_wanted_is_told);
 	return t_end();
 }

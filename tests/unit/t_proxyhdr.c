@@ -1,6 +1,7 @@
 /* PROXY headers of both versions, cut at every octet: incomplete is never taken for malformed or complete. */
 #include "proxy/smtp/proxyhdr.h"
 
+#include "proxy/base/buf.h"
 #include "proxy/base/hash.h"
 #include "tests/unit/t.h"
 
@@ -316,6 +317,202 @@ bounds_the_unique_id(void)
 	T_EQ_NUM(parse(strv(text, n), &h, &used, &why), -1);
 }
 
+static struct endpoint
+at(const char *ip, uint16_t port)
+{
+	struct endpoint e = { .port = port };
+
+	if (ip != NULL)
+		T_CHECK(addr_parse(strv_z(ip), &e.addr));
+	else
+		e.addr.family = ADDR_UNIX;
+	return e;
+}
+
+static void
+prints_version_1(void)
+{
+	static const struct {
+		const char *src, *dst; /* NULL: a unix socket */
+		bool        local;
+		const char *want;
+	} rows[] = {
+		{ "192.0.2.1", "198.51.100.2", false,
+		    "PROXY TCP4 192.0.2.1 198.51.100.2 4711 25\r\n" },
+		{ "2001:db8::1", "2001:db8::2", false,
+		    "PROXY TCP6 2001:db8::1 2001:db8::2 4711 25\r\n" },
+		{ "192.0.2.1", "198.51.100.2", true, "PROXY UNKNOWN\r\n" },
+		{ "192.0.2.1", "2001:db8::2", false, "PROXY UNKNOWN\r\n" },
+		{ "2001:db8::1", "198.51.100.2", false, "PROXY UNKNOWN\r\n" },
+		{ "192.0.2.1", NULL, false, "PROXY UNKNOWN\r\n" },
+		{ NULL, NULL, false, "PROXY UNKNOWN\r\n" },
+	};
+
+	for (size_t i = 0; i < T_COUNT(rows); i++) {
+		struct proxyhdr h = { .local = rows[i].local,
+			.src = at(rows[i].src, 4711),
+			.dst = at(rows[i].dst, 25),
+			.ssl = true,
+			.authority = SV("not in version 1") };
+		struct buf      out;
+
+		t_row = rows[i].want;
+		buf_init(&out, 200);
+		proxyhdr_print(&out, 1, &h);
+		T_EQ_TEXT(buf_view(&out), rows[i].want);
+		buf_fini(&out);
+	}
+}
+
+static void
+prints_version_2(void)
+{
+	static const struct {
+		const char *name, *src, *dst;
+		bool        local;
+		struct strv want; /* without the sum's octets */
+	} rows[] = {
+		{ "tcp4", "192.0.2.1", "198.51.100.2", false,
+		    SV(SIG "\x21\x11\x00\x13" IP4 "\x03\x00\x04") },
+		{ "tcp6", "2001:db8::1", "2001:db8::2", false,
+		    SV(SIG "\x21\x21\x00\x2b" IP6_1 IP6_2 "\x12\x67\x00\x19\x03\x00\x04") },
+		{ "local", "192.0.2.1", "198.51.100.2", true, SV(SIG "\x20\x00\x00\x00") },
+		{ "mixed", "192.0.2.1", "2001:db8::2", false, SV(SIG "\x20\x00\x00\x00") },
+		{ "unix", NULL, NULL, false, SV(SIG "\x20\x00\x00\x00") },
+	};
+
+	for (size_t i = 0; i < T_COUNT(rows); i++) {
+		struct proxyhdr h = { .local = rows[i].local,
+			.src = at(rows[i].src, 4711),
+			.dst = at(rows[i].dst, 25) };
+		struct buf      out;
+		size_t          sum = rows[i].want.p[12] == 0x21 ? 4 : 0;
+
+		t_row = rows[i].name;
+		buf_init(&out, 8192);
+		proxyhdr_print(&out, 2, &h);
+		T_EQ_NUM(out.n, rows[i].want.n + sum);
+		T_EQ_STRV(strv_first(buf_view(&out), out.n - sum), rows[i].want);
+		buf_fini(&out);
+	}
+}
+
+/* A header of everything that is written, in version 2 over the family of src. */
+static struct proxyhdr
+full(const char *src, const char *dst)
+{
+	return (struct proxyhdr){ .src = at(src, 65535),
+		.dst = at(dst, 1),
+		.authority = SV("mx.example"),
+		.ssl = true,
+		.ssl_verified = true,
+		.ssl_version = SV("TLSv1.3"),
+		.ssl_cn = SV("m\xc3\xbcller"),
+		.ssl_cipher = SV("TLS_AES_256_GCM_SHA384") };
+}
+
+/* Printed behind something else, as a buffer may hold it, and cut at every octet. */
+static struct proxyhdr
+there_and_back(int version, const struct proxyhdr *h, struct buf *out)
+{
+	struct proxyhdr back = { 0 };
+	const char     *why = NULL;
+	struct strv     text;
+	size_t          used = 0;
+
+	buf_init(out, 16384);
+	buf_add(out, SV("xyz"));
+	proxyhdr_print(out, version, h);
+	text = strv_from(buf_view(out), 3);
+	T_CHECK(text.n <= (version == 1 ? 107 : PROXYHDR_MAX));
+	T_EQ_NUM(proxyhdr_parse(text, &back, &used, &why), 1);
+	T_EQ_NUM(used, text.n);
+	for (size_t n = 0; n < text.n; n++) {
+		struct proxyhdr part;
+
+		T_EQ_NUM(parse(strv_first(text, n), &part, &used, &why), 0);
+	}
+	return back;
+}
+
+static void
+same_endpoints(const struct proxyhdr *a, const struct proxyhdr *b)
+{
+	T_EQ_NUM(a->local, b->local);
+	T_CHECK(addr_eq(&a->src.addr, &b->src.addr) && a->src.port == b->src.port);
+	T_CHECK(addr_eq(&a->dst.addr, &b->dst.addr) && a->dst.port == b->dst.port);
+}
+
+static void
+reads_what_it_prints(void)
+{
+	static const char *const pairs[][2] = { { "192.0.2.1", "198.51.100.2" },
+		{ "2001:db8::1", "2001:db8::2" },
+		{ "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+		    "ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe" } };
+
+	for (size_t i = 0; i < T_COUNT(pairs); i++) {
+		struct proxyhdr h = full(pairs[i][0], pairs[i][1]), back;
+		struct buf      out;
+
+		t_row = pairs[i][0];
+		back = there_and_back(1, &h, &out);
+		same_endpoints(&back, &h);
+		T_CHECK(!back.ssl && back.authority.p == NULL);
+		buf_fini(&out);
+		back = there_and_back(2, &h, &out);
+		same_endpoints(&back, &h);
+		T_CHECK(back.ssl && back.ssl_verified);
+		T_EQ_STRV(back.authority, h.authority);
+		T_EQ_STRV(back.ssl_version, h.ssl_version);
+		T_EQ_STRV(back.ssl_cn, h.ssl_cn);
+		T_EQ_STRV(back.ssl_cipher, h.ssl_cipher);
+		/* The sum is right, and there: one bit of the source's port is seen. */
+		out.p[3 + (i == 0 ? 24 : 48)] ^= 1;
+		T_EQ_NUM(proxyhdr_parse(strv_from(buf_view(&out), 3), &back, &(size_t){ 0 },
+			     &(const char *){ NULL }),
+		    -1);
+		buf_fini(&out);
+	}
+}
+
+/* The name in a certificate that did not verify is nobody's. */
+static void
+prints_no_name_unverified(void)
+{
+	struct proxyhdr h = full("192.0.2.1", "198.51.100.2"), back;
+	struct buf      out;
+
+	h.ssl_verified = false;
+	back = there_and_back(2, &h, &out);
+	T_CHECK(back.ssl && !back.ssl_verified && back.ssl_cn.p == NULL);
+	T_EQ_STRV(back.ssl_version, h.ssl_version);
+	buf_fini(&out);
+	h.ssl = false;
+	back = there_and_back(2, &h, &out);
+	T_CHECK(!back.ssl && back.ssl_version.p == NULL);
+	T_EQ_STRV(back.authority, h.authority);
+	buf_fini(&out);
+}
+
+static void
+leaves_out_long_texts(void)
+{
+	static char     text[1001];
+	struct proxyhdr h = full("2001:db8::1", "2001:db8::2"), back;
+	struct buf      out;
+
+	memset(text, 'a', sizeof text);
+	h.authority = h.ssl_version = h.ssl_cn = h.ssl_cipher = strv(text, 1000);
+	back = there_and_back(2, &h, &out);
+	T_CHECK(back.authority.n == 1000 && back.ssl_cipher.n == 1000 && back.ssl_cn.n == 1000);
+	buf_fini(&out);
+	h.authority = h.ssl_cn = strv(text, 1001);
+	back = there_and_back(2, &h, &out);
+	T_CHECK(back.authority.p == NULL && back.ssl_cn.p == NULL && back.ssl_cipher.n == 1000);
+	buf_fini(&out);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -327,5 +524,10 @@ main(int argc, char **argv)
 	T_RUN(trusts_no_missing_certificate);
 	T_RUN(checks_the_sum);
 	T_RUN(bounds_the_unique_id);
+	T_RUN(prints_version_1);
+	T_RUN(prints_version_2);
+	T_RUN(reads_what_it_prints);
+	T_RUN(prints_no_name_unverified);
+	T_RUN(leaves_out_long_texts);
 	return t_end();
 }

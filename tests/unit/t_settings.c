@@ -1,123 +1,11 @@
 /*
  * t_settings -- the plain statements: what they say, what they default to, and every mistake with its place.
  */
-#include "proxy/base/arena.h"
 #include "proxy/base/netset.h"
 #include "proxy/base/tls.h"
 #include "proxy/judge.h"
-#include "proxy/settings.h"
 #include "proxy/values.h"
-#include "tests/unit/t.h"
-
-#define MAIN_FILE "/etc/postern/postern.conf"
-
-static const char certificate[] =
-    "-----BEGIN CERTIFICATE-----\n"
-    "MIIBijCCAS+gAwIBAgIUfu0x9O9nQmO/jsMorThX8yJ14FcwCgYIKoZIzj0EAwIw\n"
-    "GTEXMBUGA1UEAwwObXguZXhhbXBsZS5jb20wIBcNMjYxMTIxMjIxOTU1WhgPMjEy\n"
-    "NjEwMjgyMjE5NTVaMBkxFzAVBgNVBAMMDm14LmV4YW1wbGUuY29tMFkwEwYHKoZI\n"
-    "zj0CAQYIKoZIzj0DAQcDQgAENjTifuys+Fth8fAlORUZFGd0pFaIaPHHVB/GgsjI\n"
-    "CCVELk+wJLfqyNHAy/E+x9onAoL2WCPCvk38HohKywHAJqNTMFEwHQYDVR0OBBYE\n"
-    "FJOpV4xAWHMBuYcKK6jGvCDN7bkwMB8GA1UdIwQYMBaAFJOpV4xAWHMBuYcKK6jG\n"
-    "vCDN7bkwMA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSQAwRgIhAL/e36XG\n"
-    "ALMjFEmf4PxXG1mKtpWlQFWVQAiDm3wgZwQwAiEA7ZKcHXMSeAJh/VJ5wSewvnwP\n"
-    "chyl0mCb+BeMt1CY4N4=\n"
-    "-----END CERTIFICATE-----\n";
-
-static const char key[] = "-----BEGIN PRIVATE KEY-----\n"
-			  "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgQkqeCuFOiEPhltP7\n"
-			  "MhZOqHnptJr8rye5fPmXUpas7SuhRANCAAQ2NOJ+7Kz4W2Hx8CU5FRkUZ3SkVoho\n"
-			  "8cdUH8aCyMgIJUQuT7Akt+rI0cDL8T7H2icCgvZYI8K+TfweiErLAcAm\n"
-			  "-----END PRIVATE KEY-----\n";
-
-/* ---- a world of files ------------------------------------------------------------------------ */
-
-static struct file {
-	const char *path, *text;
-} files[] = {
-	{ MAIN_FILE, NULL },
-	{ "/etc/postern/mx.crt", certificate },
-	{ "/etc/postern/mx.key", key },
-	{ "/etc/postern/more/spool.conf",
-	    "spool \"here\" memory 1M\nlog file \"/var/log/p.log\"\n" },
-};
-
-static enum file_rc
-read_file(struct world *w, struct arena *a, const char *path, size_t max, struct strv *out)
-{
-	(void)w;
-	for (size_t i = 0; i < T_COUNT(files); i++)
-		if (files[i].text != NULL && strcmp(files[i].path, path) == 0) {
-			if (strlen(files[i].text) > max)
-				return FILE_TOO_BIG;
-			*out = arena_dup(a, strv_z(files[i].text));
-			return FILE_OK;
-		}
-	return FILE_ABSENT;
-}
-
-static enum file_rc
-glob_file(struct world *w, struct arena *a, const char *pattern, struct strv **out, unsigned *n)
-{
-	(void)w;
-	*n = 0;
-	*out = arena_array(a, 1, sizeof(**out));
-	for (size_t i = 0; i < T_COUNT(files); i++)
-		if (strcmp(files[i].path, pattern) == 0)
-			(*out)[(*n)++] = arena_dup(a, strv_z(pattern));
-	return FILE_OK;
-}
-
-static void
-no_random(struct world *w, void *p, size_t n)
-{
-	(void)w;
-	memset(p, 42, n);
-}
-
-static struct world world = { .random = no_random, .read_file = read_file, .glob = glob_file };
-
-struct loaded {
-	struct arena    *a;
-	struct diags     d;
-	struct settings *s;
-};
-
-static struct loaded
-load(const char *text)
-{
-	struct loaded l = { .a = arena_new(4096, 0) };
-
-	files[0].text = text;
-	l.d.a = l.a;
-	l.s = settings_load(l.a, &world, MAIN_FILE, &l.d);
-	return l;
-}
-
-static void
-unload(struct loaded *l)
-{
-	settings_free(l->s);
-	arena_free(l->a);
-}
-
-static void
-show(struct strv line, void *arg)
-{
-	(void)arg;
-	printf("    %.*s\n", (int)line.n, line.p);
-}
-
-static bool
-is_good(const struct loaded *l)
-{
-	if (T_EQ_NUM(l->d.errors, 0))
-		return true;
-	diag_print(&l->d, false, show, NULL);
-	return false;
-}
-
-#define BASE "listen 127.0.0.1:25\nupstream 127.0.0.1:10025\nrelay { allow to { ours.example } }\n"
+#include "tests/unit/settings_world.h"
 
 /* ---- units ----------------------------------------------------------------------------------- */
 
@@ -237,7 +125,7 @@ takes_what_is_said(void)
 	    "listen [::1]:465 tls; listen 127.0.0.1:26 no-starttls proxy-protocol from { 10.0.0.0/8 }\n"
 	    "upstream [2001:db8::2]:10025 xclient tls off timeout 30s connections 7 eager no-chunking no-streaming\n"
 	    "tls certificate mx.crt key \"/etc/postern/mx.key\"; tls minimum 1.3\n"
-	    "limits { message-size 1M recipients 100 errors 3 command-timeout 90s line 0 min-data-rate 0 }\n"
+	    "limits { message-size 1M recipients 100 errors 3 command-timeout 90s line 0 min-data-rate 0 auth-delay 0s }\n"
 	    "line-endings reject for near\n"
 	    "user root\nworkers 3\nspool \"sp\" memory 64K\ndrain 1h\nlog syslog\nreceived on\n"
 	    "reject-at stage\n");
@@ -267,6 +155,7 @@ takes_what_is_said(void)
 		T_EQ_NUM(s->smtp.limits.errors, 3);
 		T_EQ_NUM(s->smtp.limits.command_timeout, 90000);
 		T_EQ_NUM(s->smtp.limits.min_data_rate, 0);
+		T_EQ_NUM(s->smtp.limits.auth_delay, 0);
 		T_EQ_NUM(s->smtp.limits.transactions, 1000);
 		T_CHECK(s->smtp.lines == LINES_REJECT && s->smtp.lines_for != NULL);
 		T_EQ_STR(s->user, "root");
@@ -321,23 +210,8 @@ splits_among_workers(void)
 
 /* ---- mistakes -------------------------------------------------------------------------------- */
 
-static bool
-has_diag(const struct diags *d, unsigned line, unsigned col, const char *text)
-{
-	for (unsigned i = 0; i < d->n; i++)
-		if (d->v[i].level == DIAG_ERROR && d->v[i].pos.line == line &&
-		    d->v[i].pos.col == col &&
-		    memmem(d->v[i].text.p, d->v[i].text.n, text, strlen(text)) != NULL)
-			return true;
-	return false;
-}
-
 /* Every row: one statement in line 4 behind a good base, exactly one mistake. */
-static const struct mistake {
-	const char *text;
-	unsigned    col;
-	const char *said;
-} mistakes[] = {
+static const struct mistake mistakes[] = {
 	{ "hostname", 1, "a name is missing here" },
 	{ "hostname \"mx\"", 10, "a name is expected here" },
 	{ "hostname a_b", 10, "`a_b' is not the name of a host" },
@@ -358,29 +232,10 @@ static const struct mistake {
 	{ "listen 127.0.0.1:26 require-tls", 8, "TLS here needs a certificate" },
 	{ "listen 127.0.0.1:26 name", 21, "a name is missing here" },
 	{ "listen 127.0.0.1:26 name x name y", 28, "`name' stands here twice" },
-	{ "listen 127.0.0.1:26 require-auth", 21, "`require-auth' is not in this build" },
-	{ "listen 127.0.0.1:26 xclient from { 10.0.0.1 }", 21, "`xclient' is not in this build" },
-	{ "listen 127.0.0.1:26 pool x", 21, "`pool' is not in this build" },
 	{ "listen 127.0.0.1:26 proxy-protocol", 21, "whose PROXY header is believed must be said" },
 	{ "listen 127.0.0.1:26 proxy-protocol from", 36, "a list of networks is missing here" },
 	{ "listen 127.0.0.1:26 proxy-protocol from \"x\"", 41,
 	    "a list of networks is expected here" },
-	{ "upstream 127.0.0.1:26", 1, "a second upstream is not in this build" },
-	{ "tls", 1, "`certificate' or `minimum' is expected here" },
-	{ "tls minimum 1.1", 13, "`1.1' is not a version of TLS" },
-	{ "tls minimum 1.2 1.3", 17, "nothing more is expected here" },
-	{ "tls minimum 1.2; tls minimum 1.3", 18, "`tls minimum' stands here twice" },
-	{ "tls certificate mx.crt", 1, "the key is missing" },
-	{ "tls certificate none.crt key mx.key", 17,
-	    "cannot read the certificate /etc/postern/none.crt: no such file" },
-	{ "tls certificate mx.crt key none.key", 28,
-	    "cannot read the key /etc/postern/none.key: no such file" },
-	{ "tls certificate mx.key key mx.key", 17, "certificate" },
-	{ "tls certificate mx.crt key mx.crt", 17, "key" },
-	{ "tls certificate mx.crt key mx.key server-name x", 35,
-	    "`server-name' is not in this build" },
-	{ "tls certificate mx.crt key mx.key; tls certificate mx.crt key mx.key", 36,
-	    "a second certificate" },
 	{ "limits { recipients 99 }", 21, "`99' is too small" },
 	{ "limits { recipients 10000000 }", 21, "`10000000' is too large" },
 	{ "limits { recipients 10K }", 21, "a number is expected here" },
@@ -388,6 +243,8 @@ static const struct mistake {
 	{ "limits { message-size 64 }", 23, "`64' is too small" },
 	{ "limits { command-timeout 300 }", 26, "a time is expected here" },
 	{ "limits { command-timeout 31d }", 26, "`31d' is too large" },
+	{ "limits { auth-delay 31s }", 21, "`31s' is too large" },
+	{ "limits { auth-failures 0 }", 24, "`0' is too small" },
 	{ "limits { errrors 20 }", 10, "no limit is called `errrors'" },
 	{ "limits { errors 20 errors 21 }", 20, "`errors' stands here twice" },
 	{ "limits { errors 20 }; limits { errors 21 }", 23, "a second `limits'" },
@@ -422,58 +279,11 @@ points_at_mistakes(void)
 {
 	T_TABLE(struct mistake, m, mistakes)
 	{
-		char          text[400];
-		struct loaded l;
+		char text[400];
 
 		t_row = m->text;
 		snprintf(text, sizeof(text), BASE "%s\n", m->text);
-		l = load(text);
-		if (!T_CHECKF(has_diag(&l.d, 4, m->col, m->said), "not said at column %u: %s",
-			m->col, m->said) ||
-		    !T_EQ_NUM(l.d.errors, 1))
-			diag_print(&l.d, false, show, NULL);
-		unload(&l);
-	}
-}
-
-/* The same of the upstream statement, of which there may be one only: it stands in line 1. */
-static const struct mistake upstreams[] = {
-	{ "upstream", 1, "ADDR:PORT is missing here" },
-	{ "upstream 127.0.0.1", 10, "is not ADDR:PORT" },
-	{ "upstream mx.example.com:25", 10, "is not ADDR:PORT" },
-	{ "upstream 127.0.0.1:26 tls may", 27,
-	    "`tls may' towards an upstream is not in this build" },
-	{ "upstream 127.0.0.1:26 tls", 23, "a kind of `tls' is missing here" },
-	{ "upstream 127.0.0.1:26 connections 0", 35, "`0' is too small" },
-	{ "upstream 127.0.0.1:26 timeout 30", 31, "a time is expected here" },
-	{ "upstream 127.0.0.1:26 xforward", 23, "`xforward' is not in this build" },
-	{ "upstream 127.0.0.1:26 proxy-protocol", 23, "`proxy-protocol' is not in this build" },
-	{ "upstream 127.0.0.1:26 weight 5", 23, "`weight' is not in this build" },
-	{ "upstream 127.0.0.1:26 backup", 23, "`backup' is not in this build" },
-	{ "upstream 127.0.0.1:26 pool x", 23, "`pool' is not in this build" },
-	{ "upstream 127.0.0.1:26 eager eager", 29, "`eager' stands here twice" },
-	{ "upstream lmtp \"unix:/run/lmtp\"", 10, "`upstream lmtp' is not in this build" },
-	{ "upstream maildir", 10, "a folder is missing here" },
-	{ "upstream maildir \"/m\" eager", 23, "nothing more is expected here" },
-};
-
-static void
-points_at_mistakes_of_upstream(void)
-{
-	T_TABLE(struct mistake, m, upstreams)
-	{
-		char          text[400];
-		struct loaded l;
-
-		t_row = m->text;
-		snprintf(text, sizeof(text),
-		    "%s\nlisten 127.0.0.1:25\nrelay { allow to { ours.example } }\n", m->text);
-		l = load(text);
-		if (!T_CHECKF(has_diag(&l.d, 1, m->col, m->said), "not said at column %u: %s",
-			m->col, m->said) ||
-		    !T_EQ_NUM(l.d.errors, 1))
-			diag_print(&l.d, false, show, NULL);
-		unload(&l);
+		makes_one(text, DIAG_ERROR, 4, m);
 	}
 }
 
@@ -521,7 +331,6 @@ main(int argc, char **argv)
 	T_RUN(paths_start_at_their_file);
 	T_RUN(splits_among_workers);
 	T_RUN(points_at_mistakes);
-	T_RUN(points_at_mistakes_of_upstream);
 	T_RUN(wants_listen_and_upstream);
 	T_RUN(shows_every_mistake);
 	return t_end();

@@ -1,5 +1,5 @@
 /*
- * xclient: the command lines.  Postfix's XCLIENT_README: what a later command lacks is taken back, and
+ * xclient and xforward: the command lines.  Postfix's XCLIENT_README: what a later command lacks is taken back, and
  * after ADDR no other command is allowed, so ADDR PROTO LOGIN HELO stand in the last one.
  */
 #include "proxy/smtp/hop_smtp.h"
@@ -109,6 +109,83 @@ long_values(void)
 	buf_fini(&out);
 }
 
+/* XFORWARD_README: the attributes that the server listed, and no others. */
+static void
+forwards(void)
+{
+	static const struct {
+		const char *ip, *helo, *id;
+		bool        esmtp;
+		uint32_t    listed;
+		const char *want;
+	} rows[] = {
+		{ "192.0.2.1", "me.example", "abc.1", true, 0, "" },
+		{ "192.0.2.1", "me.example", "abc.1", true, XCLIENT_ADDR,
+		    "XFORWARD ADDR=192.0.2.1\r\n" },
+		{ "2001:db8::1", "me+you", "abc.1", true,
+		    XCLIENT_NAME | XCLIENT_ADDR | XCLIENT_PORT | XCLIENT_PROTO | XCLIENT_HELO |
+			XFORWARD_SOURCE,
+		    "XFORWARD NAME=[UNAVAILABLE] ADDR=IPV6:2001:db8::1 PORT=4711 PROTO=ESMTP"
+		    " HELO=me+2Byou SOURCE=REMOTE\r\n" },
+		{ "192.0.2.1", "b\xc3\xbc.example", "abc.1", false,
+		    XCLIENT_PROTO | XCLIENT_HELO | XFORWARD_IDENT,
+		    "XFORWARD PROTO=SMTP HELO=[UNAVAILABLE] IDENT=abc.1\r\n" },
+		{ "192.0.2.1", "a b", "abc.1", true,
+		    XCLIENT_HELO | XCLIENT_LOGIN | XCLIENT_DESTADDR,
+		    "XFORWARD HELO=[UNAVAILABLE]\r\n" },
+		{ "192.0.2.1", NULL, "abc.1", true, XCLIENT_HELO,
+		    "XFORWARD HELO=[UNAVAILABLE]\r\n" },
+	};
+
+	for (size_t i = 0; i < T_COUNT(rows); i++) {
+		struct client c = client(rows[i].ip, rows[i].helo, rows[i].esmtp);
+		struct buf    out;
+
+		t_row = rows[i].want;
+		buf_init(&out, 8192);
+		T_EQ_NUM(xforward_print(&out, &c, rows[i].listed, strv_z(rows[i].id)),
+		    rows[i].want[0] != '\0');
+		T_EQ_TEXT(buf_view(&out), rows[i].want);
+		buf_fini(&out);
+	}
+}
+
+/* Behind what is in the buffer; as many lines as it takes, none above 512, each attribute once and whole. */
+static void
+forwards_in_lines(void)
+{
+	char     helo[256], id[256];
+	unsigned most = 0;
+
+	memset(helo, 'h', sizeof helo);
+	memset(id, 'i', sizeof id);
+	for (size_t n = 1; n <= 255; n++) {
+		struct client c = client("2001:db8::1", "x", true);
+		struct buf    out;
+		struct strv   rest;
+		unsigned      lines = 0, said;
+
+		c.helo = strv(helo, n);
+		buf_init(&out, 8192);
+		buf_add(&out, SV("RSET\r\n"));
+		said = xforward_print(&out, &c, 2047, strv(id, n));
+		for (rest = strv_from(buf_view(&out), 6); rest.n > 0; lines++) {
+			size_t len = strv_chr(rest, '\n') + 1;
+
+			T_CHECK(strv_starts(rest, SV("XFORWARD ")));
+			T_CHECK(len <= 512 && rest.p[len - 2] == '\r');
+			rest = strv_from(rest, len);
+		}
+		T_EQ_NUM(lines, said);
+		most = lines > most ? lines : most;
+		T_CHECK(holds(buf_view(&out), " HELO=h") && holds(buf_view(&out), " IDENT=i") &&
+		    holds(buf_view(&out), " SOURCE=REMOTE\r\n"));
+		T_EQ_NUM(memmem(out.p, out.n, "DESTADDR", 8) != NULL, 0);
+		buf_fini(&out);
+	}
+	T_EQ_NUM(most, 2);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -116,5 +193,7 @@ main(int argc, char **argv)
 	T_RUN(prints);
 	T_RUN(splits_in_two);
 	T_RUN(long_values);
+	T_RUN(forwards);
+	T_RUN(forwards_in_lines);
 	return t_end();
 }

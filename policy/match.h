@@ -1,0 +1,29 @@
+/*
+ * match -- values of facts against what rules hold them against; look-ups in maps.  Pure.
+ */
+#ifndef POLICY_MATCH_H
+#define POLICY_MATCH_H
+
+#include "policy/rules.h"
+
+/* All but MATCH_MAP, which takes a second fact; the fact is known and not absent. */
+bool match_value(const struct match *m, const struct fact *f);
+bool match_text(const struct match *m, struct strv v);
+bool match_path_in(const struct path *path, const struct nameset *domains, const struct nameset *addresses);
+
+/*
+ * match_map -- what the map has for the value of a known fact; nothing where the fact is absent
+ *
+ * An address, and a text with "@", is looked up as user+ext@d, user@d, @d, d, .parent (the nearest first);
+ * a text without as it is, then as .parent; <> as <>; a mail address without a domain is nowhere.
+ */
+struct map_values match_map(const struct list *map, const struct fact *f);
+bool match_map_path(const struct maptable *t, const struct path *path, struct map_values *out);
+
+/* The values of a map in place of a list: is the value, or one of those of the fact, in it? */
+bool match_fact_in(const struct fact *f, struct map_values v);
+bool match_values_in(struct map_values v, struct map_values in);
+bool match_addr_item(const struct addr *a, struct strv item);           /* address, CIDR or range */
+bool match_path_item(const struct path *path, struct strv item);        /* d, .d, user@d, @d, <> */
+
+#endif

@@ -1,0 +1,43 @@
+/*
+ * tls_names -- the names for which a server's context has a certificate, for people to read.
+ *
+ * The table is tls_sni.c's: sorted, and the same name in it more than once where certificates share it.
+ */
+#include "proxy/base/tls_names.h"
+
+#include "proxy/base/arena.h"
+#include "proxy/base/tls_own.h"
+
+/* What is in a certificate may be anything. */
+static struct strv
+printable(struct arena *a, struct strv name)
+{
+	char *p = arena_z(a, name);
+
+	for (size_t i = 0; i < name.n; i++)
+		if (p[i] <= ' ' || p[i] > '~')
+			p[i] = '?';
+	return strv(p, name.n);
+}
+
+struct strv
+tls_names_print(struct arena *a, const struct tls_context *x, unsigned most)
+{
+	struct strv all = { NULL, 0 }, last = { NULL, 0 };
+	unsigned    n = 0;
+
+	for (unsigned i = 0; i < x->n_name; i++) {
+		struct strv name = strv(x->name[i].p, x->name[i].n);
+
+		if (strv_eq(name, last))
+			continue;
+		last = name;
+		if (n++ == most)
+			return arena_concat(a, all, SV(", ..."));
+		name = printable(a, name);
+		all = all.p == NULL ?
+		    name :
+		    arena_printf(a, "%.*s, %.*s", (int)all.n, all.p, (int)name.n, name.p);
+	}
+	return all;
+}
