@@ -155,8 +155,11 @@ pool_ok(struct loader *l, const struct item *x)
 	const struct policy_names *names = l->names;
 
 	for (unsigned i = 0; i < names->n_pool; i++) {
-		if (strv_eq(names->pool[i], x->text))
-			return true;
+		if (!strv_eq(names->pool[i], x->text))
+			continue;
+		if (names->pool_used != NULL)
+			names->pool_used[i] = true;
+		return true;
 	}
 	did_you_mean(l, x->pos, diag_nearest_v(x->text, names->pool, names->n_pool),
 	    "no pool is called %s", diag_quote(l->a, x->text));

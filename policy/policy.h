@@ -66,6 +66,7 @@ struct policy_names {                   /* of the plain statements, for what may
 	unsigned           n_listener;
 	const struct strv *pool;        /* the words that a `route` may give */
 	unsigned           n_pool;
+	bool              *pool_used;   /* n_pool of them: set where a route gives that word; NULL: not wanted */
 };
 
 /*

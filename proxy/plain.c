@@ -290,8 +290,6 @@ read_statement(struct load *l, const struct conf_plain *st, const struct conf_pl
 	struct values           r = { l->a, l->d, st, 0 };
 	const struct statement *one = find(st->keyword);
 
-	if (strv_eq(st->keyword, SV("route")))
-		l->routes = true;
 	if (one == NULL)
 		return;
 	look_back(&r, one, &first[one - statements]);

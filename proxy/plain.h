@@ -50,7 +50,8 @@ struct load {
 	const struct conf_value *lines_for;
 	int                      tls_minimum;   /* 0: not said */
 	struct pos               limits_pos;    /* src NULL: there is no such block */
-	bool                     routes;        /* there is a `route` */
+	struct pos              *pool_pos;      /* of the first server of each s->smtp.pool */
+	bool                    *pool_used;     /* of each: a listener or a route has it */
 };
 
 /* All plain statements of l->s->conf; mistakes go to l->d. */
@@ -87,6 +88,8 @@ const struct conf_value *plain_take_list(struct values *r);
  * `whole`: nothing was wrong before, so what is missing is missing.
  */
 void plain_pools(struct load *l, bool whole);
+/* Warns of pools that nobody uses: when the routes are known, too. */
+void plain_unused_pools(struct load *l);
 /* Reads certificates, keys and CAs: the contexts of listeners and servers. */
 void plain_contexts(struct load *l);
 /* What may be asked of users who authenticate: behind plain_pools. */

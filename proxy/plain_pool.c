@@ -11,7 +11,6 @@ struct pool_said { /* one pool while it is put together */
 	struct strv           name;
 	struct upstream_said *first, *last;
 	unsigned              n;
-	bool                  used;
 };
 
 struct pools {
@@ -130,12 +129,15 @@ build(struct load *l, const struct pools *p)
 	struct settings  *s = l->s;
 	struct pool_conf *pool = arena_array(l->a, p->n, sizeof(*pool));
 
+	l->pool_pos = arena_array(l->a, p->n, sizeof(*l->pool_pos));
+	l->pool_used = arena_array(l->a, p->n, sizeof(*l->pool_used));
 	s->server = arena_array(l->a, l->n_upstream, sizeof(*s->server));
 	for (unsigned i = 0; i < p->n; i++) {
 		const struct pool_said *one = &p->v[i];
 
 		pool[i] = (struct pool_conf){ one->name, one->first->sv.kind,
 			&s->server[s->n_server], one->n };
+		l->pool_pos[i] = one->first->pos;
 		for (const struct upstream_said *u = one->first; u != NULL; u = u->next)
 			s->server[s->n_server++] = u->sv;
 	}
@@ -181,7 +183,7 @@ listener_pool(struct load *l, struct pools *p, unsigned i, bool whole)
 	struct strv              all;
 
 	if (one != NULL) {
-		one->used = true;
+		l->pool_used[one - p->v] = true;
 		l->listen[i].pooled = true;
 		l->s->listener[i].pool = (unsigned)(one - p->v);
 		return;
@@ -200,17 +202,6 @@ listener_pool(struct load *l, struct pools *p, unsigned i, bool whole)
 		(int)all.n, all.p));
 }
 
-/* Which pools the map of a `route` names is not known here: then nothing is said. */
-static void
-unused(struct load *l, const struct pools *p)
-{
-	for (unsigned i = 0; i < p->n && !l->routes; i++)
-		if (!p->v[i].used)
-			diag_add(l->d, DIAG_WARNING, p->v[i].first->pos, strv(NULL, 0),
-			    "no listener and no route uses pool `%.*s'", (int)p->v[i].name.n,
-			    p->v[i].name.p);
-}
-
 void
 plain_pools(struct load *l, bool whole)
 {
@@ -223,8 +214,18 @@ plain_pools(struct load *l, bool whole)
 	build(l, &p);
 	for (unsigned i = 0; i < l->s->n_listener; i++)
 		listener_pool(l, &p, i, whole);
-	if (whole)
-		unused(l, &p);
+}
+
+void
+plain_unused_pools(struct load *l)
+{
+	const struct smtp_conf *c = &l->s->smtp;
+
+	for (unsigned i = 0; i < c->n_pool; i++)
+		if (!l->pool_used[i])
+			diag_add(l->d, DIAG_WARNING, l->pool_pos[i], strv(NULL, 0),
+			    "no listener and no route uses pool `%.*s'", (int)c->pool[i].name.n,
+			    c->pool[i].name.p);
 }
 
 /* ---- AUTH ------------------------------------------------------------------------------------ */

@@ -100,9 +100,11 @@ load_policy(struct load *l)
 	l->w->random(l->w, &key, sizeof(key));
 	s->smtp.key = key;
 	s->policy = policy_load(l->a, l->w, s->conf, facts, n_facts,
-	    &(struct policy_names){ names, s->n_listener, pools, s->smtp.n_pool }, &key, l->d);
+	    &(struct policy_names){ names, s->n_listener, pools, s->smtp.n_pool, l->pool_used },
+	    &key, l->d);
 	if (s->policy == NULL)
 		return;
+	plain_unused_pools(l);
 	for (unsigned i = 0; i < s->n_listener; i++) {
 		s->listener[i].proxy_from = believed(l, l->listen[i].proxy_from);
 		s->listener[i].xclient_from = believed(l, l->listen[i].xclient_from);

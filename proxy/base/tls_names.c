@@ -1,7 +1,7 @@
 /*
  * tls_names -- the names for which a server's context has a certificate, for people to read.
  *
- * The table is tls_sni.c's: sorted, and the same name in it more than once where certificates share it.
+ * The table, and its order, is tls_sni.c's.
  */
 #include "proxy/base/tls_names.h"
 
@@ -23,16 +23,12 @@ printable(struct arena *a, struct strv name)
 struct strv
 tls_names_print(struct arena *a, const struct tls_context *x, unsigned most)
 {
-	struct strv all = { NULL, 0 }, last = { NULL, 0 };
-	unsigned    n = 0;
+	struct strv all = { NULL, 0 };
 
 	for (unsigned i = 0; i < x->n_name; i++) {
 		struct strv name = strv(x->name[i].p, x->name[i].n);
 
-		if (strv_eq(name, last))
-			continue;
-		last = name;
-		if (n++ == most)
+		if (i == most)
 			return arena_concat(a, all, SV(", ..."));
 		name = printable(a, name);
 		all = all.p == NULL ?

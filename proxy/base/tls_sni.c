@@ -100,11 +100,21 @@ by_place(const void *a, const void *b)
 	return rc != 0 ? rc : na->shown < nb->shown ? -1 : na->shown > nb->shown;
 }
 
+/* Sorted, and of certificates with the same name the first stays. */
 void
 tls_names_sort(struct tls_context *x)
 {
-	if (x->n_name > 0)
-		qsort(x->name, x->n_name, sizeof(*x->name), by_place);
+	unsigned n = 0;
+
+	if (x->n_name == 0)
+		return;
+	qsort(x->name, x->n_name, sizeof(*x->name), by_place);
+	for (unsigned i = 0; i < x->n_name; i++)
+		if (n > 0 && by_text(&x->name[n - 1], &x->name[i]) == 0)
+			mem_free(x->name[i].p);
+		else
+			x->name[n++] = x->name[i];
+	x->n_name = n;
 }
 
 void

@@ -472,8 +472,6 @@ take_line(struct session *s, enum intake_rc rc, struct strv line)
 		cancel(s, 501, "5.5.2", SV("a bare CR, bare LF or NUL in a response"));
 	else if (strv_eq(line, SV("*")))
 		cancel(s, 501, "5.7.0", SV("authentication cancelled"));
-	else if (s->auth->step >= AUTH_STEPS)
-		cancel(s, 501, "5.5.2", SV("too many lines in one exchange"));
 	else
 		respond(s, line);
 }

@@ -10,8 +10,6 @@
 #include "proxy/smtp/sasl.h"
 #include "proxy/smtp/session.h"
 
-#define AUTH_STEPS 16                   /* lines of the client in one exchange; more is no exchange */
-
 /*
  * May AUTH be offered to this client now?  It speaks TLS or the listener does without, it has not
  * authenticated yet, and every server of the listener's pool is one to which secrets may be sent: on this

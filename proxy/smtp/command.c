@@ -124,6 +124,9 @@ smtp_dispatch(struct session *s, struct strv line)
 		relay_settle(s);
 	if (s->relay.told)
 		tx_end(s);
+	/* The server of an authenticated session was lost just now: its 421 is the last word. */
+	if (s->ending)
+		return;
 	if (c != NULL && (c->flags & CMD_JUNK))
 		count_junk(s);
 	if (c == NULL)

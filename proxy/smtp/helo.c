@@ -46,6 +46,8 @@ take_name(struct session *s, struct strv rest, bool esmtp)
 		return false;
 	}
 	tx_end(s);
+	if (s->ending)
+		return false;
 	/* RFC 4954 4: who authenticated stays so, and where. */
 	if (!s->bound)
 		relay_close(s);

@@ -299,24 +299,30 @@ break_promise(struct session *s)
 	relay_break(s, 451, "4.3.0", SV("the mail server has changed what it offers, try again"));
 }
 
-/* A named connection is kept for its session's next transaction while the client is the same and it is quiet. */
+/* One that was kept for the session's next transaction: it must be of the right pool, and good enough. */
 static bool
 still_good(const struct session *s, struct upstream *up)
 {
-	return up->sv->pool == s->relay.pool && upstream_quiet(up) == UP_QUIET &&
-	    up->errors < POOL_ERRORS && hop_keeps_promises(s, up);
+	return up->sv->pool == s->relay.pool && up->errors < POOL_ERRORS &&
+	    hop_keeps_promises(s, up);
 }
 
 /* Nobody else knows the user, so there is nowhere else to go. */
 static bool
 have_bound(struct session *s)
 {
-	enum up_idle quiet = upstream_quiet(s->relay.up);
+	struct upstream *up = s->relay.up;
+	enum up_idle     quiet;
 
-	s->relay.up->heard = false;
+	if (up == NULL) {
+		relay_break(s, 421, "4.3.2", SV("the mail server is gone, try again"));
+		return false;
+	}
+	up->heard = false;
+	quiet = upstream_quiet(up);
 	if (quiet != UP_QUIET)
 		hop_fail(s, quiet == UP_GONE ? UP_CLOSED : UP_BAD);
-	else if (!hop_keeps_promises(s, s->relay.up))
+	else if (!hop_keeps_promises(s, up))
 		break_promise(s);
 	return !s->relay.broken;
 }
@@ -333,11 +339,11 @@ have_connection(struct session *s)
 	up->idle_since = 0;
 	up->reused = true;
 	up->heard = false;
-	if (still_good(s, up))
+	up->tainted = upstream_quiet(up) != UP_QUIET;
+	if (!up->tainted && still_good(s, up))
 		return true;
 	s->relay.up = NULL;
-	up->tainted = true;
-	pool_drop(up);
+	pool_give(up);
 	return hop_connect(s, false);
 }
 

@@ -64,18 +64,6 @@ too_big(struct session *s)
 	return true;
 }
 
-/* RFC 4954 5: who is not authenticated may claim what he likes; to a server that trusts us it is not repeated. */
-static void
-drop_auth(struct mail_params *p)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < p->n; i++)
-		if (!strv_ieq(p->v[i].name, SV("AUTH")))
-			p->v[n++] = p->v[i];
-	p->n = n;
-}
-
 static bool
 parse_it(struct session *s, struct strv rest)
 {
@@ -83,15 +71,13 @@ parse_it(struct session *s, struct strv rest)
 	struct fault        f = { 0 };
 	/*
 	 * RFC 5321 3.2: to a HELO client no extension was offered.  To one that has authenticated AUTH is
-	 * not offered a second time, but its parameter holds good.
+	 * not offered a second time, but its parameter holds good; of others it is not passed on (4954 5).
 	 */
 	uint32_t offered = s->offered.caps | (s->bound && s->client.esmtp ? EHLO_AUTH : 0u);
 	bool     ok = parse_mail(tx->a, rest, offered, &tx->env.from, &tx->env.params, &f);
 
 	if (!ok)
 		say_error(s, f.code, f.enh, strv_z(f.text));
-	else if (!s->bound)
-		drop_auth(&tx->env.params);
 	return ok;
 }
 

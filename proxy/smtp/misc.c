@@ -51,7 +51,8 @@ rset_run(struct session *s, struct strv rest)
 {
 	(void)rest;
 	tx_end(s);
-	say(s, 250, "2.0.0", SV("Ok"));
+	if (!s->ending)
+		say(s, 250, "2.0.0", SV("Ok"));
 }
 
 void
@@ -101,6 +102,7 @@ quit_run(struct session *s, struct strv rest)
 {
 	(void)rest;
 	tx_end(s);
-	say(s, 221, "2.0.0", SV("Bye"));
+	if (!s->ending)
+		say(s, 221, "2.0.0", SV("Bye"));
 	session_end(s, "quit");
 }

@@ -1,8 +1,9 @@
 /*
  * pool -- which connection a session gets.  Knows no command.
  *
- * The choice is pool_choice's, places and the queue are pool_queue's, the servers' health is pool_probe's;
- * here is what uses them: taking, with the next server where one fails.  The invariant is pool_own.h's.
+ * The choice is pool_choice's, places and the queue are pool_queue's, the servers' health is
+ * pool_probe's; here is what uses them: taking, with the next server where one fails.  The
+ * invariant is pool_own.h's.
  */
 #include <assert.h>
 
@@ -53,8 +54,8 @@ in_memory(const struct pool_server *sv)
 }
 
 /*
- * A server that keeps a keyword to itself takes it from all, a backup, too: nobody knows when the offer is
- * made which server the session gets.
+ * A server that keeps a keyword to itself takes it from all, a backup, too: nobody knows when the
+ * offer is made which server the session gets.
  */
 bool
 pool_ehlo(const struct pool *p, struct ehlo *out)
@@ -183,7 +184,10 @@ adopt(struct upstream *up, struct session *s, bool reused)
 	pool_warm(up->sv);
 }
 
-/* What a server that is tried next offers may be less than what the client heard: the hop looks, and says so. */
+/*
+ * What a server that is tried next offers may be less than what the client heard: the hop looks,
+ * and says so.
+ */
 static enum up_rc
 take(struct pool_errand *e, struct arena *a, struct reply *refusal)
 {

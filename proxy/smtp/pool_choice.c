@@ -1,8 +1,10 @@
 /*
- * pool_choice -- which server of a pool.  Pure: looks at what is written down, never parks, opens nothing.
+ * pool_choice -- which server of a pool.  Pure: looks at what is written down, never parks, opens
+ * nothing.
  *
- * Servers fall into ranks; of the best rank that is left to an errand the one with the least work for its
- * weight is taken.  Invariant: a dead server is nobody's choice while any other of its pool is alive.
+ * Servers fall into ranks; of the best rank that is left to an errand the one with the least work
+ * for its weight is taken.  Invariant: a dead server is nobody's choice while any other of its
+ * pool is alive.
  */
 #include "proxy/smtp/pool_own.h"
 
@@ -116,9 +118,10 @@ pool_any_left(const struct pool_errand *e)
 /* --- weight ----------------------------------------------------------------------------------- */
 
 /*
- * By connections in use alone a server of weight 1 beside one of weight 3 would get nothing from clients
- * that come one after the other.  So what was given lately counts as well: in rounds, each of as many as the
- * weights say, and never more than two of them, so that it cannot outweigh a server that is slow.
+ * By connections in use alone a server of weight 1 beside one of weight 3 would get nothing from
+ * clients that come one after the other.  So what was given lately counts as well: in rounds, each
+ * of as many as the weights say, and never more than two of them, so that it cannot outweigh a
+ * server that is slow.
  */
 static uint64_t
 load(const struct pool_server *sv)

@@ -1,6 +1,6 @@
 /*
- * pool_probe -- which servers are up: what each attempt says about it, probes of those that are not, who is
- * told, and what is made or closed ahead of need.
+ * pool_probe -- which servers are up: what each attempt says about it, probes of those that are
+ * not, who is told, and what is made or closed ahead of need.
  */
 #include "proxy/base/log.h"
 #include "proxy/smtp/pool_own.h"
@@ -91,10 +91,11 @@ log_server(const struct pool_server *sv, const char *what, struct strv why)
 }
 
 /*
- * A server that has come up gets its full share at once, those that wait first.  It need not be spared: its
- * ceiling bounds what it gets, it has just answered, and if it fails again the first failure marks it down
- * and each session goes on to another server with its place in the queue.  What it got before it went down
- * is forgotten; it has no claim to what it missed either, for the others' counts stay within two rounds.
+ * A server that has come up gets its full share at once, those that wait first.  It need not be
+ * spared: its ceiling bounds what it gets, it has just answered, and if it fails again the first
+ * failure marks it down and each session goes on to another server with its place in the queue.
+ * What it got before it went down is forgotten; it has no claim to what it missed either, for the
+ * others' counts stay within two rounds.
  */
 void
 pool_is_up(struct pool_server *sv, const struct upstream *up)
@@ -154,11 +155,14 @@ pool_failed(struct pool_server *sv, const struct upstream *up, struct strv why)
 	struct pool *p = sv->pool;
 	bool         news = !sv->down;
 
+	/* It was we who closed it. */
+	if (p->stopped)
+		return;
 	if (any_works(sv, up))
 		news = turns_away(sv, why);
 	else if (news)
 		is_down(sv, why);
-	if ((sv->down || sv->refusing) && !p->stopped && sv->probe.pos == 0 && !sv->probing)
+	if ((sv->down || sv->refusing) && sv->probe.pos == 0 && !sv->probing)
 		timer_start(p->smtp->loop, &sv->probe, loop_now(p->smtp->loop) + sv->probe_ms);
 	first_attempt_over(p);
 	/* A backup may be their choice now, or a server that was no better than this one. */
@@ -288,7 +292,10 @@ pool_warm(struct pool_server *sv)
 
 /* --- connections that nobody has used for a while --------------------------------------------- */
 
-/* A named connection that its session leaves unused serves nobody; a bound one is all that its session has. */
+/*
+ * A named connection that its session leaves unused serves nobody; a bound one is all that its
+ * session has.
+ */
 static void
 sweep_named(struct pool_server *sv, uint64_t now)
 {

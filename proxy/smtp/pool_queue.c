@@ -1,7 +1,8 @@
 /*
  * pool_queue -- places, idle connections, and the sessions that wait for one.
  *
- * Not for which server it is (pool_choice), nor for connecting (pool).  The invariant is pool_own.h's.
+ * Not for which server it is (pool_choice), nor for connecting (pool).  The invariant is
+ * pool_own.h's.
  */
 #include <limits.h>
 
@@ -80,7 +81,10 @@ queue_of(struct pool_errand *e)
 	return &e->pool->queue[e->wish->bound];
 }
 
-/* One that comes has the last ticket; one whose server failed has an old one, and its like are few. */
+/*
+ * One that comes has the last ticket; one whose server failed has an old one, and its like are
+ * few.
+ */
 static void
 queue_add(struct pool_errand *e)
 {
@@ -141,7 +145,10 @@ pool_discard(struct upstream *up)
 	counters_add(m->counters, m->place, COUNTER_UPSTREAM_OPEN, -1);
 }
 
-/* The youngest that is still quiet.  Stale ones go, and their places are free: nobody waits where one idled. */
+/*
+ * The youngest that is still quiet.  Stale ones go, and their places are free: nobody waits where
+ * one idled.
+ */
 static struct upstream *
 idle_pop(struct pool_server *sv)
 {
@@ -178,7 +185,10 @@ pool_claim(struct pool_errand *e)
 	return NULL;
 }
 
-/* It has an owner from here on: should it die before that one runs, nobody frees it under its hands. */
+/*
+ * It has an owner from here on: should it die before that one runs, nobody frees it under its
+ * hands.
+ */
 static void
 hand_over(struct pool_errand *e, struct pool_server *sv, struct upstream *up)
 {
@@ -226,7 +236,7 @@ pool_catch_up(struct pool *p)
 }
 
 static bool
-any_works_better(const struct pool_server *sv)
+other_alive(const struct pool_server *sv)
 {
 	for (unsigned i = 0; i < sv->pool->n; i++)
 		if (&sv->pool->sv[i] != sv && pool_alive(&sv->pool->sv[i]))
@@ -239,8 +249,10 @@ pool_place_free(struct pool_server *sv, bool bound)
 {
 	sv->n_open--;
 	sv->n_bound -= bound;
-	/* Nobody wants the place of a dead server while another lives; a crowd need not be asked. */
-	if (pool_alive(sv) || !any_works_better(sv))
+	/*
+	 * Nobody wants the place of a dead server while another lives; a crowd need not be asked.
+	 */
+	if (pool_alive(sv) || !other_alive(sv))
 		(void)serve_queue(&sv->pool->queue[bound], 1);
 }
 
@@ -265,7 +277,10 @@ pool_close(struct upstream *up)
 static bool
 may_keep(const struct upstream *up)
 {
-	/* RSET, MAIL and RCPT go out together: a server without PIPELINING gets no open transaction back. */
+	/*
+	 * RSET, MAIL and RCPT go out together: a server without PIPELINING gets no open
+	 * transaction back.
+	 */
 	bool clean = !up->dirty || (up->ehlo.caps & EHLO_PIPELINING);
 
 	return clean && !up->sv->pool->stopped && !up->tainted && !up->named && !up->bound &&

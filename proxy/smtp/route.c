@@ -1,7 +1,8 @@
 /*
  * route -- from listener and recipient to a pool.  Which server of it is the pool's affair.
  *
- * Invariant: relay.pool, relay.hop and relay.up belong together; a connection never goes to another pool.
+ * Invariant: relay.pool, relay.hop and relay.up belong together; a connection never goes to
+ * another pool.
  */
 #include "proxy/smtp/route.h"
 
@@ -79,7 +80,9 @@ route_ehlo(const struct session *s)
 		all = found ? ehlo_intersect(&all, &e) : e;
 		found = true;
 	}
-	/* AUTH goes to the listener's pool alone, and whoever has said it is not routed any more. */
+	/*
+	 * AUTH goes to the listener's pool alone, and whoever has said it is not routed any more.
+	 */
 	all.auth = own.auth;
 	return all;
 }
@@ -98,7 +101,10 @@ find(const struct session *s, struct strv name)
 	return of_listener(s);
 }
 
-/* Postfix's transport is per recipient, but its SASL login is not: who authenticated speaks to one server. */
+/*
+ * Postfix's transport is per recipient, but its SASL login is not: who authenticated speaks to one
+ * server.
+ */
 static struct pool *
 wanted(const struct session *s, struct strv name)
 {
@@ -122,8 +128,8 @@ same_class(const struct session *s, struct strv class)
 }
 
 /*
- * RFC 5321 4.5.3.1.10: 452 is what makes a client come again with the recipient, in a transaction of its
- * own.  No reply to one transaction can speak for two servers, or for two rules.
+ * RFC 5321 4.5.3.1.10: 452 is what makes a client come again with the recipient, in a transaction
+ * of its own.  No reply to one transaction can speak for two servers, or for two rules.
  */
 static bool
 fits(struct session *s, struct pool *p, struct strv class)

@@ -66,8 +66,8 @@ struct sasl_names {                     /* absent: not said (yet); an empty user
 /*
  * Who the client says to be, from its response number `step` (0: the initial one, or the first line), decoded.
  * False: this is no such response (a NUL too many, an empty name or password, octets that are no UTF-8,
- * controls, a name longer than SASL_NAME, channel binding): 501, nothing is passed on.  True without a user:
- * this step names nobody.
+ * controls, a name longer than SASL_NAME, channel binding, a step more than the mechanism has): 501, nothing
+ * is passed on.  True without a user: this step names nobody.
  */
 bool sasl_names_of(enum sasl_mechanism m, unsigned step, struct strv response, struct sasl_names *out);
 

@@ -101,7 +101,7 @@ log_server(struct log_line *l, const struct session *s)
 	const struct upstream *up = s->relay.up;
 	struct tls_facts       tls;
 
-	if (up == NULL)
+	if (up == NULL || up->sv->pool != s->relay.pool)
 		return;
 	if (pool_conf(up->sv->pool)->n_server > 1)
 		log_strv(l, "server", up->sv->conf->name);

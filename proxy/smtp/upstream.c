@@ -307,27 +307,38 @@ secure(struct upstream *up, struct strv name, struct reply *out)
 
 /* --- the beginning ---------------------------------------------------------------------------- */
 
-/* The PROXY header goes in front of everything; it says who the connection is for, so nobody else gets it. */
+/*
+ * A connection for nobody yet is LOCAL.  Version 1 has only UNKNOWN for that, and Postfix (3.7) hangs up at it:
+ * there the server itself is named.
+ */
+static struct proxyhdr
+header_of(const struct server *conf, const struct client *c)
+{
+	if (c == NULL)
+		return (struct proxyhdr){
+			.local = conf->identity == IDENTITY_PROXY2, .src = conf->at, .dst = conf->at
+		};
+	return (struct proxyhdr){ .src = c->addr,
+		.dst = c->local,
+		.authority = c->tls.sni,
+		.ssl = c->tls.on,
+		.ssl_verified = c->tls.client_cert.n > 0,
+		.ssl_version = c->tls.version,
+		.ssl_cn = c->tls.client_cn,
+		.ssl_cipher = c->tls.cipher };
+}
+
+/* It goes in front of everything and says who the connection is for, so nobody else gets that one. */
 static void
 queue_proxy_header(struct upstream *up, const struct client *c)
 {
-	enum identity   id = up->sv->conf->identity;
-	struct proxyhdr h = { .local = c == NULL };
+	const struct server *conf = up->sv->conf;
+	struct proxyhdr      h = header_of(conf, c);
 
-	if (id != IDENTITY_PROXY1 && id != IDENTITY_PROXY2)
+	if (conf->identity != IDENTITY_PROXY1 && conf->identity != IDENTITY_PROXY2)
 		return;
 	up->named = true;
-	if (c != NULL) {
-		h.src = c->addr;
-		h.dst = c->local;
-		h.authority = c->tls.sni;
-		h.ssl = c->tls.on;
-		h.ssl_verified = c->tls.client_cert.n > 0;
-		h.ssl_version = c->tls.version;
-		h.ssl_cn = c->tls.client_cn;
-		h.ssl_cipher = c->tls.cipher;
-	}
-	proxyhdr_print(&up->cmds, id == IDENTITY_PROXY1 ? 1 : 2, &h);
+	proxyhdr_print(&up->cmds, conf->identity == IDENTITY_PROXY1 ? 1 : 2, &h);
 }
 
 enum up_rc

@@ -213,6 +213,8 @@ introduce(struct session *s, const struct xclient_in *x)
 	set_endpoint(&c->addr, x, XCLIENT_ADDR, &x->addr, XCLIENT_PORT, x->port);
 	set_endpoint(&c->local, x, XCLIENT_DESTADDR, &x->destaddr, XCLIENT_DESTPORT, x->destport);
 	c->proxied = true;
+	/* The line from here to the peer may be TLS (no second STARTTLS); of the client's nothing is known. */
+	c->tls = (struct tls_facts){ .on = c->tls.on };
 	c->helo = x->helo;
 	c->esmtp = x->esmtp;
 	c->auth_user = x->login;

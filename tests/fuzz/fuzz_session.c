@@ -1,10 +1,10 @@
 /*
- * A whole session: two clients and the mail server behind the proxy act in the simulated world as
+ * A whole session: two clients and the mail servers behind the proxy act in the simulated world as
  * the input says.  Whatever they do, everything ends and nothing is left over.  While the server is
  * honest (it may refuse, stall, drop and reset, but its replies are due) no client hears that a
  * message was queued which the server did not take, and the server sees nothing that it must not.
  *
- *     input  = flags *step
+ *     input  = flags [%x7F estate] *step
  *     step   = %x80-FF                  the next deed of the server, see deed()
  *            / %x00-3F 1*64OCTET        octets of the client
  *            / %x40-6F                  a phrase, see phrases[]
@@ -33,6 +33,18 @@ enum {
 	TIGHT = 128
 };
 
+/* estate: what else stands around the proxy; none of it in old inputs */
+enum {
+	AUTH = 1,
+	TWO_SERVERS = 2,
+	LMTP = 4,
+	XFORWARD = 8,
+	PROXY = 16,
+	XCLIENT_IN = 32,
+	TLS_UP = 64,
+	BACKUP = 128
+};
+
 struct scene;
 
 struct fuzz_client {
@@ -45,7 +57,8 @@ struct fuzz_client {
 struct scene {
 	struct sim         *sim;
 	struct house        house;
-	struct mailer      *up;
+	struct mailer      *up[2];
+	unsigned            n_up, estate;
 	struct actor        driver;
 	struct fuzz_client *client[CLIENTS];
 	unsigned            at, steps, queued; /* queued: how often a client heard so */
@@ -100,6 +113,14 @@ static const char *const phrases[] = {
 	"\0\r\n",
 	"a\nb\r\n",
 	"Received: x\r\n",
+	"AUTH PLAIN AHVzZXIAc2VjcmV0\r\n",
+	"AUTH LOGIN\r\n",
+	"dXNlcg==\r\n",
+	"c2VjcmV0\r\n",
+	"*\r\n",
+	"AUTH CRAM-MD5\r\n",
+	"XCLIENT ADDR=203.0.113.5 PORT=9 LOGIN=user HELO=x\r\n",
+	"MAIL FROM:<a@client.example> AUTH=<>\r\n",
 };
 
 /* Honest replies; the rogue has more. */
@@ -362,30 +383,87 @@ take_deeds(struct scene *st)
 }
 
 static void
+offer(struct mailer *m, unsigned flags, unsigned estate)
+{
+	struct buf b;
+
+	buf_init(&b, 1024);
+	if (flags & POOR)
+		buf_add(&b, SV("SIZE=1000000"));
+	else if (flags & XCLIENT)
+		buf_add(&b, SV("PIPELINING 8BITMIME XCLIENT=NAME,ADDR,PROTO,HELO"));
+	else
+		buf_add(&b, strv_z(m->offers));
+	if (estate & AUTH)
+		buf_add(&b, SV(" AUTH=PLAIN,LOGIN,CRAM-MD5"));
+	if (estate & XFORWARD)
+		buf_add(&b, SV(" XFORWARD=NAME,ADDR,PORT,PROTO,HELO"));
+	if (estate & TLS_UP)
+		buf_add(&b, SV(" STARTTLS"));
+	mailer_offer(m, buf_view(&b));
+	buf_fini(&b);
+}
+
+static void
+open_server(struct scene *st, unsigned i)
+{
+	struct endpoint at = { .port = (uint16_t)(2525 + i) };
+	struct mailer  *m;
+
+	addr_parse(SV("127.0.0.1"), &at.addr);
+	m = st->up[i] = mailer_new(st->sim, i == 0 ? "up" : "up2", &at);
+	m->decide = deed;
+	m->arg = st;
+	m->lax = st->flags & ROGUE;
+	m->cut = st->flags & CUTS ? 5 : 0;
+	m->lmtp = st->estate & LMTP;
+	m->proxy = !(st->flags & XCLIENT) && !(st->estate & (XFORWARD | LMTP)) &&
+	    st->estate & PROXY;
+	offer(m, st->flags, st->estate);
+}
+
+/* Of identity, one holds: XCLIENT, else XFORWARD, else PROXY; LMTP has none. */
+static const char *
+identity(const struct scene *st)
+{
+	if (st->estate & LMTP)
+		return "";
+	if (st->flags & XCLIENT)
+		return " xclient";
+	if (st->estate & XFORWARD)
+		return " xforward";
+	return st->estate & PROXY ? " proxy-protocol" : "";
+}
+
+static void
+configure(struct scene *st, struct buf *conf)
+{
+	unsigned f = st->flags, e = st->estate;
+
+	buf_printf(conf, "listen 127.0.0.1:25%s%s\n", e & AUTH ? " auth-without-tls" : "",
+	    e & XCLIENT_IN ? " xclient from { 198.51.100.0/24 } xclient-login" : "");
+	buf_printf(conf, "tls certificate \"/tls.crt\" key \"/tls.key\"\n");
+	for (unsigned i = 0; i < st->n_up; i++)
+		buf_printf(conf, "upstream %s127.0.0.1:%u%s%s%s%s%s\n", e & LMTP ? "lmtp " : "",
+		    2525 + i, f & ONE_PLACE ? " connections 1" : "", identity(st),
+		    f & EAGER && !(e & LMTP) ? " eager" : "", e & TLS_UP ? " tls may" : "",
+		    i > 0 && e & BACKUP ? " backup" : "");
+	if (f & SMALL_SPOOL)
+		buf_printf(conf, "spool \"/spool\" memory 16K\n");
+}
+
+static void
 open_scene(struct scene *st)
 {
-	struct endpoint at = { .port = 2525 };
-	struct buf      conf;
-	unsigned        f = st->flags;
+	struct buf conf;
 
 	st->sim = sim_new(1);
-	st->sim->sndbuf = f & TIGHT ? 8192 : 0;
-	addr_parse(SV("127.0.0.1"), &at.addr);
-	st->up = mailer_new(st->sim, "up", &at);
-	st->up->decide = deed;
-	st->up->arg = st;
-	st->up->lax = f & ROGUE;
-	st->up->cut = f & CUTS ? 5 : 0;
-	if (f & POOR)
-		mailer_offer(st->up, SV("SIZE=1000000"));
-	else if (f & XCLIENT)
-		mailer_offer(st->up, SV("PIPELINING 8BITMIME XCLIENT=NAME,ADDR,PROTO,HELO"));
+	st->sim->sndbuf = st->flags & TIGHT ? 8192 : 0;
+	st->n_up = st->estate & TWO_SERVERS ? 2 : 1;
+	for (unsigned i = 0; i < st->n_up; i++)
+		open_server(st, i);
 	buf_init(&conf, 4096);
-	buf_printf(&conf, "listen 127.0.0.1:25\ntls certificate \"/tls.crt\" key \"/tls.key\"\n");
-	buf_printf(&conf, "upstream 127.0.0.1:2525%s%s%s\n", f & ONE_PLACE ? " connections 1" : "",
-	    f & XCLIENT ? " xclient" : "", f & EAGER ? " eager" : "");
-	if (f & SMALL_SPOOL)
-		buf_printf(&conf, "spool \"/spool\" memory 16K\n");
+	configure(st, &conf);
 	FUZZ_CHECK(house_open(&st->house, st->sim, buf_view(&conf)));
 	buf_fini(&conf);
 	for (unsigned i = 0; i < CLIENTS; i++) {
@@ -414,6 +492,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	struct scene st = { 0 };
 	const char  *left;
 	enum sim_rc  rc;
+	unsigned     taken = 0;
 
 	if (n < 2)
 		return 0;
@@ -421,6 +500,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	signal(SIGPIPE, SIG_IGN);
 	st.flags = data[0];
 	st.in = strv((const char *)data + 1, n - 1);
+	if (n > 3 && data[1] == 0x7f) {
+		st.estate = data[2];
+		st.in = strv_from(st.in, 2);
+	}
 	take_deeds(&st);
 	playing = &st;
 	open_scene(&st);
@@ -431,11 +514,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	left = house_close(&st.house);
 	if (left != NULL)
 		complain(&st, left);
-	if (!(st.flags & ROGUE) && st.queued > st.up->n_message)
+	for (unsigned i = 0; i < st.n_up; i++) {
+		taken += st.up[i]->n_message;
+		if (st.up[i]->faults.n > 0)
+			complain(&st, "the server saw what it must not see");
+	}
+	if (!(st.flags & ROGUE) && st.queued > taken)
 		complain(&st, "a client heard of a message that was not taken");
-	if (st.up->faults.n > 0)
-		complain(&st, "the server saw what it must not see");
 	sim_free(st.sim);
-	mailer_free(st.up);
+	for (unsigned i = 0; i < st.n_up; i++)
+		mailer_free(st.up[i]);
 	return 0;
 }

@@ -281,6 +281,12 @@ service auth {{
     mode = 0666
   }}
 }}
+auth_failure_delay = 0
+service anvil {{
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
 service lmtp {{
   unix_listener {dir}/lmtp {{
     mode = 0666

@@ -156,7 +156,7 @@ canned_ask(void *ctx, struct fact *f)
 /* The names of listeners that policies of tests may use. */
 static const struct strv canned_listeners[] = { { "mx", 2 }, { "submission", 10 } };
 static const struct strv canned_pools[] = { { "default", 7 }, { "students", 8 } };
-static const struct policy_names canned_names = { canned_listeners, 2, canned_pools, 2 };
+static const struct policy_names canned_names = { canned_listeners, 2, canned_pools, 2, NULL };
 
 static const struct hash_key canned_key = { 0x0123456789abcdef, 0xfedcba9876543210 };
 

@@ -1,5 +1,5 @@
 /*
- * mailer_auth -- the server's side of AUTH (RFC 4954), played: user "user", password "secret".
+ * mailer_auth -- the server's side of AUTH (RFC 4954), played: password "secret", a user that begins with "user".
  *
  * PLAIN, LOGIN, XOAUTH2 and OAUTHBEARER are checked.  CRAM-MD5 and SCRAM have a fixed challenge, and
  * any well-formed response is good.  Invariant: every exchange ends with 235, 501 or 535.
@@ -66,7 +66,7 @@ plain(struct up_conn *c, struct strv v)
 
 	name(c, strv_first(rest, b));
 	return ends(c,
-	    strv_eq(strv_first(rest, b), SV("user")) &&
+	    strv_starts(strv_first(rest, b), SV("user")) &&
 		strv_eq(strv_from(rest, b < rest.n ? b + 1 : b), SV("secret")));
 }
 
@@ -77,7 +77,7 @@ login(struct up_conn *c, struct strv v)
 		name(c, v);
 		return challenge(c, "Password:");
 	}
-	return ends(c, strv_eq(strv_z(c->auth.user), SV("user")) && strv_eq(v, SV("secret")));
+	return ends(c, strv_starts(strv_z(c->auth.user), SV("user")) && strv_eq(v, SV("secret")));
 }
 
 static const char *

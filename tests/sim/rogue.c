@@ -1,64 +1,28 @@
 /*
  * rogue -- see rogue.h.  One actor; what it wants to send is a queue of octets that leaves in
  * random pieces, what it expects a queue of replies.
- *
- * Invariant: every command sent has exactly one entry in `owed`, taken away by exactly one reply.
  */
 #include <stdarg.h>
 #include <stdlib.h>
 
-#include "tests/sim/letter.h"
+#include "tests/sim/rogue_own.h"
 
-#define OWED_MAX 512
 #define PATIENCE (40 * 60000u) /* ms without any answer, then we go */
 
-enum kind { K_GREETING, K_HELLO, K_MAIL, K_RCPT, K_DATA, K_CHUNK, K_END, K_OTHER, K_QUIT };
-
-enum tx_at { TX_NONE, TX_MAIL, TX_RCPT, TX_DATA, TX_WAIT_354, TX_TEXT, TX_CHUNKS, TX_OVER };
-
-struct owed {
-	enum kind kind;
-	unsigned  rcpt;
-};
-
-struct rogue {
-	struct actor   actor; /* first */
-	struct wire    wire;
-	struct crowd  *crowd;
-	unsigned       no;
-	uint64_t       begins;
-	bool           connected, gone, quitting, half;
-	bool           lockstep, chunking, esmtp, wants_chunks, heard_354, refused;
-	size_t         piece; /* octets of a piece, about; 0: all */
-	struct buf     todo;  /* octets to be sent */
-	size_t         todo_at;
-	uint64_t       sent, ends_at; /* octets; after so many we go, whatever is going on */
-	struct owed    owed[OWED_MAX];
-	unsigned       owed_from, owed_n;
-	unsigned       letters, n_letters;
-	struct letter *l; /* the one in hand */
-	enum tx_at     at;
-	unsigned       rcpt;
-	size_t         chunk_at;
-	bool           last_sent;
-	uint64_t       silent_since;
-	uint64_t       pause_until;
-};
-
-static struct sim *
-sim_of(const struct rogue *r)
+struct sim *
+rogue_sim(const struct rogue *r)
 {
 	return r->crowd->sim;
 }
 
-static bool
-rude(const struct rogue *r)
+bool
+rogue_rude(const struct rogue *r)
 {
-	return sim_chance(sim_of(r), r->crowd->rudeness);
+	return sim_chance(rogue_sim(r), r->crowd->rudeness);
 }
 
-__attribute__((format(printf, 2, 3))) static void
-fault(struct rogue *r, const char *fmt, ...)
+void
+rogue_fault(struct rogue *r, const char *fmt, ...)
 {
 	char    text[300];
 	va_list ap;
@@ -67,13 +31,13 @@ fault(struct rogue *r, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	buf_printf(&r->crowd->faults, "%s: %s\n", r->actor.name, text);
-	sim_note(sim_of(r), r->actor.name, "! %s", text);
+	sim_note(rogue_sim(r), r->actor.name, "! %s", text);
 }
 
 /* ---- sending ---- */
 
-__attribute__((format(printf, 3, 4))) static void
-command(struct rogue *r, enum kind kind, const char *fmt, ...)
+void
+rogue_command(struct rogue *r, enum kind kind, const char *fmt, ...)
 {
 	char    text[600];
 	va_list ap;
@@ -84,7 +48,7 @@ command(struct rogue *r, enum kind kind, const char *fmt, ...)
 	if (r->owed_n == OWED_MAX)
 		abort();
 	r->owed[(r->owed_from + r->owed_n++) % OWED_MAX] = (struct owed){ kind, r->rcpt };
-	sim_note(sim_of(r), r->actor.name, "> %s", text);
+	sim_note(rogue_sim(r), r->actor.name, "> %s", text);
 	buf_printf(&r->todo, "%s\r\n", text);
 }
 
@@ -94,10 +58,10 @@ all_sent(const struct rogue *r)
 	return r->todo.n == r->todo_at && wire_idle(&r->wire);
 }
 
-static void
-leave(struct rogue *r, bool reset)
+void
+rogue_leave(struct rogue *r, bool reset)
 {
-	sim_note(sim_of(r), r->actor.name, reset ? "resets" : "closes");
+	sim_note(rogue_sim(r), r->actor.name, reset ? "resets" : "closes");
 	if (reset)
 		wire_reset(&r->wire);
 	else
@@ -123,11 +87,11 @@ feed(struct rogue *r)
 	if (n == 0 || !wire_idle(&r->wire))
 		return false;
 	if (r->sent >= r->ends_at) {
-		leave(r, sim_chance(sim_of(r), 60));
+		rogue_leave(r, sim_chance(rogue_sim(r), 60));
 		return true;
 	}
 	if (r->piece > 0) {
-		size_t some = 1 + sim_below(sim_of(r), r->piece);
+		size_t some = 1 + sim_below(rogue_sim(r), r->piece);
 
 		n = some < n ? some : n;
 	}
@@ -139,294 +103,13 @@ feed(struct rogue *r)
 		buf_clear(&r->todo);
 		r->todo_at = 0;
 	}
-	if (sim_chance(sim_of(r), 2))
-		r->pause_until = sim_of(r)->clock + sim_below(sim_of(r), rude(r) ? 200000 : 800);
-	return true;
-}
-
-/* ---- letters ---- */
-
-static void
-begin_letter(struct rogue *r)
-{
-	struct letter *l = mem_alloc(sizeof(*l));
-	struct sim    *s = sim_of(r);
-
-	l->client = r->no;
-	l->no = r->letters++;
-	buf_init(&l->wire, WIRE_MAX);
-	buf_init(&l->text, WIRE_MAX);
-	r->wants_chunks = r->chunking && sim_chance(s, 50);
-	letter_write(l, s, r->crowd->largest, !r->wants_chunks);
-	l->n_rcpt = 1 + (unsigned)(sim_chance(s, 30) ? sim_below(s, LETTER_RCPTS) : 0);
-	l->next = r->crowd->letters;
-	r->crowd->letters = l;
-	r->l = l;
-	r->at = TX_MAIL;
-	r->rcpt = 0;
-	r->chunk_at = 0;
-	r->heard_354 = r->refused = r->last_sent = false;
-}
-
-static void
-send_mail(struct rogue *r)
-{
-	struct letter *l = r->l;
-	char           size[32] = "";
-
-	if (r->esmtp && sim_chance(sim_of(r), 30))
-		snprintf(size, sizeof(size), " SIZE=%zu", l->wire.n);
-	command(r, K_MAIL, "MAIL FROM:<s%u-t%u@sender.example>%s", l->client, l->no, size);
-	r->at = TX_RCPT;
-}
-
-static void
-send_rcpt(struct rogue *r)
-{
-	bool foreign = sim_chance(sim_of(r), 8);
-
-	command(
-	    r, K_RCPT, "RCPT TO:<r%u@%s>", r->rcpt, foreign ? "foreign.example" : "ours.example");
-	if (++r->rcpt == r->l->n_rcpt)
-		r->at = TX_DATA;
-}
-
-static void
-send_text(struct rogue *r)
-{
-	struct letter *l = r->l;
-
-	sim_note(sim_of(r), r->actor.name, "> [text %zu]", l->wire.n);
-	buf_add(&r->todo, buf_view(&l->wire));
-	buf_add(&r->todo, SV(".\r\n"));
-	r->owed[(r->owed_from + r->owed_n++) % OWED_MAX] = (struct owed){ K_END, 0 };
-	r->last_sent = true;
-	r->at = TX_OVER;
-}
-
-static void
-send_chunk(struct rogue *r)
-{
-	struct letter *l = r->l;
-	struct sim    *s = sim_of(r);
-	size_t         left = l->wire.n - r->chunk_at;
-	size_t         n = sim_chance(s, 40) ? left : sim_below(s, left + 1);
-	bool           last = n == left && !sim_chance(s, 10);
-
-	if (r->owed_n > OWED_MAX - 8)
-		return;
-	command(r, last ? K_END : K_CHUNK, "BDAT %zu%s", n, last ? " LAST" : "");
-	buf_add(&r->todo, strv(l->wire.p == NULL ? "" : l->wire.p + r->chunk_at, n));
-	r->chunk_at += n;
-	if (last) {
-		r->last_sent = true;
-		r->at = TX_OVER;
-	}
-}
-
-/* ---- what is done next ---- */
-
-static void
-say_hello(struct rogue *r)
-{
-	r->esmtp = !sim_chance(sim_of(r), 10);
-	r->chunking = false;
-	command(r, K_HELLO, "%s client%u.example", r->esmtp ? "EHLO" : "HELO", r->no);
-}
-
-static void
-say_junk(struct rogue *r)
-{
-	static const char *const junk[] = { "NOOP", "RSET", "VRFY somebody", "HELP", "FOO bar",
-		"EXPN all", "MAIL FROM:nobody", "RCPT TO:<>", "DATA now", "NOOP \xc3\xa4", "BDAT x",
-		"" };
-	unsigned                 k = (unsigned)sim_below(sim_of(r), sizeof(junk) / sizeof(junk[0]));
-
-	if (k == 9) {
-		command(r, K_OTHER, "NOOP %0500u", 0u);
-		return;
-	}
-	command(r, K_OTHER, "%s", junk[k]);
-}
-
-static void
-say_quit(struct rogue *r)
-{
-	r->quitting = true;
-	if (rude(r)) {
-		r->ends_at = r->sent;
-		leave(r, sim_chance(sim_of(r), 50));
-		return;
-	}
-	command(r, K_QUIT, "QUIT");
-}
-
-/* MAIL, RCPT ... was refused before the text went out: what to do about it. */
-static bool
-give_up_letter(struct rogue *r)
-{
-	if (r->owed_n > 0 || !r->refused)
-		return false;
-	command(r, K_OTHER, "RSET");
-	r->at = TX_NONE;
-	r->l = NULL;
-	return true;
-}
-
-static bool
-next_of_letter(struct rogue *r)
-{
-	if (r->lockstep && r->owed_n > 0)
-		return false;
-	if (r->at < TX_TEXT && r->lockstep && give_up_letter(r))
-		return true;
-	switch (r->at) {
-	case TX_MAIL:
-		send_mail(r);
-		return true;
-	case TX_RCPT:
-		send_rcpt(r);
-		return true;
-	case TX_DATA:
-		if (r->wants_chunks) {
-			r->at = TX_CHUNKS;
-			return true;
-		}
-		command(r, K_DATA, "DATA");
-		r->at = TX_WAIT_354;
-		return true;
-	case TX_WAIT_354:
-		if (r->owed_n > 0)
-			return false;
-		if (r->heard_354)
-			send_text(r);
-		else
-			r->at = TX_OVER;
-		return true;
-	case TX_CHUNKS:
-		/* Not the whole letter at once into our own memory: the wire first. */
-		if (r->todo.n - r->todo_at > 100000 || r->owed_n > OWED_MAX - 8)
-			return false;
-		if (r->refused && r->owed_n == 0)
-			r->at = TX_OVER;
-		else
-			send_chunk(r);
-		return true;
-	default:
-		return false;
-	}
-}
-
-static bool
-next(struct rogue *r)
-{
-	struct sim *s = sim_of(r);
-
-	if (r->gone || r->quitting || r->half)
-		return false;
-	if (r->at == TX_OVER) {
-		if (r->owed_n > 0)
-			return false;
-		if (r->refused && r->l != NULL && !r->last_sent)
-			command(r, K_OTHER, "RSET");
-		else if (r->refused && r->wants_chunks)
-			command(r, K_OTHER, "RSET");
-		r->at = TX_NONE;
-		r->l = NULL;
-		return true;
-	}
-	if (r->at != TX_NONE)
-		return next_of_letter(r);
-	if (r->owed_n > 0)
-		return false;
-	if (sim_chance(s, 3) || rude(r)) {
-		say_junk(r);
-		return true;
-	}
-	if (r->letters < r->n_letters)
-		begin_letter(r);
-	else
-		say_quit(r);
+	if (sim_chance(rogue_sim(r), 2))
+		r->pause_until = rogue_sim(r)->clock +
+		    sim_below(rogue_sim(r), rogue_rude(r) ? 200000 : 800);
 	return true;
 }
 
 /* ---- replies ---- */
-
-static void
-heard_end(struct rogue *r, unsigned code)
-{
-	struct letter *l = r->l;
-
-	if (l == NULL)
-		return;
-	l->code = code;
-	if (code == 250)
-		l->fate = LETTER_ACCEPTED;
-	else if (code >= 400) {
-		l->fate = LETTER_REFUSED;
-		r->refused = true;
-	} else
-		fault(r, "%u at the end of a message", code);
-}
-
-static void
-heard_hello(struct rogue *r, unsigned code, struct strv text)
-{
-	if (code != 250) {
-		r->quitting = true;
-		command(r, K_QUIT, "QUIT");
-		return;
-	}
-	r->chunking = sim_match(SV("*CHUNKING*"), text);
-	r->lockstep = !sim_match(SV("*PIPELINING*"), text) || sim_chance(sim_of(r), 40);
-}
-
-static void
-heard(struct rogue *r, unsigned code, struct strv text)
-{
-	struct owed o = { K_OTHER, 0 };
-
-	sim_note_octets(sim_of(r), r->actor.name, "<", text);
-	r->silent_since = sim_of(r)->clock;
-	if (r->owed_n > 0) {
-		o = r->owed[r->owed_from];
-		r->owed_from = (r->owed_from + 1) % OWED_MAX;
-		r->owed_n--;
-	} else if (code != 421)
-		fault(r, "a reply that nothing owes: %.*s", (int)text.n, text.p);
-	switch (o.kind) {
-	case K_GREETING:
-		if (code == 220)
-			say_hello(r);
-		break;
-	case K_HELLO:
-		heard_hello(r, code, text);
-		break;
-	case K_MAIL:
-		r->refused |= code != 250;
-		break;
-	case K_RCPT:
-		if (r->l != NULL) {
-			r->l->took[o.rcpt] = code == 250;
-			r->l->told[o.rcpt] = true;
-		}
-		break;
-	case K_DATA:
-		r->heard_354 = code == 354;
-		r->refused |= code != 354;
-		break;
-	case K_CHUNK:
-		r->refused |= code != 250;
-		break;
-	case K_END:
-		heard_end(r, code);
-		break;
-	default:
-		break;
-	}
-	if ((code == 354) != (o.kind == K_DATA && r->heard_354))
-		fault(r, "354 out of place");
-}
 
 static void
 check_line(struct rogue *r, struct strv line)
@@ -438,7 +121,7 @@ check_line(struct rogue *r, struct strv line)
 	for (size_t i = 0; i < line.n; i++)
 		good &= (unsigned char)line.p[i] >= 0x20 || line.p[i] == '\t';
 	if (!good)
-		fault(r, "a reply line of %zu octets that is none: %.60s", line.n, line.p);
+		rogue_fault(r, "a reply line of %zu octets that is none: %.60s", line.n, line.p);
 }
 
 /* One whole reply from what has come. */
@@ -464,7 +147,7 @@ take_reply(struct rogue *r)
 
 		strv_number(strv_first(all, 3), 999, &code);
 		wire_take(&r->wire, at);
-		heard(r, (unsigned)code, strv_first(all, at));
+		rogue_heard(r, (unsigned)code, strv_first(all, at));
 	}
 	return true;
 }
@@ -472,14 +155,29 @@ take_reply(struct rogue *r)
 /* ---- the actor ---- */
 
 static void
+say_proxy(struct rogue *r, const char *local)
+{
+	char line[110];
+
+	if (sim_chance(rogue_sim(r), 10)) {
+		buf_add(&r->todo, SV("PROXY UNKNOWN\r\n"));
+		return;
+	}
+	snprintf(r->address, sizeof(r->address), "203.0.113.%u", 1 + r->no % 200);
+	r->port = 9000 + r->no;
+	snprintf(line, sizeof(line), "PROXY TCP4 %s %s %u 25\r\n", r->address, local, r->port);
+	buf_add(&r->todo, strv_z(line));
+}
+
+static void
 connect_now(struct rogue *r)
 {
 	struct endpoint from = { .port = (uint16_t)(1024 + r->no) };
-	char            text[32];
 	int             peer = -1;
 
-	snprintf(text, sizeof(text), "198.51.100.%u", 1 + r->no % 200);
-	addr_parse(strv_z(text), &from.addr);
+	snprintf(r->address, sizeof(r->address), "198.51.100.%u", 1 + r->no % 200);
+	r->port = from.port;
+	addr_parse(strv_z(r->address), &from.addr);
 	r->connected = true;
 	r->actor.fd = house_connect(r->crowd->house, (struct strv){ 0 }, &from, &peer);
 	if (r->actor.fd < 0) {
@@ -489,7 +187,9 @@ connect_now(struct rogue *r)
 	wire_init(&r->wire, &r->actor, peer);
 	r->owed[0] = (struct owed){ K_GREETING, 0 };
 	r->owed_n = 1;
-	r->silent_since = sim_of(r)->clock;
+	r->silent_since = rogue_sim(r)->clock;
+	if (r->crowd->front == FRONT_PROXY)
+		say_proxy(r, "10.0.0.1");
 }
 
 static void
@@ -506,9 +206,9 @@ note_sent(struct rogue *r)
 {
 	if (r->l != NULL && r->last_sent && r->l->fate == LETTER_UNSENT && all_sent(r)) {
 		r->l->fate = LETTER_SENT;
-		if (rude(r) && sim_chance(sim_of(r), 50))
-			leave(r, sim_chance(sim_of(r), 50));
-		else if (rude(r) && sim_chance(sim_of(r), 30)) {
+		if (rogue_rude(r) && sim_chance(rogue_sim(r), 50))
+			rogue_leave(r, sim_chance(rogue_sim(r), 50));
+		else if (rogue_rude(r) && sim_chance(rogue_sim(r), 30)) {
 			r->half = true;
 			wire_halfclose(&r->wire);
 		}
@@ -518,10 +218,10 @@ note_sent(struct rogue *r)
 static bool
 impatient(struct rogue *r)
 {
-	if (sim_of(r)->clock < r->silent_since + PATIENCE)
+	if (rogue_sim(r)->clock < r->silent_since + PATIENCE)
 		return false;
-	sim_note(sim_of(r), r->actor.name, "has waited long enough");
-	leave(r, false);
+	sim_note(rogue_sim(r), r->actor.name, "has waited long enough");
+	rogue_leave(r, false);
 	return true;
 }
 
@@ -529,7 +229,7 @@ static void
 set_wake(struct rogue *r)
 {
 	r->actor.wake = r->silent_since + PATIENCE;
-	if (r->pause_until > sim_of(r)->clock && r->pause_until < r->actor.wake)
+	if (r->pause_until > rogue_sim(r)->clock && r->pause_until < r->actor.wake)
 		r->actor.wake = r->pause_until;
 }
 
@@ -542,7 +242,7 @@ rogue_act(struct actor *a, bool settled)
 	if (settled || a->over)
 		return false;
 	if (!r->connected) {
-		if (sim_of(r)->clock < r->begins) {
+		if (rogue_sim(r)->clock < r->begins) {
 			a->wake = r->begins;
 			return false;
 		}
@@ -555,12 +255,12 @@ rogue_act(struct actor *a, bool settled)
 		did = true;
 	note_sent(r);
 	if (!r->gone && (r->wire.eof || r->wire.lost)) {
-		sim_note(sim_of(r), a->name, r->wire.eof ? "sees the end" : "sees a reset");
-		leave(r, false);
+		sim_note(rogue_sim(r), a->name, r->wire.eof ? "sees the end" : "sees a reset");
+		rogue_leave(r, false);
 		did = true;
 	}
-	if (!r->gone && r->pause_until <= sim_of(r)->clock) {
-		while (next(r))
+	if (!r->gone && r->pause_until <= rogue_sim(r)->clock) {
+		while (rogue_next(r))
 			did = true;
 		if (!r->gone && feed(r))
 			did = true;

@@ -21,12 +21,18 @@ struct letter {
 	unsigned         client, no;    /* MAIL FROM:<s<client>-t<no>@sender.example> */
 	struct buf       wire, text;    /* as sent (dots doubled, odd octets), and canonical */
 	unsigned         n_rcpt;
+	char             address[20];   /* whose it is, as the server must be told */
+	unsigned         port;
+	bool             authenticated; /* 235 was heard before */
+	bool             second[LETTER_RCPTS];          /* it is at second.example */
 	bool             took[LETTER_RCPTS];            /* 250 was heard for it */
 	bool             told[LETTER_RCPTS];            /* any answer was */
 	enum letter_fate fate;
 	unsigned         code;
 	struct letter   *next;
 };
+
+enum crowd_front { FRONT_PLAIN, FRONT_PROXY, FRONT_XCLIENT };
 
 struct crowd {                          /* what the clients of one world share */
 	struct sim      *sim;
@@ -35,6 +41,8 @@ struct crowd {                          /* what the clients of one world share *
 	unsigned         clients, done;
 	unsigned         rudeness;      /* per cent of moments at which something unusual is done */
 	uint64_t         largest;       /* octets of a letter, about */
+	bool             second;        /* some recipients are at second.example, which has servers of its own */
+	enum crowd_front front;         /* how clients say who they are */
 	struct buf       faults;        /* what no client should ever see, a line each */
 };
 

@@ -12,22 +12,20 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "tests/sim/moods.h"
+#include "tests/sim/estate.h"
 #include "tests/sim/rogue.h"
 
 #define SESSIONS 25              /* of one world */
 #define LONGEST  (24 * 3600000u) /* ms of a world's clock */
 
 struct run {
-	uint64_t       seed;
-	struct sim    *sim;
-	struct house   house;
-	struct mailer *up;
-	struct crowd   crowd;
-	unsigned       trouble; /* per mille of moments at which the server misbehaves */
-	unsigned       complaints;
-	bool           maildir;
-	bool           quiet; /* the second run says nothing */
+	uint64_t      seed;
+	struct sim   *sim;
+	struct house  house;
+	struct estate estate;
+	struct crowd  crowd;
+	unsigned      complaints;
+	bool          quiet; /* the second run says nothing */
 };
 
 /* Things that happen to the whole house, at moments of its own. */
@@ -59,18 +57,11 @@ complain(struct run *r, const char *fmt, ...)
 /* ---- one world ---- */
 
 static bool
-decide(void *arg, const struct up_moment *m, struct up_answer *a)
-{
-	struct run *r = arg;
-
-	return moods_decide(r->sim, r->trouble, m, a);
-}
-
-static bool
 fate_act(struct actor *a, bool settled)
 {
 	struct fate *f = (struct fate *)a;
 	struct sim  *s = a->sim;
+	uint64_t     turns;
 
 	if (settled)
 		return false;
@@ -87,6 +78,9 @@ fate_act(struct actor *a, bool settled)
 		house_drain(&f->run->house);
 		house_abort(&f->run->house);
 	}
+	turns = estate_act(&f->run->estate);
+	if (turns < a->wake)
+		a->wake = turns;
 	if (f->drain_at < a->wake)
 		a->wake = f->drain_at;
 	if (f->abort_at < a->wake)
@@ -117,50 +111,20 @@ fate_start(struct run *r)
 }
 
 static void
-configure(struct run *r, struct buf *config)
+furnish(struct run *r, struct buf *config)
 {
-	struct sim *s = r->sim;
-
-	r->maildir = sim_chance(s, 10);
-	if (r->maildir)
-		buf_add(config, SV("upstream maildir \"/mail/box\"\n"));
-	else
-		buf_printf(config, "upstream %s%s%s%s connections %u\n", HOUSE_UPSTREAM,
-		    sim_chance(s, 25) ? " xclient" : "", sim_chance(s, 10) ? " eager" : "",
-		    sim_chance(s, 20) ? " no-chunking" : "", 2 + (unsigned)sim_below(s, 40));
-	buf_printf(config, "limits {\n message-size %s\n header-size 64K\n errors 30\n}\n",
-	    sim_chance(s, 20) ? "100K" : "25M");
-	if (sim_chance(s, 40))
-		buf_printf(
-		    config, "spool \"/spool\" memory %uK\n", 16 + (unsigned)sim_below(s, 200));
-}
-
-static void
-furnish(struct run *r)
-{
-	static const char *const offers[] = {
-		"PIPELINING SIZE=0 8BITMIME ENHANCEDSTATUSCODES DSN SMTPUTF8 CHUNKING",
-		"PIPELINING SIZE=0 8BITMIME DSN SMTPUTF8 CHUNKING XCLIENT=ADDR,PORT,PROTO,LOGIN",
-		"PIPELINING SIZE=0 8BITMIME ENHANCEDSTATUSCODES DSN XCLIENT=NAME,ADDR,PROTO,HELO",
-		"SIZE=200000 8BITMIME", "CHUNKING", ""
-	};
 	static const int buffers[] = { 0, 0, 4608, 20000, 65536 };
 	struct sim      *s = r->sim;
-	struct endpoint  at = { .port = 2525 };
 
-	addr_parse(SV("127.0.0.1"), &at.addr);
 	s->shuffle = true;
 	s->sndbuf = buffers[sim_below(s, sizeof(buffers) / sizeof(buffers[0]))];
-	r->trouble = sim_chance(s, 30) ? 0 : (unsigned)sim_below(s, 80);
-	r->up = mailer_new(s, "up", &at);
-	r->up->decide = decide;
-	r->up->arg = r;
-	r->up->cut = sim_chance(s, 20) ? 1 + sim_below(s, 10) : 0;
-	mailer_offer(r->up, strv_z(offers[sim_below(s, sizeof(offers) / sizeof(offers[0]))]));
+	estate_open(&r->estate, s, config);
 	r->crowd = (struct crowd){ .sim = s,
 		.house = &r->house,
 		.rudeness = sim_chance(s, 30) ? 0 : (unsigned)sim_below(s, 12),
-		.largest = 600000 };
+		.largest = 600000,
+		.second = r->estate.routed,
+		.front = r->estate.front };
 	buf_init(&r->crowd.faults, 1 << 20);
 }
 
@@ -205,8 +169,8 @@ journal_from_maildir(struct run *r)
 		if (f->made) {
 			struct up_message *m = read_maildir_file(buf_view(&f->text));
 
-			m->next = r->up->message;
-			r->up->message = m;
+			m->next = r->estate.server[0].m->message;
+			r->estate.server[0].m->message = m;
 		}
 }
 
@@ -228,8 +192,7 @@ play_world(struct run *r, unsigned sessions, bool verbose)
 	r->sim = sim_new(r->seed);
 	r->sim->echo = verbose ? stdout : NULL;
 	buf_init(&config, 65536);
-	furnish(r);
-	configure(r, &config);
+	furnish(r, &config);
 	if (!house_open(&r->house, r->sim, buf_view(&config))) {
 		printf("%.*s", (int)r->sim->story.n, r->sim->story.p);
 		complain(r, "the configuration has mistakes");
@@ -243,10 +206,11 @@ play_world(struct run *r, unsigned sessions, bool verbose)
 	if (rc != SIM_FINISHED)
 		complain(r, "clients are not done: %s", sim_rc_name(rc));
 	r->sim->disk_full = false;
+	estate_calm(&r->estate);
 	left = house_close(&r->house);
 	if (left != NULL)
 		complain(r, "at the end: %s", left);
-	if (r->maildir)
+	if (r->estate.maildir)
 		journal_from_maildir(r);
 }
 
@@ -272,7 +236,8 @@ check_recipients(struct run *r, const struct letter *l, const struct up_message 
 		char want[64];
 		bool there = false;
 
-		snprintf(want, sizeof(want), "*<r%u@ours.example>*", i);
+		snprintf(
+		    want, sizeof(want), "*<r%u@%s.example>*", i, l->second[i] ? "second" : "ours");
 		for (unsigned k = 0; k < m->n_rcpt; k++)
 			there |= sim_match(strv_z(want), strv_z(m->rcpt[k]));
 		if (l->told[i] && there != l->took[i])
@@ -282,11 +247,25 @@ check_recipients(struct run *r, const struct letter *l, const struct up_message 
 	}
 }
 
-/* One message of the journal: it is a letter's, whole, sent to its end, once. */
+/* How often the whole journal has a letter. */
+static unsigned
+times_taken(const struct run *r, const struct letter *l)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < r->estate.n; i++)
+		for (struct up_message *m = r->estate.server[i].m->message; m != NULL; m = m->next)
+			n += crowd_find(&r->crowd, strv_z(m->from)) == l;
+	return n;
+}
+
+/* One message of the journal: it is a letter's, whole, sent to its end, once, by whom it says. */
 static void
-check_entry(struct run *r, struct up_message *m)
+check_entry(struct run *r, const struct estate_server *sv, const struct up_message *m)
 {
 	struct letter *l = crowd_find(&r->crowd, strv_z(m->from));
+	char           text[200];
+	const char    *wrong;
 
 	if (l == NULL) {
 		complain(r, "the server took a message that nobody sent: %s", m->from);
@@ -297,24 +276,17 @@ check_entry(struct run *r, struct up_message *m)
 		    m->text.n, l->text.n);
 	if (l->fate == LETTER_UNSENT)
 		complain(r, "s%u-t%u: taken before its end was sent", l->client, l->no);
-	for (struct up_message *o = m->next; o != NULL; o = o->next)
-		if (strcmp(o->from, m->from) == 0)
-			complain(r, "s%u-t%u: taken twice", l->client, l->no);
+	if (times_taken(r, l) > 1)
+		complain(r, "s%u-t%u: taken twice", l->client, l->no);
 	check_recipients(r, l, m);
+	wrong = estate_wrong(&r->estate, sv, m, l, text);
+	if (wrong != NULL)
+		complain(r, "s%u-t%u: %s", l->client, l->no, wrong);
 	if (l->fate == LETTER_ACCEPTED)
 		return;
 	if (!log_says(r, l, "unknown") && !log_says(r, l, "accepted-unacknowledged"))
 		complain(r, "s%u-t%u: taken, the client heard %u and the log does not say why",
 		    l->client, l->no, l->code);
-}
-
-static bool
-in_journal(const struct run *r, const struct letter *l)
-{
-	for (struct up_message *m = r->up->message; m != NULL; m = m->next)
-		if (crowd_find(&r->crowd, strv_z(m->from)) == l)
-			return true;
-	return false;
 }
 
 static void
@@ -336,22 +308,40 @@ check_letter(struct run *r, const struct letter *l, struct totals *t)
 	}
 	if (log_says(r, l, "unknown"))
 		t->unknown++;
-	if (l->fate == LETTER_ACCEPTED && !in_journal(r, l))
+	if (l->fate == LETTER_ACCEPTED && times_taken(r, l) == 0)
 		complain(
 		    r, "s%u-t%u: the client heard 250 and the server has it not", l->client, l->no);
 }
 
 static void
+check_user(struct run *r, const struct letter *l)
+{
+	char user[32];
+
+	snprintf(user, sizeof(user), "user-s%u", l->client);
+	if (l->authenticated && !estate_knows(&r->estate, user))
+		complain(
+		    r, "s%u-t%u: the client heard 235, and no server said it", l->client, l->no);
+}
+
+static void
 check_world(struct run *r, struct totals *t)
 {
-	for (struct up_message *m = r->up->message; m != NULL; m = m->next)
-		check_entry(r, m);
-	for (struct letter *l = r->crowd.letters; l != NULL; l = l->next)
+	for (unsigned i = 0; i < r->estate.n; i++) {
+		const struct estate_server *sv = &r->estate.server[i];
+
+		for (struct up_message *m = sv->m->message; m != NULL; m = m->next)
+			check_entry(r, sv, m);
+		if (sv->m->faults.n > 0)
+			complain(r, "the server %s saw: %.*s", sv->m->name,
+			    (int)sv->m->faults.n - 1, sv->m->faults.p);
+	}
+	for (struct letter *l = r->crowd.letters; l != NULL; l = l->next) {
 		check_letter(r, l, t);
+		check_user(r, l);
+	}
 	if (r->crowd.faults.n > 0)
 		complain(r, "clients saw: %.*s", (int)r->crowd.faults.n - 1, r->crowd.faults.p);
-	if (r->up->faults.n > 0)
-		complain(r, "the server saw: %.*s", (int)r->up->faults.n - 1, r->up->faults.p);
 }
 
 static void
@@ -378,7 +368,7 @@ static void
 raze(struct run *r)
 {
 	sim_free(r->sim);
-	mailer_free(r->up);
+	estate_free(&r->estate);
 	crowd_free(&r->crowd);
 }
 

@@ -324,6 +324,21 @@ items(void)
 	}
 }
 
+/* What a client says may begin with the dot that means sub-domains in lists: it is no sub-domain. */
+static void
+texts_that_begin_with_a_dot(void)
+{
+	struct canned c = bob("u@ours.example");
+
+	c.v[CANNED_USER].text = SV("carol");
+	c.v[CANNED_HELO].text = SV("x.example");
+	T_EQ_NUM(truth_of("helo in other(auth.user)", &c), YES);
+	T_EQ_NUM(truth_of("helo in { .example }", &c), YES);
+	c.v[CANNED_HELO].text = SV(".x.example");
+	T_EQ_NUM(truth_of("helo in other(auth.user)", &c), NO);
+	T_EQ_NUM(truth_of("helo in { .example }", &c), NO);
+}
+
 /* A name in U-labels and in A-labels is one name, wherever domains are compared. */
 static void
 u_labels(void)
@@ -563,6 +578,33 @@ routes_cancelled(void)
 	policy_free(p);
 }
 
+/* Pools that a route names are told to who asked for it; a map that routes nothing names none. */
+static void
+pools_that_are_used(void)
+{
+	static const char *const texts[] = {
+		"map m { a.example students }\nroute m\n",
+		"map m { a.example students }\ntransaction-class m(rcpt)\n",
+	};
+
+	for (unsigned i = 0; i < T_COUNT(texts); i++) {
+		bool                used[2] = { false, false };
+		struct policy_names names = canned_names;
+		struct canned_file  file = { "p.conf", texts[i], { NULL, 0 } };
+		struct canned_files files = { .v = &file, .n = 1 };
+		struct world        w = canned_world(&files);
+		struct diags        d = { .a = arena };
+		struct conf        *c = conf_parse(arena, &w, "p.conf", &d);
+		struct policy      *p;
+
+		names.pool_used = used;
+		p = policy_load(arena, &w, c, canned_facts, CANNED_N, &names, &canned_key, &d);
+		T_CHECK(p != NULL && !used[0]);
+		T_EQ_NUM(used[1], i == 0);
+		policy_free(p);
+	}
+}
+
 /* ---- files ---- */
 
 static struct policy *
@@ -781,11 +823,13 @@ main(int argc, char **argv)
 	T_RUN(look_ups_of_other_types);
 	T_RUN(expressions);
 	T_RUN(items);
+	T_RUN(texts_that_begin_with_a_dot);
 	T_RUN(u_labels);
 	T_RUN(gate);
 	T_RUN(routes);
 	T_RUN(routes_of_several);
 	T_RUN(routes_cancelled);
+	T_RUN(pools_that_are_used);
 	T_RUN(file_as_braces);
 	T_RUN(files_cut);
 	T_RUN(limits);

@@ -1,4 +1,7 @@
-/* Which server of a pool: ranks, room, and shares by weight.  Over written-down servers; nothing is opened. */
+/*
+ * Which server of a pool: ranks, room, and shares by weight.  Over written-down servers; nothing
+ * is opened.
+ */
 #include "proxy/smtp/pool_own.h"
 #include "tests/unit/t.h"
 
@@ -40,8 +43,8 @@ choose(struct house *h)
 /* --- ranks ------------------------------------------------------------------------------------ */
 
 /*
- * A server: u up, d down, r refuses new connections, n never heard of; upper case: a backup.  With a digit
- * behind it: 0 no room, 1 an idle connection as well, 2 offers the mechanism.
+ * A server: u up, d down, r refuses new connections, n never heard of; upper case: a backup.  With
+ * a digit behind it: 0 no room, 1 an idle connection as well, 2 offers the mechanism.
  */
 static void
 describe(struct house *h, const char *text)
@@ -256,7 +259,10 @@ first_of_equals_is_where_it_starts(void)
 	}
 }
 
-/* One that never finishes gets hardly any more than its like: shares of what came before do not outweigh it. */
+/*
+ * One that never finishes gets hardly any more than its like: shares of what came before do not
+ * outweigh it.
+ */
 static void
 slow_server_gets_less(void)
 {

@@ -41,10 +41,11 @@ shares_contexts(void)
 	    "upstream 10.0.0.3:25 tls verify; upstream 10.0.0.4:25 tls verify ca ca.pem\n"
 	    "upstream 10.0.0.5:25 tls verify ca \"/etc/postern/ca.pem\" server-name mx.b.example\n"
 	    "upstream 10.0.0.6:25 tls off; upstream 10.0.0.7:25 tls verify\n"
-	    "upstream [2001:db8::1]:25 tls verify\n");
+	    "upstream [2001:db8::1]:25 tls verify\n"
+	    "upstream 10.0.0.8:25 tls require ca ca.pem\n");
 	const struct server *sv = l.s->server;
 
-	if (is_good(&l) && T_EQ_NUM(l.s->n_server, 8)) {
+	if (is_good(&l) && T_EQ_NUM(l.s->n_server, 9)) {
 		T_EQ_NUM(l.s->n_client, 3);
 		T_CHECK(sv[0].context != NULL && sv[0].context == sv[1].context);
 		T_CHECK(sv[2].context != NULL && sv[2].context != sv[0].context);
@@ -54,7 +55,7 @@ shares_contexts(void)
 		T_EQ_TEXT(sv[3].tls_name, "10.0.0.4");
 		T_EQ_TEXT(sv[4].tls_name, "mx.b.example");
 		T_EQ_TEXT(sv[7].tls_name, "2001:db8::1");
-		T_CHECK(sv[5].tls_name.p == NULL);
+		T_CHECK(sv[5].tls_name.p == NULL && sv[8].context == sv[0].context);
 	}
 	unload(&l);
 }
@@ -72,6 +73,8 @@ static const struct mistake mistakes[] = {
 	{ "tls certificate mx.crt key mx.key server-name", 35, "a name is missing here" },
 	{ "tls certificate mx.crt key mx.key server-name a_b", 47, "is not the name of a host" },
 	{ "tls certificate mx.crt key mx.key server-name *.", 47, "is not the name of a host" },
+	{ "tls certificate mx.crt key mx.key server-name *x.example", 47,
+	    "is not the name of a host" },
 	{ "tls certificate mx.crt key mx.key server-name 192.0.2.1:25", 47, "is not the name" },
 	{ "tls certificate none.crt key mx.key", 17,
 	    "cannot read the certificate /etc/postern/none.crt: no such file" },

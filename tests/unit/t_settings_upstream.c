@@ -147,6 +147,23 @@ splits_every_pool(void)
 	unload(&l);
 }
 
+/* A pool that no listener has may be a route's. */
+static void
+tells_routes_of_pools(void)
+{
+	static const struct mistake m = { "route", 26, "no pool is called `userz'" };
+	struct loaded               l = load(
+			  BASE "upstream 10.0.0.1:25 pool users\n"
+					     "map where { a.example users  b.example default }\nroute where\n");
+
+	if (is_good(&l))
+		T_EQ_NUM(l.d.n, 0);
+	unload(&l);
+	makes_one(BASE
+	    "upstream 10.0.0.1:25 pool users\nmap where { a.example    userz }\nroute where\n",
+	    DIAG_ERROR, 5, &m);
+}
+
 static void
 takes_listeners(void)
 {
@@ -155,10 +172,12 @@ takes_listeners(void)
 	    "listen 127.0.0.1:26 auth-without-tls require-auth\n"
 	    "listen 127.0.0.1:27 xclient from { 10.0.0.0/8 } xclient-login require-auth\n"
 	    "listen 127.0.0.1:28 xclient from near\n"
+	    "listen 127.0.0.1:29 require-auth no-starttls xclient from near xclient-login\n"
 	    "networks near { 192.0.2.1 }\n"
 	    "tls certificate mx.crt key mx.key\n"
 	    "upstream 127.0.0.1:25\nupstream \"unix:/run/s\" pool users\n"
-	    "upstream 10.0.0.1:25 tls verify pool users\n" RELAY);
+	    "upstream 10.0.0.1:25 tls verify pool users\n"
+	    "upstream 10.0.0.2:25 tls require pool users\n" RELAY);
 	const struct listener *n = l.s->listener;
 	struct addr            addr;
 
@@ -317,6 +336,8 @@ bounds_a_pool(void)
 
 static const struct mistake warnings[] = {
 	{ "upstream 10.0.0.1:25 pool x", 10, "no listener and no route uses pool `x'" },
+	{ "upstream 10.0.0.1:25 pool x; map m { a.example default }; route m", 10,
+	    "no listener and no route uses pool `x'" },
 	{ "upstream \"unix:/s\" tls may", 20, "nobody can listen on a unix socket" },
 	{ "upstream \"unix:/s\" tls verify server-name mx.example.com", 20,
 	    "nobody can listen on a unix socket" },
@@ -352,6 +373,7 @@ main(int argc, char **argv)
 	T_RUN(takes_lmtp);
 	T_RUN(builds_pools);
 	T_RUN(splits_every_pool);
+	T_RUN(tells_routes_of_pools);
 	T_RUN(takes_listeners);
 	T_RUN(points_at_mistakes);
 	T_RUN(points_at_mistakes_of_pools);

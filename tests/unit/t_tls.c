@@ -475,12 +475,17 @@ renegotiation_is_refused(void)
 	setup(x, TLS1_2_VERSION, 65536);
 	T_CHECK(shake());
 	T_EQ_NUM(SSL_renegotiate(client.ssl), 1);
-	(void)SSL_do_handshake(client.ssl);
-	carry();
-	T_EQ_NUM(SSL_num_renegotiations(client.ssl), 1); /* it asked */
-	T_EQ_NUM(SSL_do_handshake(client.ssl), -1);
-	T_EQ_NUM(SSL_session_reused(client.ssl), 0);
-	T_CHECK(!SSL_is_init_finished(client.ssl));
+	for (unsigned i = 0; i < 5; i++) {
+		ERR_clear_error();
+		T_EQ_NUM(SSL_do_handshake(client.ssl), -1);
+		if (ERR_peek_error() != 0)
+			break;
+		carry();
+	}
+	/* OpenSSL's client gives up by then; a client that does not is served */
+	T_EQ_NUM(ERR_GET_REASON(ERR_peek_error()), SSL_R_NO_RENEGOTIATION);
+	ERR_clear_error();
+	T_CHECK(!server.c.fault && conn_queue_v(&server.c, SV("250 ok\r\n")));
 	teardown();
 	tls_context_free(x);
 }

@@ -326,9 +326,7 @@ several_certificates_and_one_bad(void)
 {
 	struct arena          *a = arena_new(1024, 0);
 	struct pem             soon = { 0 };
-	struct tls_certificate c[3] = { { strv_z(ours.cert), strv_z(ours.key), { NULL, 0 } },
-		{ strv_z(other.cert), strv_z(other.key), SV("o.example") },
-		{ { NULL, 0 }, { NULL, 0 }, { NULL, 0 } } };
+	struct tls_certificate c[3] = { { strv_z(ours.cert), strv_z(ours.key), { NULL, 0 } } };
 	struct tls_server      conf = {
 		     .certificate = c, .n_certificate = 3, .minimum = 0x0303, .id = SV("i")
 	};
@@ -338,7 +336,8 @@ several_certificates_and_one_bad(void)
 
 	make_cert(
 	    &soon, EVP_EC_gen("P-256"), &(struct maker){ .cn = "s", .until = "20300303040506Z" });
-	c[2] = (struct tls_certificate){ strv_z(soon.cert), strv_z(soon.key), { NULL, 0 } };
+	c[1] = (struct tls_certificate){ strv_z(soon.cert), strv_z(soon.key), { NULL, 0 } };
+	c[2] = (struct tls_certificate){ strv_z(other.cert), strv_z(other.key), SV("o.example") };
 	x = tls_context_server(a, &conf, &which, &why);
 	T_CHECK(x != NULL && tls_context_expires(x) == 1898741106); /* 2030-03-03 04:05:06 */
 	tls_context_free(x);
@@ -346,7 +345,7 @@ several_certificates_and_one_bad(void)
 	T_CHECK(tls_context_server(a, &conf, &which, &why) == NULL);
 	T_EQ_NUM(which, 1);
 	T_CHECK(strv_starts(why, SV("the key does not match the certificate")));
-	c[1].key = strv_z(other.key);
+	c[1].key = strv_z(soon.key);
 	conf.client_ca = strv_z(ours.key);
 	T_CHECK(tls_context_server(a, &conf, &which, &why) == NULL);
 	T_EQ_NUM(which, 3);
