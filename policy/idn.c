@@ -8,7 +8,7 @@
 
 #include "config.h"
 
-#ifdef HAVE_IDN2
+#if HAVE_IDN2
 
 #include <idn2.h>
 
@@ -38,11 +38,14 @@ struct strv
 idn_domain(struct strv v, char buf[IDN_OCTETS])
 {
 	size_t         dot = strv_starts(v, SV(".")), n;
-	struct strv    name = strv_from(v, dot);
+	struct strv    name;
 	unsigned char *ascii = NULL;
 	char           z[IDN_OCTETS];
 
-	if (is_ascii(v) || strv_chr(name, '.') == name.n || !copy_lower(name, z) ||
+	if (is_ascii(v)) /* also none at all: the null sender's */
+		return v;
+	name = strv_from(v, dot);
+	if (strv_chr(name, '.') == name.n || !copy_lower(name, z) ||
 	    idn2_lookup_u8((const unsigned char *)z, &ascii, IDN2_NO_TR46) != IDN2_OK)
 		return v;
 	n = strlen((const char *)ascii);

@@ -10,14 +10,16 @@
 #define STATEMENTS(X) \
 	X("hostname",     PLAIN,   true,  "hostname NAME") \
 	X("listen",       PLAIN,   true,  "listen ADDR:PORT [tls] [no-starttls] [require-tls] [require-auth] " \
-		"[proxy-protocol from LIST] [xclient from LIST [xclient-login]] [pool NAME] [name WORD]") \
-	X("upstream",     PLAIN,   true,  "upstream ADDR:PORT [pool NAME] [xclient|xforward|proxy-protocol] " \
-		"[tls off|may|require|verify] [timeout DURATION] [connections N] [eager] [no-chunking] " \
-		"[no-streaming] [weight N] " \
-		"[backup], or upstream lmtp ADDR:PORT, or upstream maildir \"DIR\"") \
+		"[auth-without-tls] [proxy-protocol from LIST] [xclient from LIST [xclient-login]] " \
+		"[pool NAME] [name WORD]") \
+	X("upstream",     PLAIN,   true,  "upstream [lmtp] ADDR:PORT|\"unix:/PATH\" [pool NAME] [weight N] [backup] " \
+		"[xclient|xforward|proxy-protocol [v1|v2]] [tls off|may|require|verify] [server-name HOST] " \
+		"[ca \"FILE\"] [timeout DURATION] [connections N] [auth-connections N] [eager] " \
+		"[no-chunking] [no-streaming], or upstream maildir \"DIR\" [pool NAME]") \
 	X("route",        PLAIN,   true,  "route MAP") \
 	X("transaction-class", CLASS, true,  "transaction-class EXPR") \
-	X("tls",          PLAIN,   true,  "tls certificate FILE key FILE [server-name NAME], or tls minimum 1.2") \
+	X("tls",          PLAIN,   true,  "tls certificate \"FILE\" key \"FILE\" [server-name HOST], or tls client-ca \"FILE\", " \
+		"or tls minimum 1.2|1.3") \
 	X("resolver",     PLAIN,   false, "resolver system, or resolver ADDR:PORT ...") \
 	X("authenticate", PLAIN,   false, "authenticate spf, dkim, dmarc, arc [as AUTHSERV-ID]") \
 	X("spf",          NAMED,   false, "spf { engine own|libspf2  cross-check libspf2 }") \

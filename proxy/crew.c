@@ -15,6 +15,7 @@
 #include "proxy/base/arena.h"
 #include "proxy/base/counters.h"
 #include "proxy/base/log.h"
+#include "proxy/base/tls.h"
 #include "proxy/control.h"
 #include "proxy/worker.h"
 
@@ -169,6 +170,8 @@ start_worker(struct crew *c, unsigned place)
 	}
 	if (column == NOBODY || !control_pair(pair))
 		return false;
+	/* It inherits no key of tickets that has served its time. */
+	tls_tickets_turn(c->w);
 	pid = fork();
 	if (pid == 0) {
 		close(pair[0]);
@@ -372,20 +375,26 @@ take_report(struct crew *c, int child)
 	k->control = -1;
 }
 
-void
+/* poll(2) takes no more entries than the process may have descriptors, be they -1. */
+unsigned
 crew_poll(const struct crew *c, struct pollfd *p)
 {
+	unsigned n = 0;
+
 	for (unsigned i = 0; i < c->n_child; i++) {
 		const struct child *k = &c->child[i];
 
 		p[i] = (struct pollfd){ k->pid != 0 ? k->control : NOBODY, POLLIN, 0 };
+		if (p[i].fd >= 0)
+			n = i + 1;
 	}
+	return n;
 }
 
 void
-crew_reports(struct crew *c, const struct pollfd *p)
+crew_reports(struct crew *c, const struct pollfd *p, unsigned n)
 {
-	for (unsigned i = 0; i < c->n_child; i++)
+	for (unsigned i = 0; i < n; i++)
 		if (p[i].revents != 0)
 			take_report(c, (int)i);
 }
@@ -435,12 +444,11 @@ crew_close(const struct crew *c)
 /* ---- making and freeing ---------------------------------------------------------------------- */
 
 bool
-crew_init(struct crew *c, struct world *w, unsigned workers)
+crew_init(struct crew *c, struct world *w)
 {
 	c->w = w;
-	c->workers = workers;
 	/* Two generations and half of a third: a column is free again when an old worker has drained. */
-	c->n_child = workers < 3 ? 8 : workers * 5 / 2;
+	c->n_child = CREW_MAX * 5 / 2;
 	c->counters = counters_new(c->n_child);
 	if (c->counters == NULL)
 		return false;

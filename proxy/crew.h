@@ -52,8 +52,8 @@ struct crew {
 	bool                   stopping, waits;        /* waits: for a column; that was said */
 };
 
-/* Columns for so many workers, and for those of older generations that drain. False: no memory. */
-bool crew_init(struct crew *c, struct world *w, unsigned workers);
+/* Columns for CREW_MAX workers, and for those of older generations that drain. False: no memory. */
+bool crew_init(struct crew *c, struct world *w);
 void crew_fini(struct crew *c);                 /* nobody is alive */
 /* A new generation, of settings, sockets and workers as they are now. */
 void crew_want(struct crew *c);
@@ -64,9 +64,9 @@ void crew_drain(struct crew *c);                /* all finish what they have and
 void crew_abort(struct crew *c);                /* all end now */
 bool crew_alive(const struct crew *c);
 
-/* Fills n_child pollfds; crew_reports takes what they say. */
-void crew_poll(const struct crew *c, struct pollfd *p);
-void crew_reports(struct crew *c, const struct pollfd *p);
+/* Fills pollfds, room for n_child; gives how many are to be polled. crew_reports takes what they say. */
+unsigned crew_poll(const struct crew *c, struct pollfd *p);
+void crew_reports(struct crew *c, const struct pollfd *p, unsigned n);
 /* When something is due next (UINT64_MAX: nothing), and doing it. */
 uint64_t crew_next(const struct crew *c);
 void crew_due(struct crew *c);

@@ -204,7 +204,7 @@ run_version(int argc, char **argv)
 {
 	if (argc > 1)
 		return usage("unknown argument: ", argv[1]);
-	printf("postern %s\nlibraries: libevent, OpenSSL\n", VERSION);
+	printf("postern %s\nlibraries: OpenSSL\n", VERSION);
 	return fflush(stdout) == 0 ? EXIT_GOOD : EXIT_MISTAKES;
 }
 

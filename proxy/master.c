@@ -23,12 +23,14 @@
 #include "config.h"
 #include "proxy/base/arena.h"
 #include "proxy/base/log.h"
+#include "proxy/base/tls.h"
 #include "proxy/crew.h"
 #include "proxy/sockets.h"
 #include "proxy/syslog.h"
 #include "proxy/worker.h"
 
-#define CHECK_MS 60000 /* how long a configuration may take to read */
+#define CHECK_MS   60000            /* how long a configuration may take to read */
+#define TICKETS_MS (60 * 60 * 1000) /* how often keys of tickets are made to follow the clock */
 
 struct master {
 	struct world    *w;
@@ -38,7 +40,7 @@ struct master {
 	struct sockets   sockets;
 	struct crew      crew;
 	pid_t            checker, logger; /* 0: none */
-	uint64_t         check_until;
+	uint64_t         check_until, tickets_at;
 	bool             check_again; /* a SIGHUP came while the checker ran */
 	bool             stopping;
 	int              signals;     /* signalfd */
@@ -83,10 +85,26 @@ say_ready(struct master *m, const char *what)
 	log_end(&l);
 }
 
+/* A worker without a connection could serve nobody: so each has one, and together they have more. */
+static void
+warn_of_ceilings(struct master *m)
+{
+	for (unsigned i = 0; i < m->s->n_server; i++) {
+		const struct server *sv = &m->s->server[i];
+
+		if (sv->kind == HOP_MAILDIR || sv->connections >= m->crew.workers)
+			continue;
+		log_event(m->w, SV("master"), "warning",
+		    "why=\"%u workers have a connection each to %.*s, where `connections' is %u\"",
+		    m->crew.workers, (int)sv->name.n, sv->name.p, sv->connections);
+	}
+}
+
 /* What is allowed but hardly meant. */
 static void
 say_warnings(struct master *m)
 {
+	warn_of_ceilings(m);
 	if (policy_relays_nothing(m->s->policy))
 		say(m, "warning", "why", "there is no relay block: every recipient is refused");
 	if (geteuid() == 0 && m->s->user == NULL)
@@ -127,6 +145,8 @@ start_logger(struct master *m)
 	leave(m);
 	sockets_close(&m->sockets);
 	close(m->log_pipe[1]);
+	/* It lives long and turns nothing: from the key of today come those of all days to come. */
+	tls_tickets_forget();
 	if (worker_drop(m->s->user, &why))
 		syslog_pump(lines);
 	_exit(0);
@@ -301,12 +321,6 @@ reload(struct master *m)
 	unsigned         workers = wanted_workers(s);
 	const char      *why = "the file has mistakes";
 
-	/* The shared pages were made at the start: there is room for so many. */
-	if (workers > m->crew.n_child / 2) {
-		workers = m->crew.n_child / 2;
-		say(m, "warning", "why", "for so many workers it must be started anew");
-	}
-
 	if (d.errors > 0)
 		(void)say_diags(m, &d);
 	if (d.errors > 0 || !take_over(m, s, workers, a, &why)) {
@@ -425,6 +439,18 @@ bound_checker(struct master *m)
 	kill(m->checker, SIGKILL);
 }
 
+/* No handshake comes here that would do it, and each worker that is born has the keys that we have. */
+static void
+turn_tickets(struct master *m)
+{
+	uint64_t now = m->w->now(m->w);
+
+	if (m->tickets_at > now)
+		return;
+	tls_tickets_turn(m->w);
+	m->tickets_at = now + TICKETS_MS;
+}
+
 static int
 ms_to_wait(const struct master *m)
 {
@@ -432,22 +458,26 @@ ms_to_wait(const struct master *m)
 
 	if (m->check_until != 0 && m->check_until < at)
 		at = m->check_until;
-	return at == UINT64_MAX ? -1 : at <= now ? 0 : at - now > 60000 ? 60000 : (int)(at - now);
+	if (m->tickets_at < at)
+		at = m->tickets_at;
+	return at <= now ? 0 : (int)(at - now);
 }
 
 static void
 wait_once(struct master *m, struct pollfd *p)
 {
+	unsigned n = crew_poll(&m->crew, p + 1);
+
 	p[0] = (struct pollfd){ m->signals, POLLIN, 0 };
-	crew_poll(&m->crew, p + 1);
-	if (poll(p, m->crew.n_child + 1, ms_to_wait(m)) > 0) {
+	if (poll(p, n + 1, ms_to_wait(m)) > 0) {
 		/* Reports first: after a signal, p may speak of those who are no more. */
-		crew_reports(&m->crew, p + 1);
+		crew_reports(&m->crew, p + 1, n);
 		if (p[0].revents != 0)
 			take_signals(m);
 	}
 	crew_due(&m->crew);
 	bound_checker(m);
+	turn_tickets(m);
 	if (m->logger == 0 && m->s->log == LOG_SYSLOG)
 		start_logger(m);
 }
@@ -525,7 +555,7 @@ master_new(struct world *w, const char *path, struct arena *a, struct settings *
 	}
 	if (!take_over(m, s, wanted_workers(s), a, why))
 		return NULL;
-	if (!crew_init(&m->crew, w, m->crew.workers)) {
+	if (!crew_init(&m->crew, w)) {
 		*why = "no memory for the counters";
 		return NULL;
 	}

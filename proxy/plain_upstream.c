@@ -209,7 +209,7 @@ agree(struct values *r, struct upstream_said *u)
 		    "no certificate is verified here, so ca changes nothing");
 	if (sv->tls != TLS_USE_OFF && u->good && sv->at.addr.family == ADDR_UNIX)
 		diag_add(r->d, DIAG_WARNING, u->tls->pos, SV("tls off"),
-		    "nobody can listen on a unix socket: TLS costs time here and protects nothing");
+		    "nobody can listen in on a unix socket: TLS costs time here and protects nothing");
 	tls_name(r, u);
 }
 

@@ -22,12 +22,15 @@
 #include "proxy/base/counters.h"
 #include "proxy/base/log.h"
 #include "proxy/base/loop.h"
+#include "proxy/base/tls.h"
 #include "proxy/control.h"
 
 #define ACCEPTS  64   /* a readiness: then the sessions have their turn */
 #define ORDERS   64   /* a readiness */
 #define PAUSE_MS 100  /* without descriptors or memory: how long nothing is accepted */
 #define LAST_MS  5000 /* between the hard end of a drain and our own */
+#define TICKETS_MS \
+	(60 * 60 * 1000) /* how often keys of tickets follow the clock without a handshake */
 
 struct watch { /* one listening socket */
 	struct worker         *w;
@@ -47,7 +50,7 @@ struct worker {
 	struct watch  *watch; /* places of a listener side by side, as in struct sockets */
 	unsigned       n_watch;
 	struct loop_fd orders;
-	struct timer   pause, hard;
+	struct timer   pause, hard, tickets;
 	int            spare; /* a descriptor to give up, so that a client can hear 421 */
 	int            log_fd;
 	bool           draining, cut;
@@ -82,6 +85,9 @@ pause_over(void *arg)
 {
 	struct worker *w = arg;
 
+	/* Once lost it would be missed at every later shortage, too. */
+	if (w->spare < 0)
+		w->spare = fcntl(w->start->control, F_DUPFD_CLOEXEC, 0);
 	for (unsigned i = 0; i < w->n_watch; i++)
 		if (w->watch[i].adopted)
 			watch_on(&w->watch[i]);
@@ -313,6 +319,17 @@ orders_ready(void *arg, unsigned what)
 		}
 }
 
+/* ---- keys of tickets ------------------------------------------------------------------------- */
+
+static void
+tickets_due(void *arg)
+{
+	struct worker *w = arg;
+
+	tls_tickets_turn(w->start->world);
+	timer_start(w->loop, &w->tickets, loop_now(w->loop) + TICKETS_MS);
+}
+
 /* ---- the process ----------------------------------------------------------------------------- */
 
 void
@@ -391,6 +408,8 @@ begin(struct worker *w, const char **why)
 	world_real_start(start->world, w->loop);
 	w->pause = (struct timer){ .fn = pause_over, .arg = w };
 	w->hard = (struct timer){ .fn = hard_end, .arg = w };
+	w->tickets = (struct timer){ .fn = tickets_due, .arg = w };
+	tickets_due(w);
 	conf = settings_split(start->settings, w->a, start->workers);
 	w->smtp = smtp_new(conf, start->world, w->loop, start->counters, start->column);
 	if (w->smtp == NULL) {
@@ -413,6 +432,7 @@ end(struct worker *w)
 	loop_unwatch(w->loop, &w->orders);
 	timer_stop(w->loop, &w->hard);
 	timer_stop(w->loop, &w->pause);
+	timer_stop(w->loop, &w->tickets);
 	/* With a session still alive its memory is not ours to take apart: the process ends, that is enough. */
 	if (smtp_sessions(w->smtp) > 0) {
 		world_real_stop(w->start->world);

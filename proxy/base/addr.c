@@ -128,12 +128,23 @@ put_number(char *p, unsigned number)
 }
 
 static char *
+put_octet(char *p, unsigned v)
+{
+	if (v >= 100)
+		*p++ = (char)('0' + v / 100);
+	if (v >= 10)
+		*p++ = (char)('0' + v / 10 % 10);
+	*p++ = (char)('0' + v % 10);
+	return p;
+}
+
+static char *
 put_ip4(char *p, const uint8_t *b)
 {
 	for (unsigned i = 0; i < 4; i++) {
 		if (i > 0)
 			*p++ = '.';
-		p = put_number(p, b[i]);
+		p = put_octet(p, b[i]);
 	}
 	return p;
 }

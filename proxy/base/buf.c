@@ -12,7 +12,7 @@
 #include "proxy/base/arena.h"
 #include "proxy/base/buf.h"
 
-enum { ROOM_MIN = 64 };
+enum { ROOM_MIN = 256 }; /* a reply to EHLO, a short queue of commands: one allocation */
 
 void
 buf_init(struct buf *b, size_t max)
@@ -62,7 +62,7 @@ buf_reserve(struct buf *b, size_t n)
 }
 
 bool
-buf_add(struct buf *b, struct strv v)
+buf_add_growing(struct buf *b, struct strv v)
 {
 	if (v.n == 0)
 		return true;

@@ -4,6 +4,9 @@
  * Not for anything that must be exact at an instant: sums are read while others count.  The
  * invariant: a place writes only its own column, and a column begins on a cache line of its own, so
  * that counting costs no worker another's cache line.
+ *
+ * There may be many more columns than are ever used: looking at an untouched page makes it, so sums go
+ * over those below `used` only, which a column raises before anything is counted in it.
  */
 #include <assert.h>
 #include <stdalign.h>
@@ -26,8 +29,9 @@ struct column {
 };
 
 struct counters {
-	unsigned      places;
-	struct column column[];
+	unsigned         places;
+	_Atomic unsigned used; /* columns from here on were never counted in */
+	struct column    column[];
 };
 
 static size_t
@@ -42,7 +46,8 @@ counters_new(unsigned places)
 	void *p;
 
 	assert(places > 0);
-	p = mmap(NULL, octets(places), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	p = mmap(NULL, octets(places), PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED)
 		return NULL;
 	((struct counters *)p)->places = places;
@@ -59,7 +64,13 @@ counters_free(struct counters *c)
 static struct column *
 column(struct counters *c, unsigned place)
 {
+	unsigned used = atomic_load(&c->used);
+
 	assert(place < c->places);
+	/* A failed exchange has loaded what another has made of it. */
+	while (used <= place)
+		if (atomic_compare_exchange_weak(&c->used, &used, place + 1))
+			break;
 	return &c->column[place];
 }
 
@@ -74,9 +85,10 @@ uint64_t
 counters_sum(const struct counters *c, enum counter k)
 {
 	uint64_t sum = 0;
+	unsigned used = atomic_load(&c->used);
 
 	assert(k < COUNTER_MAX);
-	for (unsigned i = 0; i < c->places; i++)
+	for (unsigned i = 0; i < used; i++)
 		sum += atomic_load_explicit(&c->column[i].number[k], memory_order_relaxed);
 	return sum;
 }
@@ -118,15 +130,16 @@ static uint64_t
 client_sum(const struct counters *c, size_t cell)
 {
 	uint64_t sum = 0;
+	unsigned used = atomic_load(&c->used);
 
-	for (unsigned i = 0; i < c->places; i++)
+	for (unsigned i = 0; i < used; i++)
 		sum += atomic_load(&c->column[i].client[cell]);
 	return sum;
 }
 
 /*
  * Counts first and looks then: of two workers that enter at once for the last room both may be
- * refused, never both let in.  Hence sequentially consistent, here and in client_sum.
+ * refused, never both let in.  Hence sequentially consistent, here, in client_sum and for `used`.
  */
 bool
 counters_client_enter(struct counters *c, unsigned place, uint64_t hash, unsigned max)
@@ -154,8 +167,11 @@ counters_client_leave(struct counters *c, unsigned place, uint64_t hash)
 void
 counters_clients_clear(struct counters *c, unsigned place)
 {
-	struct column *col = column(c, place);
+	struct column *col = &c->column[place];
 
+	assert(place < c->places);
+	if (place >= atomic_load(&c->used))
+		return;
 	for (size_t i = 0; i < CELLS; i++)
 		if (atomic_load_explicit(&col->client[i], memory_order_relaxed) != 0)
 			atomic_store_explicit(&col->client[i], 0, memory_order_relaxed);
@@ -194,9 +210,9 @@ sum_of(uint64_t cell)
 unsigned
 counters_auth_failures(const struct counters *c, uint64_t hash, uint64_t now)
 {
-	unsigned sum = 0;
+	unsigned sum = 0, used = atomic_load(&c->used);
 
-	for (unsigned i = 0; i < c->places; i++)
+	for (unsigned i = 0; i < used; i++)
 		sum += sum_of(moved_on(
 		    atomic_load(&c->column[i].auth[hash % CELLS]), (uint16_t)(now / SLOT_S)));
 	return sum;

@@ -34,7 +34,8 @@ enum counter {
 
 struct counters;                                        /* shared memory */
 
-struct counters *counters_new(unsigned places);         /* before fork; NULL: no memory */
+/* Before fork. A place that nobody counts in costs address space alone. NULL: no memory. */
+struct counters *counters_new(unsigned places);
 void counters_free(struct counters *c);
 void counters_add(struct counters *c, unsigned place, enum counter k, int64_t by);
 uint64_t counters_sum(const struct counters *c, enum counter k);

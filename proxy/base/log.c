@@ -29,6 +29,15 @@ is_plain(char c)
 	return is_printable(c) && c != ' ' && c != '"' && c != '\\';
 }
 
+static bool
+is_plain8(const char *p)
+{
+	uint64_t w = strv_load8(p);
+
+	return ascii_printable8(w) && !ascii_has8(w, ' ') && !ascii_has8(w, '"') &&
+	    !ascii_has8(w, '\\');
+}
+
 /* Writes c as \xNN, always four octets. */
 static void
 put_hex(char *p, char c)
@@ -139,11 +148,13 @@ log_begin(struct log_line *l, struct world *w, struct strv id, const char *what)
 void
 log_strv(struct log_line *l, const char *key, struct strv v)
 {
-	size_t i = 0;
+	size_t i = 0, max = v.n < LOG_VALUE ? v.n : LOG_VALUE;
 
 	if (v.p == NULL || !put_key(l, key))
 		return;
-	while (i < v.n && i < LOG_VALUE && is_plain(v.p[i]))
+	while (max - i >= 8 && is_plain8(v.p + i))
+		i += 8;
+	while (i < max && is_plain(v.p[i]))
 		i++;
 	if (i == v.n && i > 0 && i <= room(l))
 		put(l, v);

@@ -6,15 +6,6 @@
  */
 #include "proxy/base/strv.h"
 
-static uint64_t
-load8(const char *p)
-{
-	uint64_t w;
-
-	memcpy(&w, p, sizeof(w));
-	return w;
-}
-
 bool
 strv_ieq(struct strv a, struct strv b)
 {
@@ -23,7 +14,7 @@ strv_ieq(struct strv a, struct strv b)
 	if (a.n != b.n)
 		return false;
 	for (; a.n - i >= 8; i += 8)
-		if (ascii_lower8(load8(a.p + i)) != ascii_lower8(load8(b.p + i)))
+		if (ascii_lower8(strv_load8(a.p + i)) != ascii_lower8(strv_load8(b.p + i)))
 			return false;
 	for (; i < a.n; i++)
 		if (ascii_lower(a.p[i]) != ascii_lower(b.p[i]))

@@ -82,6 +82,33 @@ ascii_lower8(uint64_t w)
 	return w | (from_a & ~above_z & ~w & 0x8080808080808080u) >> 2;
 }
 
+/* Eight octets at once: all of them are printable ASCII, 0x20 to 0x7e. */
+static inline bool
+ascii_printable8(uint64_t w)
+{
+	/* A top bit: an octet is too low, too high, or stands above one that is (borrow, carry). */
+	return ((w | (w - 0x2020202020202020u) | (w + 0x0101010101010101u)) &
+	    0x8080808080808080u) == 0;
+}
+
+/* One of them is c. */
+static inline bool
+ascii_has8(uint64_t w, char c)
+{
+	uint64_t x = w ^ (uint8_t)c * 0x0101010101010101u; /* now: is one of them 0? */
+
+	return ((x - 0x0101010101010101u) & ~x & 0x8080808080808080u) != 0;
+}
+
+static inline uint64_t
+strv_load8(const char *p)
+{
+	uint64_t w;
+
+	memcpy(&w, p, sizeof(w));
+	return w;
+}
+
 bool strv_ieq(struct strv a, struct strv b);            /* equal but for ASCII case */
 int  strv_cmp(struct strv a, struct strv b);            /* as memcmp, the shorter first */
 bool strv_starts(struct strv v, struct strv prefix);

@@ -67,7 +67,7 @@ uint64_t tls_context_expires(const struct tls_context *c);
  * before it forks, too), so that old keys are not kept in memory.  Cheap.
  */
 void tls_tickets_turn(struct world *w);
-/* All tickets given so far become worthless, and the next context makes a new secret. For tests. */
+/* The keys are wiped: a process that serves nobody need not have them. The next context makes a new secret. */
 void tls_tickets_forget(void);
 
 /*

@@ -47,12 +47,15 @@ printable(char c, bool utf8)
 static void
 add_text(struct buf *out, struct strv v, bool utf8)
 {
-	char *p;
+	size_t i = 0;
+	char  *p;
 
 	if (!buf_add(out, v))
 		return;
 	p = out->p + out->n - v.n;
-	for (size_t i = 0; i < v.n; i++)
+	while (v.n - i >= 8 && ascii_printable8(strv_load8(p + i)))
+		i += 8;
+	for (; i < v.n; i++)
 		if (!printable(p[i], utf8))
 			p[i] = '?';
 }
@@ -60,10 +63,11 @@ add_text(struct buf *out, struct strv v, bool utf8)
 static void
 add_line(struct buf *out, const struct reply *r, struct strv line, bool last, bool utf8)
 {
-	size_t from = out->n;
+	size_t     from = out->n;
+	const char head[] = { (char)('0' + r->code / 100), (char)('0' + r->code / 10 % 10),
+		(char)('0' + r->code % 10), last ? ' ' : '-' };
 
-	buf_add_number(out, r->code);
-	buf_addc(out, last ? ' ' : '-');
+	buf_add(out, strv(head, sizeof(head)));
 	/* A line of a server that has an enhanced code keeps it. RFC 2034 4: on every line, of the code's class. */
 	if (r->enh[0] - '0' == r->code / 100 && reply_find_enh(r->code, line).p == NULL) {
 		buf_add(out, strv_z(r->enh));

@@ -12,7 +12,8 @@
 #include "proxy/smtp/route.h"
 #include "proxy/smtp/sessionlog.h"
 
-#define DELAY_DOUBLINGS 4  /* limits.h: up to 16 times */
+#define DELAY_DOUBLINGS 4 /* limits.h: up to 16 times */
+#define THINK_MS        10000
 #define AUTH_COMMAND    64 /* octets of "AUTH", a mechanism and blanks */
 
 struct auth { /* on the heap while an exchange is open or its answer is held back */
@@ -21,6 +22,7 @@ struct auth { /* on the heap while an exchange is open or its answer is held bac
 	char                name[2][SASL_NAME];
 	struct strv         user, author; /* into name; absent: not said yet */
 	uint64_t            held;         /* ms, when `reply` is due; 0: the exchange is open */
+	uint64_t            until;        /* ms, when a client that says nothing is given up */
 	struct reply        reply;        /* its text in `text` */
 	char               *text;
 	bool                ends; /* and the session with it */
@@ -54,10 +56,19 @@ seconds(const struct session *s)
 	return loop_now(s->smtp->loop) / 1000;
 }
 
+/* Whoever has one IPv6 address has the /64 around it (RFC 4291 2.5.4): to each its own count were no limit. */
+static uint64_t
+guesser(const struct session *s)
+{
+	const struct addr *a = &s->client.addr.addr;
+
+	return hash_sip(&s->smtp->key, strv((const char *)a->b, a->family == ADDR_IP6 ? 8 : 16));
+}
+
 static bool
 failed_too_often(const struct session *s)
 {
-	return counters_auth_failures(s->smtp->counters, s->client_hash, seconds(s)) >
+	return counters_auth_failures(s->smtp->counters, guesser(s), seconds(s)) >
 	    s->smtp->conf->limits.auth_failures;
 }
 
@@ -259,11 +270,28 @@ log_outcome(struct session *s, const char *what, const struct reply *failure, un
 	log_z(&l, "mechanism", sasl_word(au->mechanism));
 	log_strv(&l, "tls", s->client.tls.version);
 	/* Not the server's text: some repeat what the client said. */
-	if (failure != NULL) {
+	if (failure != NULL)
 		log_number(&l, "code", failure->code);
+	if (failure != NULL || failures > 0)
 		log_number(&l, "failures", failures);
-	}
 	log_end(&l);
+}
+
+static unsigned
+count_guess(struct session *s)
+{
+	return counters_auth_failed(s->smtp->counters, s->smtp->place, guesser(s), seconds(s));
+}
+
+/*
+ * Servers are quick to say yes and slow to say no: who resets before the answer knows enough, and would
+ * guess on without being counted.
+ */
+static void
+abandoned(struct session *s)
+{
+	counters_add(s->smtp->counters, s->smtp->place, COUNTER_AUTH_FAILED, 1);
+	log_outcome(s, "auth-failed", NULL, count_guess(s));
 }
 
 /* The server's 235, and nothing else.  What was held against a stranger is forgotten. */
@@ -272,7 +300,7 @@ succeed(struct session *s, struct reply *r)
 {
 	struct auth *au = s->auth;
 
-	s->client.auth_user = arena_dup(s->a, au->user.p != NULL ? au->user : SV(""));
+	s->client.auth_user = arena_dup(s->a, au->user);
 	s->client.auth_author = au->author.p != NULL ? arena_dup(s->a, au->author) : au->author;
 	s->client.auth_mechanism = strv_z(sasl_word(au->mechanism));
 	s->bound = true;
@@ -319,8 +347,7 @@ fail(struct session *s, const struct reply *r)
 	unsigned     n = 0;
 
 	if (guess)
-		n = counters_auth_failed(
-		    s->smtp->counters, s->smtp->place, s->client_hash, seconds(s));
+		n = count_guess(s);
 	counters_add(s->smtp->counters, s->smtp->place, COUNTER_AUTH_FAILED, 1);
 	log_outcome(s, "auth-failed", r, n);
 	au->reply = *r;
@@ -380,7 +407,9 @@ answered(struct session *s, struct reply *r)
 	}
 	if (s->offered.caps & EHLO_ENHANCED)
 		reply_fill_enh(r);
-	if (r->code == 235)
+	if (r->code == 235 && s->auth->user.p == NULL)
+		broken(s, "235 before anybody was named");
+	else if (r->code == 235)
 		succeed(s, r);
 	else if (r->code == 421)
 		broken(s, "421 in an exchange of AUTH");
@@ -424,10 +453,14 @@ converse(struct session *s, struct buf *line)
 	struct reply r = { 0 };
 	enum up_rc   rc = ask(s, line, &r);
 
-	if (rc == UP_OK)
+	if (rc == UP_OK) {
 		answered(s, &r);
-	else
-		broken(s, up_rc_text(rc));
+		return;
+	}
+	/* Gone, but not by an end of ours. */
+	if (rc == UP_CANCELLED && s->gone && !s->ending)
+		abandoned(s);
+	broken(s, up_rc_text(rc));
 }
 
 /* The client ends it, or made a mistake that does: the server is told.  RFC 4954 4 */
@@ -480,6 +513,25 @@ uint64_t
 auth_held(const struct session *s)
 {
 	return s->auth != NULL ? s->auth->held : 0;
+}
+
+uint64_t
+auth_thinks(struct session *s, uint64_t until)
+{
+	uint64_t look = loop_now(s->smtp->loop) + THINK_MS;
+
+	s->auth->until = until;
+	return look < until ? look : until;
+}
+
+bool
+auth_may_think(struct session *s)
+{
+	if (s->phase != PHASE_AUTH || auth_held(s) > 0 ||
+	    loop_now(s->smtp->loop) >= s->auth->until || pool_auth_crowded(s->relay.pool))
+		return false;
+	session_deadline(s, auth_thinks(s, s->auth->until));
+	return true;
 }
 
 bool
@@ -560,5 +612,5 @@ auth_lost(struct session *s)
 		return;
 	session_log_event(s, "auth-lost", "the server that knows this user is gone");
 	say(s, 421, "4.3.2", SV("the mail server closed the connection, try again"));
-	session_end(s, "lost the server of an authenticated session");
+	session_end(s, "the server of its user is gone");
 }

@@ -27,6 +27,13 @@ MAY_YIELD bool auth_turn(struct session *s);
 bool auth_has_work(const struct session *s);
 /* PHASE_AUTH: the answer to a failure is held back (auth-delay), until then.  0: it is not. */
 uint64_t auth_held(const struct session *s);
+/* PHASE_AUTH: the client has until `until` for its next line.  When to look at it again, auth_may_think. */
+uint64_t auth_thinks(struct session *s, uint64_t until);
+/*
+ * It is time to look: true, and the deadline is moved, if it may go on thinking.  It needs no secret to get
+ * as far as this, and holds a connection: where somebody waits for one it has no longer than 10 s.
+ */
+bool auth_may_think(struct session *s);
 /* The exchange is over, however: its memory is wiped.  Harmless without one. */
 void auth_drop(struct session *s);
 /*

@@ -35,12 +35,20 @@ const struct command commands[] = {
 };
 /* clang-format on */
 
+/* The first letter decides nearly always. */
+static bool
+is(struct strv verb, const char *word)
+{
+	return verb.n > 0 && ascii_lower(verb.p[0]) == ascii_lower(word[0]) &&
+	    strv_ieq(verb, strv_z(word));
+}
+
 const struct command *
 command_find(struct strv verb)
 {
 	const struct command *c = commands;
 
-	while (c->verb != NULL && !strv_ieq(verb, strv_z(c->verb)))
+	while (c->verb != NULL && !is(verb, c->verb))
 		c++;
 	return c->verb != NULL ? c : NULL;
 }

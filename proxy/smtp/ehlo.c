@@ -10,17 +10,23 @@
 #include "proxy/smtp/sasl.h"
 
 static const struct {
-	const char *word;
+	struct strv word;
 	char        how; /* E emulated, U the upstream's, O ours alone, N never offered */
 } caps[EHLO_BIT_MAX] = {
-#define X(name, word, how, rfc) { word, #how[0] },
+#define X(name, word, how, rfc) { { word, sizeof(word) - 1 }, #how[0] },
 	EHLO_CAPS(X)
 #undef X
 };
 
 /* In the order of enum xclient_attr. */
-static const char *const attrs[] = { "NAME", "REVERSE_NAME", "ADDR", "PORT", "PROTO", "HELO",
-	"LOGIN", "DESTADDR", "DESTPORT", "IDENT", "SOURCE" };
+#define WORD(text) \
+	{ \
+		text, sizeof(text) - 1 \
+	}
+static const struct strv attrs[] = { WORD("NAME"), WORD("REVERSE_NAME"), WORD("ADDR"), WORD("PORT"),
+	WORD("PROTO"), WORD("HELO"), WORD("LOGIN"), WORD("DESTADDR"), WORD("DESTPORT"),
+	WORD("IDENT"), WORD("SOURCE") };
+#undef WORD
 
 static uint32_t
 parse_attrs(struct strv v)
@@ -29,7 +35,7 @@ parse_attrs(struct strv v)
 
 	for (struct strv w = strv_word(&v); w.n > 0; w = strv_word(&v))
 		for (unsigned i = 0; i < sizeof(attrs) / sizeof(attrs[0]); i++)
-			if (strv_ieq(w, strv_z(attrs[i])))
+			if (strv_ieq(w, attrs[i]))
 				found |= 1u << i;
 	return found;
 }
@@ -45,7 +51,7 @@ parse_line(struct strv line, struct ehlo *out)
 		word.n = 4;
 	}
 	for (unsigned i = 0; i < EHLO_BIT_MAX; i++)
-		if (strv_ieq(word, strv_z(caps[i].word)))
+		if (strv_ieq(word, caps[i].word))
 			out->caps |= 1u << i;
 	if (strv_ieq(word, SV("SIZE"))) {
 		/* RFC 1870 4: no value or 0 is no fixed limit; nonsense says no more than that */
@@ -108,10 +114,10 @@ ehlo_offer(const struct ehlo *upstream, const struct ehlo_own *own)
 }
 
 static void
-add_word(struct buf *text, const char *word)
+add_word(struct buf *text, struct strv word)
 {
 	buf_addc(text, ' ');
-	buf_add(text, strv_z(word));
+	buf_add(text, word);
 }
 
 static void
@@ -119,7 +125,7 @@ add_mechanisms(struct buf *text, uint32_t auth)
 {
 	for (unsigned m = 0; m < SASL_MAX; m++)
 		if (auth & SASL_BIT(m))
-			add_word(text, sasl_word(m));
+			add_word(text, strv_z(sasl_word(m)));
 }
 
 static void
@@ -130,34 +136,40 @@ add_attrs(struct buf *text, uint32_t xclient)
 			add_word(text, attrs[i]);
 }
 
+/* A line of its own.  None is long: the words are ours. */
 static void
-add_cap(struct buf *text, unsigned i, const struct ehlo *e)
+add_cap(struct buf *out, unsigned i, const struct ehlo *e)
 {
-	buf_addc(text, '\n');
-	buf_add(text, strv_z(caps[i].word));
+	buf_add(out, SV("250 "));
+	buf_add(out, caps[i].word);
 	if (1u << i == EHLO_SIZE && e->size > 0) {
-		buf_addc(text, ' ');
-		buf_add_number(text, e->size);
+		buf_addc(out, ' ');
+		buf_add_number(out, e->size);
 	} else if (1u << i == EHLO_AUTH) {
-		add_mechanisms(text, e->auth);
+		add_mechanisms(out, e->auth);
 	} else if (1u << i == EHLO_XCLIENT) {
-		add_attrs(text, e->xclient);
+		add_attrs(out, e->xclient);
 	}
+	buf_add(out, SV("\r\n"));
 }
 
 void
 ehlo_print(struct buf *out, struct strv hello, const struct ehlo *e)
 {
-	struct reply r = { .code = 250 }; /* never an enhanced code here: RFC 2034 4 */
-	struct buf   text;
+	struct reply first = { .code = 250 }; /* never an enhanced code here: RFC 2034 4 */
+	size_t       from = out->n, line = from;
 
-	buf_init(&text, 2048);
 	hello = strv_cut(&hello, '\n'); /* a second line of it would be an extension */
-	buf_add(&text, strv_first(hello, hello.n < 512 ? hello.n : 512));
-	for (unsigned i = 0; i < EHLO_BIT_MAX; i++)
-		if (e->caps & 1u << i)
-			add_cap(&text, i, e);
-	r.text = buf_view(&text);
-	reply_print(out, &r, false);
-	buf_fini(&text);
+	first.text = strv_first(hello, hello.n < 512 ? hello.n : 512);
+	reply_print(out, &first, false);
+	for (unsigned i = 0; i < EHLO_BIT_MAX && !out->full; i++) {
+		if (!(e->caps & 1u << i))
+			continue;
+		out->p[line + 3] = '-'; /* another one follows it: RFC 5321 4.2.1 */
+		line = out->n;
+		add_cap(out, i, e);
+	}
+	/* Half a reply would make the next one its second half. */
+	if (out->full)
+		out->n = from;
 }

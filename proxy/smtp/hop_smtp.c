@@ -131,6 +131,9 @@ closing_reply(struct session *s, struct owed o, const struct reply *r)
 		slots_fill(&s->replies, o.slot, &told);
 	session_log_event(s, "upstream-closing", "421 inside a transaction");
 	relay_break(s, told.code, "4.3.2", SV("the mail server is shutting down, try again"));
+	/* MAIL was answered by us: what the server said to it is the answer to the recipients. */
+	if (o.kind == OWED_MAIL && o.slot == NULL)
+		s->relay.refusal = told;
 	lose(s);
 }
 

@@ -22,7 +22,7 @@
 	X(header_size,         "header-size",         1u << 20,         b, "octets of a message's header") \
 	X(line,                "line",                0,                b, "octets of a text line, 0: any") \
 	X(spool_total,         "spool-total",         1u << 30,         b, "octets of all messages in hand, all workers") \
-	X(auth_failures,       "auth-failures",       10,               n, "failures of AUTH of one address in an hour, all workers, then 421") \
+	X(auth_failures,       "auth-failures",       10,               n, "failures of AUTH of one address (or IPv6 /64) in an hour, all workers, then 421") \
 	X(auth_delay,          "auth-delay",          1000,             s, "wait before a failure of AUTH is told; each one doubles it, up to 16 times") \
 	X(junk,                "junk-commands",       100,              n, "NOOP, RSET, VRFY ... between messages, then errors") \
 	X(greeting_wait,       "greeting-wait",       5000,             s, "longest wait for an upstream before the greeting") \

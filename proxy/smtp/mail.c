@@ -1,8 +1,6 @@
 /*
  * mail -- MAIL, and the life of a transaction.  RFC 5321 4.1.1.2, 3.3.
  */
-#include <stdio.h>
-
 #include "proxy/smtp/session.h"
 
 #define TX_ARENA 8192 /* a small message's envelope and header fit */
@@ -25,12 +23,26 @@ tx_arena_give(struct smtp *m, struct arena *a)
 	m->spare[m->n_spare++] = a;
 }
 
+/* The session's id, a dot, and the number of the transaction. */
+static void
+make_id(struct session *s, char *id)
+{
+	char        digits[STRV_NUMBER];
+	struct strv number = strv_print_number(++s->n_tx % 10000, digits);
+	size_t      n = strnlen(s->id, 8); /* its place in tx->id */
+
+	memcpy(id, s->id, n);
+	id[n++] = '.';
+	memcpy(id + n, number.p, number.n);
+	id[n + number.n] = '\0';
+}
+
 void
 tx_begin(struct session *s)
 {
 	struct transaction *tx = judge_begin(s->hearing, tx_arena_take(s->smtp));
 
-	snprintf(tx->id, sizeof tx->id, "%.8s.%u", s->id, ++s->n_tx % 10000);
+	make_id(s, tx->id);
 	memset(&s->text, 0, sizeof s->text);
 	relay_begin(s);
 }

@@ -76,6 +76,7 @@ struct pool_server {                    /* one server as this worker sees it */
 	bool                 known;     /* ehlo is valid: some EHLO has come */
 	bool                 down;      /* the last attempt failed; a probe runs */
 	bool                 refusing;  /* it turned the last attempt away while connections of it work; a probe runs */
+	bool                 tls_failed; /* its TLS could not be had, which was said already */
 	bool                 tls_seen;  /* it has offered STARTTLS, and nothing was said yet of its loss */
 	uint64_t             up_at;     /* ms, when it was last known to be up; 0: never */
 	unsigned             weight;    /* conf's by the greatest common divisor of its pool's */
@@ -115,6 +116,8 @@ bool pool_up(const struct pool *p);
 bool pool_ehlo(const struct pool *p, struct ehlo *out);
 /* Sessions wait for a place that is not one for AUTH: a connection kept for later is better given back. */
 bool pool_crowded(const struct pool *p);
+/* The same of a connection for AUTH. */
+bool pool_auth_crowded(const struct pool *p);
 
 #define POOL_MEMORY_MS 3600000
 

@@ -131,6 +131,12 @@ pool_crowded(const struct pool *p)
 	return p->queue[0].first != NULL;
 }
 
+bool
+pool_auth_crowded(const struct pool *p)
+{
+	return p->queue[1].first != NULL;
+}
+
 /* --- places ----------------------------------------------------------------------------------- */
 
 void
@@ -270,7 +276,7 @@ void
 pool_close(struct upstream *up)
 {
 	if (!up->tainted && !up->io.fault && !up->io.eof && up->n_owed == 0)
-		conn_queue_v(&up->io, SV("QUIT\r\n"));
+		conn_queue_bye(&up->io, SV("QUIT\r\n"));
 	pool_drop(up);
 }
 
@@ -320,7 +326,7 @@ pool_take_unused(struct pool_server *sv)
 		if (up->owner != NULL && up->named && !up->bound && up->idle_since != 0) {
 			up->owner->relay.up = NULL;
 			up->owner = NULL;
-			conn_queue_v(&up->io, SV("QUIT\r\n"));
+			conn_queue_bye(&up->io, SV("QUIT\r\n"));
 			pool_discard(up);
 			return true;
 		}

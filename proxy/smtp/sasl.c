@@ -281,19 +281,34 @@ names_scram(unsigned step, struct strv v, struct sasl_names *out)
 	return step == 1 ? strv_starts(v, SV("c=")) : step == 2 && v.n == 0;
 }
 
-/* "user=" name ^A "auth=Bearer " token ^A ^A; then anything, as the answer to the server's reasons */
+/*
+ * "user=" name ^A "auth=Bearer " token ^A ^A, and not a word more: of several users Dovecot believes the last
+ * one.  Then anything, as the answer to the server's reasons.
+ */
 static bool
 names_xoauth2(unsigned step, struct strv v, struct sasl_names *out)
 {
-	struct strv user;
+	struct strv user, token;
 
 	if (step > 0)
 		return step == 1;
 	user = strv_cut(&v, '\1');
-	if (!strv_starts(user, SV("user=")) || v.p == NULL || !strv_istarts(v, SV("auth=")))
+	token = strv_cut(&v, '\1');
+	if (!strv_starts(user, SV("user=")) || !strv_istarts(token, SV("auth=")) ||
+	    !strv_eq(v, SV("\1")))
 		return false;
 	out->user = strv_from(user, 5);
 	return good_name(out->user);
+}
+
+/* Drafts of RFC 7628 had the user among the keys; whose word counts where both are there is the server's guess. */
+static bool
+has_user(struct strv pairs)
+{
+	while (pairs.n > 0)
+		if (strv_istarts(strv_cut(&pairs, '\1'), SV("user=")))
+			return true;
+	return false;
 }
 
 /* gs2-header ^A *(key "=" value ^A) ^A, RFC 7628 3.1; without a= the token alone says who it is */
@@ -303,7 +318,7 @@ names_oauthbearer(unsigned step, struct strv v, struct sasl_names *out)
 	if (step > 0)
 		return step == 1;
 	if (!take_gs2(&v, out->room[0], &out->user) || v.n < 2 || v.p[0] != '\1' ||
-	    v.p[v.n - 1] != '\1')
+	    v.p[v.n - 1] != '\1' || has_user(v))
 		return false;
 	if (out->user.p == NULL)
 		out->user = SV("");

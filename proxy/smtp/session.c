@@ -60,11 +60,21 @@ waits_for_line(const struct session *s)
 	return s->phase == PHASE_COMMAND || (s->phase == PHASE_AUTH && auth_held(s) == 0);
 }
 
+static void
+await_line(struct session *s)
+{
+	uint64_t until = command_deadline(s);
+
+	session_deadline(s, s->phase == PHASE_AUTH ? auth_thinks(s, until) : until);
+}
+
 void
 session_drain(struct session *s)
 {
-	if (waits_for_line(s) && !s->in_turn && s->deadline > command_deadline(s))
-		session_deadline(s, command_deadline(s));
+	if (!waits_for_line(s) || s->in_turn)
+		return;
+	if (s->phase == PHASE_AUTH || s->deadline > command_deadline(s))
+		await_line(s);
 }
 
 void
@@ -208,7 +218,7 @@ client_again(struct session *s, uint64_t began)
 	if (s->phase == PHASE_AUTH && auth_held(s) > 0)
 		session_deadline(s, auth_held(s));
 	else if (waits_for_line(s))
-		session_deadline(s, command_deadline(s));
+		await_line(s);
 	else
 		session_deadline(s, s->deadline + (now - began));
 }
@@ -407,6 +417,9 @@ timed_out(struct session *s)
 		say(s, 421, "4.3.2", SV("no mail server is available now"));
 		session_end(s, "no upstream");
 		break;
+	case PHASE_PROXY:
+		session_log_event(s, "proxy-header-refused", "none came in time");
+		/* fallthrough */
 	default:
 		session_cut(s, "timeout");
 	}
@@ -432,6 +445,8 @@ session_timer(void *arg)
 		timer_start(s->smtp->loop, &s->timer, s->deadline);
 		return;
 	}
+	if (!s->starved && auth_may_think(s))
+		return;
 	if (s->phase == PHASE_CLOSING)
 		s->gone = true;
 	else if (!s->starved && s->smtp->draining && waits_for_line(s))

@@ -239,11 +239,20 @@ log_tls(const struct upstream *up, const char *what, const char *why)
 	log_end(&l);
 }
 
+/* Probes go on: once is enough until it works again. */
+static void
+log_tls_failed(struct upstream *up, const char *why)
+{
+	if (!up->sv->tls_failed)
+		log_tls(up, "upstream-tls-failed", why);
+	up->sv->tls_failed = true;
+}
+
 /* What we do not put up with is told like a refusal of the server's. */
 static enum up_rc
 no_tls(struct upstream *up, struct reply *out, const char *why)
 {
-	log_tls(up, "upstream-tls-failed", why);
+	log_tls_failed(up, why);
 	*out = (struct reply){ 454, "4.7.0", strv_z(why) };
 	return UP_REFUSED;
 }
@@ -274,7 +283,9 @@ handshake(struct upstream *up, struct reply *out)
 	while (rc == UP_OK && (io = tls_handshake(&up->io, &why)) == IO_AGAIN)
 		rc = wait_for_octets(up, deadline);
 	if (rc == UP_TIMEOUT)
-		log_tls(up, "upstream-tls-failed", "the handshake timed out");
+		log_tls_failed(up, "the handshake timed out");
+	if (rc == UP_OK && io == IO_OK)
+		up->sv->tls_failed = false;
 	if (rc != UP_OK || io == IO_OK)
 		return rc;
 	return no_tls(up, out, io == IO_EOF ? "the server closed the connection" : why);
@@ -298,8 +309,7 @@ secure(struct upstream *up, struct strv name, struct reply *out)
 					    no_tls(up, out, "the server offers no STARTTLS");
 	rc = ask(up, SV("STARTTLS\r\n"), upstream_ms(up, OWED_DATA), out);
 	if (rc == UP_BAD)
-		log_tls(
-		    up, "upstream-tls-failed", "no usable answer to STARTTLS, or octets behind it");
+		log_tls_failed(up, "no usable answer to STARTTLS, or octets behind it");
 	if (rc == UP_OK)
 		rc = handshake(up, out);
 	return rc == UP_OK ? upstream_ehlo(up, name, out) : rc;

@@ -1,8 +1,11 @@
 """An estate behind Postern: LMTP, two servers of which one goes, XFORWARD, PROXY headers and TLS towards Postfix."""
 import re
+import resource
+import subprocess
+import sys
 
 from client import Client, Crowd, context
-from harness import until
+from harness import Skip, until
 from servers import Dovecot, FarEnd, Postern, Postfix, pool_of, tls_files
 
 
@@ -62,8 +65,13 @@ def test_two_servers(run):
     run.ok("the loss is noticed", postern.wait_log("upstream-down", str(one.port), seconds=30))
     before = crowd.count("acked")
     run.ok("mail goes on", until(lambda: crowd.count("acked") > before + 150, 40), crowd.events)
+    known = len(postern.lines("upstream-up", str(one.port)))
     one.start()
-    run.ok("it is found again", postern.wait_log("upstream-up", str(one.port), seconds=40, n=2))
+    run.ok(
+        "it is found again",
+        postern.wait_log("upstream-up", str(one.port), seconds=40, n=known + 1),
+        postern.log(),
+    )
     before, n = crowd.count("acked"), one.log().count(": client=")
     until(lambda: crowd.count("acked") > before + 150, 40)
     run.ok("and has work again", one.log().count(": client=") > n + 20)
@@ -256,3 +264,68 @@ def test_two_posterns(run):
         run.same("a message through two Posterns", c.text_by_data(b"X-Letter: b\r\n\r\n").code, 250)
     e = far.wait_for("both@")
     run.same("the server hears of the client", e and e["client"].get("ADDR"), "127.0.0.50")
+
+
+# One of several that hold connections: a process has no more descriptors than a worker.
+HOLDER = r"""
+import socket, sys
+port, n = int(sys.argv[1]), int(sys.argv[2])
+held, said = [], 0
+for i in range(n):
+    s = socket.socket()
+    s.bind((f"127.0.{sys.argv[3]}.{1 + i % 8}", 0))
+    s.connect(("127.0.0.1", port))
+    s.settimeout(30)
+    held.append(s)
+for what in (None, b"EHLO holder.example\r\n", b"NOOP\r\n"):
+    good = 0
+    for s in held:
+        if what:
+            s.sendall(what)
+    for s in held:
+        good += s.recv(1000).startswith((b"220 ", b"250"))
+    print(good, flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_twenty_thousand(run):
+    """20,000 connections at once: all are greeted and answered, and mail passes between them"""
+    each, holders = 5000, 4
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < 12000:
+        raise Skip("not descriptors enough")
+    far = FarEnd(run)
+    postern = Postern(
+        run,
+        pool_of(
+            f"upstream 127.0.0.1:{far.port}\n"
+            "limits { sessions 25000 sessions-per-client 25000 }\n",
+            workers=2,
+        ),
+    )
+    crowd = []
+    for i in range(holders):
+        crowd.append(
+            subprocess.Popen(  # pylint: disable=consider-using-with
+                [sys.executable, "-c", HOLDER, str(postern.port), str(each), str(60 + i)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        )
+    run.started.extend(crowd)
+    for i, what in enumerate(("greeted", "welcome", "heard, all at once")):
+        run.same(f"all are {what}", [p.stdout.readline().strip() for p in crowd], [str(each)] * holders)
+        with Client(postern.port, source="127.0.0.50") as c:
+            c.ehlo()
+            c.mail([f"between{i}@example.com"])
+            run.same("a message among them", c.text_by_data(b"X-Letter: b\r\n\r\n").code, 250)
+        if i < 2:
+            for p in crowd:
+                p.stdin.write("\n")
+                p.stdin.flush()
+    run.same("with as many workers as before", len(postern.workers()), 2)
+    for p in crowd:
+        p.communicate("\n")
+    run.ok("all have gone", until(lambda: len(postern.lines(" session ")) >= each * holders, 30))
+    run.same("Postern ends well", postern.stop(), 0)

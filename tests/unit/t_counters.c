@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -194,6 +195,33 @@ processes_share_it(void)
 	munmap(inside, sizeof(*inside));
 }
 
+/* There are columns for many more workers than there are: those cost nothing, to look at either. */
+static void
+unused_columns_cost_nothing(void)
+{
+	struct counters *c = counters_new(320);
+	struct rusage    before, after;
+
+	counters_add(c, 2, COUNTER_SESSIONS, 1);
+	getrusage(RUSAGE_SELF, &before);
+	for (unsigned i = 0; i < 4096; i++) {
+		counters_auth_failures(c, i * 512, 0);
+		T_CHECK(counters_client_enter(c, 1, i * 16, 9));
+	}
+	counters_clients_clear(c, 300);
+	getrusage(RUSAGE_SELF, &after);
+	T_CHECKF(after.ru_minflt - before.ru_minflt < 3 * 256, "%ld pages were made",
+	    after.ru_minflt - before.ru_minflt);
+	/* and the last one counts like any other, once it is used */
+	counters_add(c, 319, COUNTER_SESSIONS, 4);
+	T_EQ_NUM(counters_sum(c, COUNTER_SESSIONS), 5);
+	T_CHECK(counters_client_enter(c, 319, 16, 2));
+	T_CHECK(!counters_client_enter(c, 0, 16, 2));
+	T_EQ_NUM(counters_auth_failed(c, 318, 16, 0), 1);
+	T_EQ_NUM(counters_auth_failures(c, 16, 0), 1);
+	counters_free(c);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -207,5 +235,6 @@ main(int argc, char **argv)
 	T_RUN(failures_of_auth_last_an_hour);
 	T_RUN(failures_of_auth_do_not_overflow);
 	T_RUN(processes_share_it);
+	T_RUN(unused_columns_cost_nothing);
 	return t_end();
 }

@@ -217,6 +217,27 @@ prints(void)
 	buf_fini(&b);
 }
 
+/* Where a reply stands already, the next one comes behind it whole or not at all. */
+static void
+prints_all_or_nothing(void)
+{
+	struct ehlo e = { .caps = EHLO_PIPELINING | EHLO_SIZE | EHLO_DSN };
+	struct buf  b;
+
+	for (size_t max = 8; max < 64; max++) {
+		buf_init(&b, max);
+		buf_add(&b, SV("250 ok\r\n"));
+		ehlo_print(&b, SV("mx.example"), &e);
+		if (max < 8 + 51)
+			T_EQ_TEXT(buf_view(&b), "250 ok\r\n");
+		else
+			T_EQ_TEXT(buf_view(&b),
+			    "250 ok\r\n250-mx.example\r\n250-PIPELINING\r\n250-SIZE\r\n250 DSN\r\n");
+		T_EQ_NUM(b.full, max < 8 + 51);
+		buf_fini(&b);
+	}
+}
+
 /* What we print we would understand. */
 static void
 goes_round(void)
@@ -259,6 +280,7 @@ main(int argc, char **argv)
 	T_RUN(offers);
 	T_RUN(offers_auth_and_xclient);
 	T_RUN(prints);
+	T_RUN(prints_all_or_nothing);
 	T_RUN(goes_round);
 	return t_end();
 }

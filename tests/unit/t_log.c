@@ -51,6 +51,24 @@ writes_a_line(void)
 	T_EQ_STR(last, "start");
 }
 
+/* Which octets take a value into quotes, wherever they stand in it. */
+static void
+quotes_what_is_not_plain(void)
+{
+	for (unsigned c = 0; c < 256; c++)
+		for (unsigned at = 0; at < 19; at++) {
+			char value[] = "abcdefghijklmnopqrs";
+			bool plain = c > 0x20 && c < 0x7f && c != '"' && c != '\\';
+
+			value[at] = (char)c;
+			log_begin(&l, &world, strv_z(NULL), "v");
+			log_strv(&l, "k", strv(value, 19));
+			log_end(&l);
+			T_EQ_NUM(strncmp(last, "v k=\"", 5) != 0, plain);
+			T_CHECK(all_printable());
+		}
+}
+
 static void
 escapes_values(void)
 {
@@ -215,6 +233,7 @@ main(int argc, char **argv)
 {
 	t_begin(argc, argv);
 	T_RUN(writes_a_line);
+	T_RUN(quotes_what_is_not_plain);
 	T_RUN(escapes_values);
 	T_RUN(long_values_are_cut);
 	T_RUN(lines_keep_their_limit);

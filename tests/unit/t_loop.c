@@ -431,6 +431,145 @@ only_what_is_wanted_is_told(void)
 	loop_free(the_loop);
 }
 
+/* ---- descriptors whose number is used again -------------------------------------------------- */
+
+#define PAIRS 300 /* more than one round tells of */
+
+static int            pair[PAIRS][2];
+static struct loop_fd one_end[PAIRS];
+static unsigned       told[PAIRS];
+
+static void
+pair_open(unsigned i, void (*fn)(void *, unsigned))
+{
+	T_CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair[i]) == 0);
+	one_end[i] = (struct loop_fd){ .fn = fn, .arg = &told[i], .fd = pair[i][0] };
+	T_CHECK(loop_watch(the_loop, &one_end[i], LOOP_READ | LOOP_CLOSED | LOOP_EDGE));
+	told[i] = 0;
+}
+
+static void
+pair_close(unsigned i)
+{
+	loop_forget(the_loop, &one_end[i]);
+	close(pair[i][0]);
+	close(pair[i][1]);
+}
+
+static void
+quiet(void *arg, unsigned what)
+{
+	(void)what;
+	++*(unsigned *)arg;
+}
+
+/* All others go, and each comes again with the same numbers, in the same place, with nothing to read. */
+static void
+exchange_others(void *arg, unsigned what)
+{
+	unsigned me = (unsigned)((unsigned *)arg - told);
+
+	(void)what;
+	fired++;
+	for (unsigned i = 0; i < 3; i++) {
+		int was = pair[i][0];
+
+		if (i == me)
+			continue;
+		pair_close(i);
+		pair_open(i, quiet);
+		T_EQ_NUM(pair[i][0], was);
+	}
+}
+
+static void
+events_of_a_closed_descriptor_are_not_its_successors(void)
+{
+	the_loop = loop_new(&fake);
+	for (unsigned i = 0; i < 3; i++)
+		pair_open(i, exchange_others);
+	for (unsigned i = 0; i < 3; i++)
+		T_EQ_NUM(write(pair[i][1], "x", 1), 1);
+	fired = 0;
+	T_CHECK(loop_round(the_loop, false));
+	T_CHECK(!loop_round(the_loop, false));
+	T_EQ_NUM(fired, 1);
+	T_EQ_NUM(told[0] + told[1] + told[2], 0);
+	/* They are watched all the same. */
+	for (unsigned i = 0; i < 3; i++)
+		if (one_end[i].fn == quiet)
+			T_EQ_NUM(write(pair[i][1], "x", 1), 1);
+	T_CHECK(loop_round(the_loop, false));
+	T_EQ_NUM(told[0] + told[1] + told[2], 2);
+	for (unsigned i = 0; i < 3; i++)
+		pair_close(i);
+	loop_free(the_loop);
+}
+
+/* Edges come once: none of those for which a round has no room may be lost, nor one told twice. */
+static void
+edges_of_a_crowd_are_told_once_each(void)
+{
+	unsigned rounds = 0;
+
+	the_loop = loop_new(&fake);
+	for (unsigned i = 0; i < PAIRS; i++)
+		pair_open(i, quiet);
+	for (unsigned i = 0; i < PAIRS; i++)
+		T_EQ_NUM(write(pair[i][1], "x", 1), 1);
+	while (loop_round(the_loop, false))
+		rounds++;
+	T_CHECK(rounds > 1);
+	for (unsigned i = 0; i < PAIRS; i++) {
+		T_EQ_NUM(told[i], 1);
+		pair_close(i);
+	}
+	loop_free(the_loop);
+}
+
+/* Octets and the end behind them are one event. */
+static void
+end_behind_octets_is_told_with_them(void)
+{
+	unsigned what = 0;
+	char     octet;
+
+	the_loop = loop_new(&fake);
+	pair_open(0, tell);
+	one_end[0].arg = &what;
+	T_EQ_NUM(write(pair[0][1], "x", 1), 1);
+	T_CHECK(shutdown(pair[0][1], SHUT_WR) == 0);
+	T_CHECK(loop_round(the_loop, false));
+	T_EQ_NUM(what, LOOP_READ | LOOP_CLOSED);
+	T_EQ_NUM(read(pair[0][0], &octet, 1), 1);
+	T_CHECK(!loop_round(the_loop, false));
+	pair_close(0);
+	loop_free(the_loop);
+}
+
+static void
+start_timer(void *arg, unsigned what)
+{
+	(void)what;
+	timer_start(the_loop, arg, clock_ms);
+}
+
+static void
+timer_that_an_event_starts_rings_in_its_round(void)
+{
+	unsigned     n = 0;
+	struct timer t = { .fn = count, .arg = &n };
+
+	the_loop = loop_new(&fake);
+	pair_open(0, start_timer);
+	one_end[0].arg = &t;
+	T_EQ_NUM(write(pair[0][1], "x", 1), 1);
+	T_CHECK(loop_round(the_loop, false));
+	T_EQ_NUM(n, 1);
+	pair_close(0);
+	loop_free(the_loop);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -448,5 +587,9 @@ main(int argc, char **argv)
 	T_RUN(round_says_whether_a_descriptor_was_ready);
 	T_RUN(what_is_unwatched_in_a_round_is_not_told_of_in_it);
 	T_RUN(only_what_is_wanted_is_told);
+	T_RUN(events_of_a_closed_descriptor_are_not_its_successors);
+	T_RUN(edges_of_a_crowd_are_told_once_each);
+	T_RUN(end_behind_octets_is_told_with_them);
+	T_RUN(timer_that_an_event_starts_rings_in_its_round);
 	return t_end();
 }

@@ -397,7 +397,7 @@ u_labels(void)
 			row->allow)));
 		if (p == NULL)
 			continue;
-#ifdef HAVE_IDN2
+#if HAVE_IDN2
 		T_EQ_NUM(ask(p, &c).kind, row->want ? VERDICT_NONE : VERDICT_REJECT);
 #else
 		t_skipped++;

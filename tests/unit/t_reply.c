@@ -43,6 +43,26 @@ static const struct {
 };
 /* clang-format on */
 
+/* Whatever octet stands wherever in a text, it is printed as it is, or as '?'. */
+static void
+prints_each_octet(void)
+{
+	struct buf b;
+
+	for (unsigned c = 1; c < 256; c++)
+		for (unsigned at = 0; at < 19; at++) {
+			char text[] = "abcdefghijklmnopqrs", want[] = "250 abcdefghijklmnopqrs\r\n";
+
+			text[at] = (char)c;
+			want[4 + at] = c == '\t' || (c >= 0x20 && c < 0x7f) ? (char)c : '?';
+			buf_init(&b, 100);
+			reply_print(&b, &(struct reply){ 250, "", strv(text, 19) }, false);
+			if (c != '\n')
+				T_EQ_TEXT(buf_view(&b), want);
+			buf_fini(&b);
+		}
+}
+
 static void
 prints(void)
 {
@@ -347,6 +367,7 @@ main(int argc, char **argv)
 {
 	t_begin(argc, argv);
 	T_RUN(prints);
+	T_RUN(prints_each_octet);
 	T_RUN(prints_whole_or_not_at_all);
 	T_RUN(finds_enhanced_codes);
 	T_RUN(fills_enhanced_codes);

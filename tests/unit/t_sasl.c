@@ -168,6 +168,9 @@ static const struct {
 	{ SASL_XOAUTH2, 0, R("user=joe\1token=x\1\1"), NULL, NULL },
 	{ SASL_XOAUTH2, 0, R("name=joe\1auth=Bearer x\1\1"), NULL, NULL },
 	{ SASL_XOAUTH2, 0, R("user=jo\0e\1auth=Bearer x\1\1"), NULL, NULL },
+	{ SASL_XOAUTH2, 0, R("user=joe\1auth=Bearer x\1user=ann\1\1"), NULL, NULL },
+	{ SASL_XOAUTH2, 0, R("user=joe\1auth=Bearer x\1\1user=ann\1\1"), NULL, NULL },
+	{ SASL_XOAUTH2, 0, R("user=joe\1auth=Bearer x\1"), NULL, NULL },
 	{ SASL_XOAUTH2, 1, R(""), "-", "-" },
 	{ SASL_XOAUTH2, 2, R(""), NULL, NULL },
 	{ SASL_OAUTHBEARER, 0, R("n,a=user@example.com,\1host=s\1port=1\1auth=Bearer vF9\1\1"), "user@example.com", "-" },
@@ -178,6 +181,8 @@ static const struct {
 	{ SASL_OAUTHBEARER, 0, R("n,a=u,auth=Bearer vF9\1\1"), NULL, NULL },
 	{ SASL_OAUTHBEARER, 0, R("n,a=u,"), NULL, NULL },
 	{ SASL_OAUTHBEARER, 0, R("n,a=u,\1auth=Bearer"), NULL, NULL },
+	{ SASL_OAUTHBEARER, 0, R("n,a=u,\1auth=Bearer vF9\1user=v\1\1"), NULL, NULL },
+	{ SASL_OAUTHBEARER, 0, R("n,,\1User=v\1auth=Bearer vF9\1\1"), NULL, NULL },
 	{ SASL_OAUTHBEARER, 1, R("\1"), "-", "-" },
 	{ SASL_OAUTHBEARER, 2, R("\1"), NULL, NULL },
 };

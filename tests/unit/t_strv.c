@@ -194,6 +194,24 @@ prints_numbers(void)
 	}
 }
 
+/* Each octet at each of eight places, between the lowest and the highest that are printable. */
+static void
+looks_at_eight_octets(void)
+{
+	for (unsigned c = 0; c < 256; c++)
+		for (unsigned at = 0; at < 8; at++) {
+			char low[] = "        ", high[] = "~~~~~~~~";
+			bool printable = c >= 0x20 && c < 0x7f;
+
+			low[at] = high[at] = (char)c;
+			T_EQ_NUM(ascii_printable8(strv_load8(low)), printable);
+			T_EQ_NUM(ascii_printable8(strv_load8(high)), printable);
+			T_EQ_NUM(ascii_has8(strv_load8(high), (char)c), true);
+			T_EQ_NUM(ascii_has8(strv_load8(low), '"'), c == '"');
+			T_EQ_NUM(ascii_has8(strv_load8(high), '\\'), c == '\\');
+		}
+}
+
 int
 main(int argc, char **argv)
 {
@@ -207,5 +225,6 @@ main(int argc, char **argv)
 	T_RUN(takes_words);
 	T_RUN(reads_numbers);
 	T_RUN(prints_numbers);
+	T_RUN(looks_at_eight_octets);
 	return t_end();
 }

@@ -1,0 +1,96 @@
+/*
+ * t_crew -- what a worker is born with: no key of tickets that has served its time.
+ */
+#include <sys/wait.h>
+
+#include "proxy/base/counters.h"
+#include "proxy/crew.h"
+#include "tests/unit/tls_pair.h"
+
+static const uint64_t hours = (uint64_t)3600 * 1000000;
+
+static struct {
+	struct tls_context *x;
+	SSL_SESSION        *s;
+	uint64_t            then; /* when it was given */
+} ticket;
+
+/* In the new process, in place of the worker's life: can it open the ticket, were the clock what it was? */
+static void
+newborn(void *arg)
+{
+	(void)arg;
+	wall_us = ticket.then;
+	_exit(is_taken(ticket.x, TLS1_2_VERSION, ticket.s) ? 1 : 0);
+}
+
+static struct crew *
+two_workers(const struct settings *s, const struct sockets *none)
+{
+	struct crew *c = calloc(1, sizeof(*c));
+
+	c->settings = s;
+	c->sockets = none;
+	c->workers = 2;
+	c->leave = newborn;
+	c->log_fd = -1;
+	T_CHECK(crew_init(c, &fake));
+	return c;
+}
+
+static void
+newborn_workers_have_no_old_keys(void)
+{
+	static const struct settings settings = { .drain = 1000 };
+	static const struct sockets  none = { .places = 2 };
+	struct crew                 *c = two_workers(&settings, &none);
+	unsigned                     young = 0;
+
+	for (unsigned periods = 0; periods < 3; periods += 2) {
+		int   status;
+		pid_t pid[2];
+
+		wall_us = wall_us / (4 * hours) * (4 * hours) + hours;
+		ticket.x = context(0x0303, "one");
+		ticket.s = ticket_of(ticket.x, TLS1_2_VERSION);
+		ticket.then = wall_us;
+		wall_us += periods * 4 * hours;
+		crew_want(c);
+		for (unsigned i = 0; i < 2; i++)
+			pid[i] = c->child[i].pid;
+		for (unsigned i = 0; i < 2; i++) {
+			T_CHECK(waitpid(pid[i], &status, 0) == pid[i]);
+			T_CHECK(WIFEXITED(status));
+			young += WEXITSTATUS(status) == 1;
+			T_EQ_NUM(WEXITSTATUS(status), periods == 0);
+		}
+		c->stopping = true;
+		for (unsigned i = 0; i < 2; i++)
+			T_CHECK(crew_ended(c, pid[i], status));
+		c->stopping = false;
+		SSL_SESSION_free(ticket.s);
+		tls_context_free(ticket.x);
+	}
+	/* the ticket was good: it is its age that mattered */
+	T_EQ_NUM(young, 2);
+	crew_fini(c);
+	free(c);
+}
+
+static void
+no_log(struct world *w, struct strv line)
+{
+	(void)w;
+	(void)line;
+}
+
+int
+main(int argc, char **argv)
+{
+	t_begin(argc, argv);
+	fake.log = no_log;
+	make_pem(&ours, EVP_EC_gen("P-256"), "mx.example");
+	T_RUN(newborn_workers_have_no_old_keys);
+	free_pem(&ours);
+	return t_end();
+}
