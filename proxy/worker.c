@@ -12,9 +12,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -27,6 +29,7 @@
 
 #define ACCEPTS  64   /* a readiness: then the sessions have their turn */
 #define ORDERS   64   /* a readiness */
+#define RESERVE  32   /* descriptors of log, spool files and the like */
 #define PAUSE_MS 100  /* without descriptors or memory: how long nothing is accepted */
 #define LAST_MS  5000 /* between the hard end of a drain and our own */
 #define TICKETS_MS \
@@ -51,9 +54,10 @@ struct worker {
 	unsigned       n_watch;
 	struct loop_fd orders;
 	struct timer   pause, hard, tickets;
-	int            spare; /* a descriptor to give up, so that a client can hear 421 */
-	int            log_fd;
-	bool           draining, cut;
+	int  fd_max; /* a client's descriptor is below it: the rest is for servers and files */
+	int  spare;  /* a descriptor to give up, so that a client can hear 421 */
+	int  log_fd;
+	bool draining, cut;
 };
 
 /* ---- accepting ------------------------------------------------------------------------------- */
@@ -93,13 +97,41 @@ pause_over(void *arg)
 			watch_on(&w->watch[i]);
 }
 
+/* The connections that mail needs towards servers, and some files, must be had when clients have taken theirs. */
+static int
+descriptors_for_clients(const struct smtp_conf *conf)
+{
+	struct rlimit r;
+	rlim_t        reserve = RESERVE;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur > INT_MAX)
+		return INT_MAX;
+	for (unsigned i = 0; i < conf->n_pool; i++)
+		for (unsigned k = 0; k < conf->pool[i].n_server; k++)
+			reserve += conf->pool[i].server[k].connections +
+			    conf->pool[i].server[k].auth_connections;
+	return (int)(r.rlim_cur - (reserve < r.rlim_cur / 4 ? reserve : r.rlim_cur / 4));
+}
+
+/* RFC 5321 3.8: before the greeting 421 may stand in its place. With TLS there are no words yet. */
+static void
+say_full(struct watch *x, int fd)
+{
+	static const char said[] = "421 4.3.2 Too many connections, try again later\r\n";
+	struct worker    *w = x->w;
+
+	if (!x->l->tls)
+		(void)!send(fd, said, sizeof(said) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	close(fd);
+	counters_add(w->start->counters, w->start->column, COUNTER_SESSIONS_REFUSED, 1);
+}
+
 /* No descriptor is left: one client is told so with the spare one, rather than left in the queue. */
 static void
 turn_away(struct watch *x)
 {
-	static const char said[] = "421 4.3.2 Too many connections, try again later\r\n";
-	struct worker    *w = x->w;
-	int               fd;
+	struct worker *w = x->w;
+	int            fd;
 
 	if (w->spare < 0) {
 		pause_accepting(w);
@@ -107,13 +139,8 @@ turn_away(struct watch *x)
 	}
 	close(w->spare);
 	fd = accept4(x->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd >= 0) {
-		/* RFC 5321 3.8: before the greeting 421 may stand in its place. With TLS there are no words yet. */
-		if (!x->l->tls)
-			(void)!send(fd, said, sizeof(said) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-		close(fd);
-		counters_add(w->start->counters, w->start->column, COUNTER_SESSIONS_REFUSED, 1);
-	}
+	if (fd >= 0)
+		say_full(x, fd);
 	w->spare = fcntl(w->start->control, F_DUPFD_CLOEXEC, 0);
 	/* The spare place may have gone to somebody else meanwhile. */
 	if (w->spare < 0 || fd < 0)
@@ -155,6 +182,10 @@ accept_one(struct watch *x)
 	struct endpoint         peer, local;
 	int fd = accept4(x->fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
+	if (fd >= w->fd_max) {
+		say_full(x, fd);
+		return true;
+	}
 	if (fd >= 0) {
 		if (!endpoint_from_sockaddr((struct sockaddr *)&ss, len, &peer)) {
 			close(fd);
@@ -416,6 +447,7 @@ begin(struct worker *w, const char **why)
 		*why = "no memory for the pools";
 		return false;
 	}
+	w->fd_max = descriptors_for_clients(conf);
 	watches_make(w);
 	w->orders = (struct loop_fd){ .fn = orders_ready, .arg = w, .fd = start->control };
 	if (!loop_watch(w->loop, &w->orders, LOOP_READ)) {

@@ -245,6 +245,7 @@ static void
 no_answer(struct session *s)
 {
 	auth_drop(s);
+	session_count_junk(s);
 	say(s, 454, "4.7.0", SV("authentication is not possible now, try again"));
 }
 

@@ -91,8 +91,8 @@ refused(struct session *s, const struct command *c, struct strv rest)
 }
 
 /* RFC 5321 7.8: what moves no mail may be said a number of times between two messages, then it is an error. */
-static void
-count_junk(struct session *s)
+void
+session_count_junk(struct session *s)
 {
 	if (++s->junk > s->smtp->conf->limits.junk)
 		s->errors++;
@@ -136,7 +136,7 @@ smtp_dispatch(struct session *s, struct strv line)
 	if (s->ending)
 		return;
 	if (c != NULL && (c->flags & CMD_JUNK))
-		count_junk(s);
+		session_count_junk(s);
 	if (c == NULL)
 		say_error(s, 500, "5.5.2", SV("command not recognized"));
 	else if (!refused(s, c, rest))

@@ -303,7 +303,7 @@ sweep_named(struct pool_server *sv, uint64_t now)
 
 	for (; up != NULL; up = next) {
 		next = up->all_next;
-		if (up->owner == NULL || up->bound || up->idle_since == 0 ||
+		if (up->owner == NULL || !up->named || up->bound || up->idle_since == 0 ||
 		    now - up->idle_since < POOL_IDLE_MS)
 			continue;
 		up->owner->relay.up = NULL;

@@ -206,10 +206,11 @@ check_quota(struct session *s)
 
 /*
  * It is the client's move again.  Its time stood still while we, or the server, had ours: a text goes on
- * with what it had left.  (RFC 5321 4.5.3.2: the timeouts are for the other side's silence.)
+ * with what it had left, and so does one that dripped a line which is not whole yet.  (RFC 5321 4.5.3.2: the
+ * timeouts are for the other side's silence.)
  */
 static void
-client_again(struct session *s, uint64_t began)
+client_again(struct session *s, uint64_t began, bool took)
 {
 	uint64_t now = loop_now(s->smtp->loop);
 
@@ -217,7 +218,7 @@ client_again(struct session *s, uint64_t began)
 		s->text.until += now - began;
 	if (s->phase == PHASE_AUTH && auth_held(s) > 0)
 		session_deadline(s, auth_held(s));
-	else if (waits_for_line(s))
+	else if (waits_for_line(s) && took)
 		await_line(s);
 	else
 		session_deadline(s, s->deadline + (now - began));
@@ -229,9 +230,11 @@ session_turn(void *arg)
 	struct session *s = arg;
 
 	uint64_t began = loop_now(s->smtp->loop);
+	bool     took = false;
 
 	s->turn = fiber_self();
 	while (!s->ending && !s->turn->cancelled && turn_step(s)) {
+		took = true;
 		session_check_errors(s);
 		check_quota(s);
 	}
@@ -242,7 +245,7 @@ session_turn(void *arg)
 	/* The last words travel with the end: session_begin_closing. */
 	if (!s->gone && !s->ending && !slots_flush(&s->replies, &s->io))
 		session_cut(s, "client is gone");
-	client_again(s, began);
+	client_again(s, began, took);
 	s->turn = NULL;
 	s->in_turn = false;
 	if (!s->advancing)

@@ -133,6 +133,8 @@ void say(struct session *s, uint16_t code, const char *enh, struct strv text);
 void say_error(struct session *s, uint16_t code, const char *enh, struct strv text);
 /* A refusal by policy: the verdict's reply with the id behind it, and a log line. Disconnect ends the session. */
 void say_verdict(struct session *s, const struct verdict *v, enum stage at, const struct path *rcpt);
+/* What moves no mail may be said a number of times between two messages, then it is an error. */
+void session_count_junk(struct session *s);
 /* RFC 5321 4.3.2: too many errors end the session with 421. */
 void session_check_errors(struct session *s);
 /* No more commands: what is queued goes out, then the connection is closed. */

@@ -72,8 +72,9 @@ class Postern:
         with open(self.file, "w", encoding="utf-8") as f:
             f.write(conf.replace("@PORT@", str(self.port)))
 
-    def start(self):
-        self.process = self.run.start([PROGRAM, "run", "-c", self.file], self.log_file)
+    def start(self, through=()):
+        """through: words of a command that runs it."""
+        self.process = self.run.start([*through, PROGRAM, "run", "-c", self.file], self.log_file)
         if not until(lambda: " master ready " in self.log() or self.process.poll() is not None, 15):
             raise RuntimeError("Postern is not ready:\n" + self.log())
         if self.process.poll() is not None:

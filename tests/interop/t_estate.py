@@ -4,7 +4,7 @@ import resource
 import subprocess
 import sys
 
-from client import Client, Crowd, context
+from client import Client, Crowd, Refused, context
 from harness import Skip, until
 from servers import Dovecot, FarEnd, Postern, Postfix, pool_of, tls_files
 
@@ -328,4 +328,35 @@ def test_twenty_thousand(run):
     for p in crowd:
         p.communicate("\n")
     run.ok("all have gone", until(lambda: len(postern.lines(" session ")) >= each * holders, 30))
+    run.same("Postern ends well", postern.stop(), 0)
+
+
+def test_few_descriptors(run):
+    """clients that take all descriptors are told 421, and mail of those inside still finds its server"""
+    run.need("prlimit")
+    far = FarEnd(run)
+    postern = Postern(
+        run,
+        pool_of(
+            f"upstream 127.0.0.1:{far.port}\nlimits {{ sessions-per-client 1000 }}\n", workers=1
+        ),
+        start=False,
+    )
+    postern.start(("prlimit", "--nofile=200:200"))
+    inside, turned_away = [], 0
+    for _ in range(260):
+        try:
+            inside.append(Client(postern.port))
+        except Refused as e:
+            turned_away += e.reply.code == 421
+    run.ok("some are inside", 100 <= len(inside) < 200, len(inside))
+    run.same("all others have heard 421", turned_away, 260 - len(inside))
+    for i in range(30):
+        inside[i].ehlo()
+        inside[i].mail([f"few{i}@example.com"])
+    for i in range(30):
+        r = inside[i].text_by_data(b"X-Letter: few\r\n\r\n")
+        run.ok("a message with a connection of its own", r.code == 250, r)
+    for c in inside:
+        c.close()
     run.same("Postern ends well", postern.stop(), 0)
