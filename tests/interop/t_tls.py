@@ -254,10 +254,15 @@ def test_renegotiation(run):
     """a client that asks to renegotiate is refused, and the others are served on"""
     run.need("openssl")
     _, postern, implicit, _ = two_names(run)
+    # It stumbles over a greeting that comes in the middle, and leaves at the end of its input: so both wait.
     _, out = run.command(
-        [find("openssl"), "s_client", "-connect", f"127.0.0.1:{implicit}", "-tls1_2"],
+        [
+            "sh",
+            "-c",
+            "(sleep 1; printf 'R\\nEHLO renegotiated.example\\nQUIT\\n'; sleep 3) |"
+            f" {find('openssl')} s_client -connect 127.0.0.1:{implicit} -tls1_2",
+        ],
         20,
-        b"R\nEHLO renegotiated.example\nQUIT\n",
     )
     run.has("it was asked for", out, "RENEGOTIATING")
     run.ok("and refused", "no renegotiation" in out or "alert number 100" in out, out)
@@ -279,20 +284,33 @@ def test_client_certificate(run):
         + f'tls client-ca "{crt}"\n'
     )
     run.ok("a reload", postern.reload())
+
+    def relays(pair):
+        with Client(implicit, tls=with_certificate(pair)) as c:
+            c.ehlo()
+            c.ask("MAIL FROM:<a@client.example>", 250)
+            return c.ask("RCPT TO:<x@foreign.example>").code
+
+    # The old workers may still take a connection that came to them before they heard of it.
+    run.ok("the new rule holds", until(lambda: relays((crt, key)) == 250, 10))
     for what, pair, code in (
         ("ours", (crt, key), 250),
         ("a stranger's", (odd, odd_key), 550),
         ("none", None, 550),
     ):
-        tls = context()
-        if pair:
-            tls.load_cert_chain(*pair)
-        with Client(implicit, tls=tls) as c:
+        with Client(implicit, tls=with_certificate(pair)) as c:
             c.ehlo()
             c.ask("MAIL FROM:<a@client.example>", 250)
             r = c.ask("RCPT TO:<x@foreign.example>")
             run.same(f"{what}: relays?", r.code, code)
             run.same(f"{what}: mail for us", c.ask("RCPT TO:<u@example.com>").code, 250)
+
+
+def with_certificate(pair):
+    tls = context()
+    if pair:
+        tls.load_cert_chain(*pair)
+    return tls
 
 
 def read_conf(postern):

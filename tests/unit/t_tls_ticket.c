@@ -214,9 +214,11 @@ static bool
 taken_by_a_new_context(struct tls_context *x, SSL_SESSION *s)
 {
 	struct tls_context *new = context(0x0303, "one");
+	bool taken = is_taken(new, TLS1_3_VERSION, s);
 
 	(void)x;
-	return is_taken(new, TLS1_3_VERSION, s);
+	tls_context_free(new);
+	return taken;
 }
 
 /*
@@ -246,6 +248,7 @@ all_workers_come_to_the_same_key(void)
 		wall_us = later;
 		s = ticket_of(x, TLS1_3_VERSION);
 		n = i2d_SSL_SESSION(s, &p);
+		SSL_SESSION_free(s);
 		_exit(write(up[1], der, (size_t)n) == n ? 0 : 1);
 	}
 	close(up[1]);
