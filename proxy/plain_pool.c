@@ -230,14 +230,6 @@ plain_unused_pools(struct load *l)
 
 /* ---- AUTH ------------------------------------------------------------------------------------ */
 
-/* A password may go there: nobody on the way can read it. */
-static bool
-keeps_secrets(const struct server *sv)
-{
-	return sv->at.addr.family == ADDR_UNIX || addr_is_loopback(&sv->at.addr) ||
-	    sv->tls == TLS_USE_REQUIRE || sv->tls == TLS_USE_VERIFY;
-}
-
 /* Why the servers of a pool cannot be asked for a user; absent: they can. */
 static struct strv
 no_auth(struct load *l, const struct pool_conf *p, const char **hint)
@@ -247,7 +239,7 @@ no_auth(struct load *l, const struct pool_conf *p, const char **hint)
 		return SV("a Maildir knows no users");
 	*hint = "`tls require' or `tls verify' at this upstream";
 	for (unsigned i = 0; i < p->n_server; i++)
-		if (!keeps_secrets(&p->server[i]))
+		if (!server_keeps_secrets(&p->server[i]))
 			return arena_printf(l->a,
 			    "passwords do not go in plain text to %.*s, which is another machine",
 			    (int)p->server[i].name.n, p->server[i].name.p);

@@ -30,13 +30,6 @@ struct auth { /* on the heap while an exchange is open or its answer is held bac
 
 /* --- may it -------------------------------------------------------------------------------------- */
 
-static bool
-may_hear_secrets(const struct server *sv)
-{
-	return sv->at.addr.family == ADDR_UNIX || addr_is_loopback(&sv->at.addr) ||
-	    sv->tls == TLS_USE_REQUIRE || sv->tls == TLS_USE_VERIFY;
-}
-
 bool
 auth_offered(const struct session *s)
 {
@@ -45,7 +38,7 @@ auth_offered(const struct session *s)
 	if (s->client.auth_user.p != NULL || !(s->client.tls.on || s->listener->auth_plain))
 		return false;
 	for (unsigned i = 0; i < c->n_server; i++)
-		if (!may_hear_secrets(&c->server[i]))
+		if (!server_keeps_secrets(&c->server[i]))
 			return false;
 	return true;
 }
@@ -219,18 +212,6 @@ print_command(struct auth *au, struct strv initial, struct buf *line)
 
 /* --- what the server says ------------------------------------------------------------------------ */
 
-static void
-drop_server(struct session *s)
-{
-	struct upstream *up = s->relay.up;
-
-	s->relay.up = NULL;
-	if (up == NULL)
-		return;
-	up->tainted = true;
-	pool_drop(up);
-}
-
 /* It says goodbye to a server that is in a known state. */
 static void
 leave_server(struct session *s)
@@ -253,7 +234,7 @@ static void
 broken(struct session *s, const char *why)
 {
 	session_log_event(s, "auth-broken", why);
-	drop_server(s);
+	hop_drop(s);
 	no_answer(s);
 }
 
@@ -476,7 +457,7 @@ cancel(struct session *s, uint16_t code, const char *enh, struct strv text)
 	if (ask(s, &line, &r) == UP_OK && r.code / 100 == 5)
 		leave_server(s);
 	else
-		drop_server(s);
+		hop_drop(s);
 	auth_drop(s);
 	say_error(s, code, enh, text);
 }

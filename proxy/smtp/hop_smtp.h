@@ -59,6 +59,9 @@ struct owed hop_owed_pop(struct upstream *up);
 
 /* --- replay.c --- */
 
+/* Closes relay.up, if there is one: its state is unknown. */
+void hop_drop(struct session *s);
+
 /*
  * replay_owed -- the commands whose replies are owed, once more on another connection: of those that the
  * server answered the client has heard nothing

@@ -7,8 +7,8 @@
  */
 #include "proxy/smtp/hop_smtp.h"
 
-static void
-drop(struct session *s)
+void
+hop_drop(struct session *s)
 {
 	struct upstream *up = s->relay.up;
 
@@ -52,7 +52,7 @@ replay_owed(struct session *s, bool fresh)
 
 	for (unsigned i = 0; i < n; i++)
 		owed[i] = hop_owed_pop(up);
-	drop(s);
+	hop_drop(s);
 	s->relay.mail = MAIL_HELD;
 	if (!hop_connect(s, fresh)) {
 		give_up(s, owed, n);
@@ -84,7 +84,7 @@ replay_transaction(struct session *s)
 		hop_fail(s, UP_CLOSED);
 		return false;
 	}
-	drop(s);
+	hop_drop(s);
 	s->relay.mail = MAIL_HELD;
 	if (!hop_connect(s, true))
 		return false;

@@ -63,6 +63,14 @@ struct server {
 	unsigned            auth_connections;   /* the same for connections bound to a session by AUTH */
 };
 
+/* Passwords may go there: nobody on the way could read them. */
+static inline bool
+server_keeps_secrets(const struct server *sv)
+{
+	return sv->at.addr.family == ADDR_UNIX || addr_is_loopback(&sv->at.addr) ||
+	    sv->tls == TLS_USE_REQUIRE || sv->tls == TLS_USE_VERIFY;
+}
+
 /* The servers of one name; all of one kind, a Maildir stands alone. */
 struct pool_conf {
 	struct strv          name;              /* "default" where none is said */
