@@ -56,11 +56,11 @@ static const struct fact_def facts[] = {
 /* clang-format on */
 
 static void *
-envelope_open(struct arena *a, const void *conf, const struct client *c)
+envelope_open(struct arena *a, void *shared, const struct client *c)
 {
 	static char seat; /* it keeps nothing: all it tells is in struct mail */
 
-	(void)a, (void)conf, (void)c;
+	(void)a, (void)shared, (void)c;
 	return &seat;
 }
 

@@ -394,15 +394,16 @@ compile_subject(struct pred_state *s)
 		s->def = &of_map;
 		if (!maps_call(l, f, 0, s->at, &call))
 			return false;
-		s->r->map = call.map;
-		s->r->fact = call.fact;
+		s->r->ask.subject = SUBJECT_MAP;
+		s->r->ask.map = call.map;
+		s->r->ask.fact = call.fact;
 		return true;
 	}
-	if (facts_find(l, f, &s->r->fact) != FACT_HERE)
+	if (facts_find(l, f, &s->r->ask.fact) != FACT_HERE)
 		return false;
-	s->def = &l->p->facts[s->r->fact];
+	s->def = &l->p->facts[s->r->ask.fact];
 	s->r->null_is_fqdn = strv_eq(strv_z(s->def->name), SV("sender.domain"));
-	return facts_at(l, f, s->r->fact, s->at);
+	return facts_at(l, f, s->r->ask.fact, s->at);
 }
 
 static struct rule *
@@ -412,6 +413,7 @@ compile_pred(struct loader *l, const struct pred *x, enum stage at)
 	struct pred_state s = { .l = l, .at = at, .x = x, .r = r };
 
 	r->kind = EXPR_PRED;
+	r->ask.of = -1;
 	r->negated = x->negated;
 	if (compile_subject(&s))
 		return compile_op(&s) ? r : NULL;

@@ -88,7 +88,7 @@ negate(enum truth t, bool negated)
 MAY_YIELD static enum truth
 eval_map_pred(struct eval *e, const struct rule *r, const struct fact *f)
 {
-	struct map_values v = match_map(r->map, f);
+	struct map_values v = match_map(r->ask.map, f);
 	bool              yes = false;
 
 	if (asks_map(r) && v.n > 0)
@@ -101,12 +101,12 @@ eval_map_pred(struct eval *e, const struct rule *r, const struct fact *f)
 MAY_YIELD static enum truth
 eval_pred(struct eval *e, const struct rule *r)
 {
-	const struct fact *f = known(e, r->fact);
+	const struct fact *f = known(e, r->ask.fact);
 	bool               yes = false, absent;
 
 	if (f == NULL)
 		return TRUTH_UNKNOWN;
-	if (r->map != NULL)
+	if (r->ask.map != NULL)
 		return eval_map_pred(e, r, f);
 	absent = fact_absent(f);
 	if (asks_map(r) && !absent)
@@ -290,12 +290,11 @@ eval_gate(struct eval *e, struct verdict *out)
 }
 
 MAY_YIELD enum wait_rc
-policy_eval(const struct policy *p, enum stage at, unsigned rcpt, struct facts *facts,
-    struct verdict *out, struct edits *edits)
+policy_eval(const struct policy *p, enum stage at, unsigned rcpt, struct policy_case *c,
+    struct verdict *out)
 {
-	struct eval e = { .p = p, .facts = facts, .rcpt = rcpt };
+	struct eval e = { .p = p, .facts = c->facts, .rcpt = rcpt };
 
-	(void)edits;
 	*out = (struct verdict){ 0 };
 	if (at != STAGE_RCPT)
 		return WAIT_OK;
@@ -405,12 +404,29 @@ policy_needs(const struct policy *p, unsigned fact, enum stage by)
 	return by >= STAGE_RCPT && fact < p->n_facts && p->certain[fact];
 }
 
-/* Header actions belong to checks. */
+bool
+policy_has(const struct policy *p, enum stage at)
+{
+	return p->stages & 1u << at;
+}
+
+unsigned
+policy_wants(const struct policy *p, enum stage at, unsigned *first)
+{
+	unsigned n = 0;
+
+	*first = 0;
+	while (*first < p->n_want && p->want[*first].from < at)
+		++*first;
+	while (*first + n < p->n_want && p->want[*first + n].from == at)
+		n++;
+	return n;
+}
+
 bool
 policy_edits(const struct policy *p)
 {
-	(void)p;
-	return false;
+	return p->edits;
 }
 
 bool

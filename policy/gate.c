@@ -126,7 +126,7 @@ first_fact(const struct rule *r)
 {
 	while (r != NULL && r->kind != EXPR_PRED)
 		r = r->n_kid > 0 ? r->kid[0] : NULL;
-	return r == NULL ? -1 : (int)r->fact;
+	return r == NULL ? -1 : (int)r->ask.fact;
 }
 
 /* Which facts every recipient needs: the recipient, and what the first condition of all asks. */

@@ -10,7 +10,9 @@
 #include "proxy/base/diag.h"
 #include "proxy/base/world.h"
 #include "proxy/mail/edit.h"
+#include "proxy/mail/envelope.h"
 #include "proxy/mail/fact.h"
+#include "proxy/mail/note.h"
 #include "proxy/mail/verdict.h"
 
 struct policy;
@@ -82,17 +84,79 @@ struct policy *policy_load(struct arena *a, struct world *w, const struct conf *
     unsigned n_facts, const struct policy_names *names, const struct hash_key *key, struct diags *d);
 void policy_free(struct policy *p);
 
+/* --- one hearing ---------------------------------------------------------------------------------- */
+
+/* Bits that checks leave behind, by number; NULL: none is set yet. */
+struct marks {
+	uint64_t *skip, *tag, *fired;
+};
+
+/* How the policy is asked.  LIVE: mail is at stake. TEST: nothing is slept or written. EXPLAIN: TEST, and behind a
+ * verdict everything is asked on, to tell what else would have fired. */
+enum policy_mode { POLICY_LIVE, POLICY_TEST, POLICY_EXPLAIN };
+
+/* One check as it was looked at, for explain. */
+enum look_came { LOOK_NO, LOOK_YES, LOOK_UNKNOWN, LOOK_SKIPPED, LOOK_UNASKED };
+
+struct look {
+	struct strv               check;
+	enum stage                at;
+	unsigned                  rcpt;         /* NOTE_NO_RCPT */
+	enum look_came            came;         /* UNASKED: behind a verdict, and a fact of it is not there yet */
+	bool                      warn, holds;  /* holds: its verdict is the one that counts */
+	struct verdict            said;         /* YES, UNKNOWN: what it says, or would */
+	const struct fact *const *fact;         /* those that were read, in order, each once */
+	unsigned                  n_fact;
+};
+
+/*
+ * What one session, or one transaction, keeps for its checks between two stages.  All zero but for a, facts and
+ * mode at first.  Of the judge; the policy fills in the rest, in `a'.
+ */
+struct policy_case {
+	struct arena          *a;               /* the transaction's, or the session's before MAIL */
+	struct facts          *facts;
+	enum policy_mode       mode;
+	const struct envelope *env;             /* NULL before MAIL */
+	struct edits          *edits;           /* the transaction's; NULL before MAIL: header effects wait in marks.fired */
+	struct marks           marks;
+	struct marks          *rcpt;            /* marks of recipient i alone; n_rcpt of them */
+	unsigned               n_rcpt, max_rcpt;
+	struct notes           notes;
+	uint32_t               delay;           /* ms, what effects asked for since the judge has last looked; <= 60 s */
+	void                 (*look)(void *arg, const struct look *);   /* NULL: nobody wants to know */
+	void                  *look_arg;
+};
+
 /*
  * policy_eval -- what the policy says at a stage
  *
- *   rcpt    which recipient, at STAGE_RCPT (the relay gate looks here); else 0
- *   facts   the transaction's, or the session's before MAIL
- *   out     NONE: no opinion; else verdict with `by` set. Views in it live as long as the policy or the facts' arena
+ *   rcpt    at STAGE_RCPT: which recipient (the relay gate looks first, then checks); else 0
+ *   c       the transaction's, or the session's before MAIL
+ *   out     NONE: no opinion; else the first final verdict in file order, with `by` set: "relay" or the check's
+ *           name.  Its views live as long as the policy or c->a
  *
- * WAIT_OK; WAIT_CANCELLED.
+ * Checks of that stage run in file order; effects are carried out as they are reached; behind the first final
+ * verdict no fact is asked for any more (but in EXPLAIN), what is known already becomes NOTE_ALSO.
+ * WAIT_OK; WAIT_CANCELLED: out is NONE.
  */
-MAY_YIELD enum wait_rc policy_eval(const struct policy *p, enum stage at, unsigned rcpt, struct facts *facts,
-    struct verdict *out, struct edits *edits);
+MAY_YIELD enum wait_rc policy_eval(const struct policy *p, enum stage at, unsigned rcpt, struct policy_case *c,
+    struct verdict *out);
+/* A transaction begins: it takes over the marks of the session, and the header effects of checks that fired before. */
+void policy_begin(const struct policy *p, const struct policy_case *session, struct policy_case *tx);
+/* Is there a check at that stage?  (At rcpt the gate is asked in any case.) */
+bool policy_has(const struct policy *p, enum stage at);
+
+/*
+ * Look-ups that can be started at a stage because they are sure to be asked at it or later, where no check ends
+ * the hearing first: policy_wants(p, at, ...) are number *first .. *first + n - 1; n is returned.  Those of facts of
+ * a recipient are started for each.
+ */
+unsigned policy_wants(const struct policy *p, enum stage at, unsigned *first);
+/* Asks that one: what is asked is a fact as any other.  rcpt: for facts of a recipient. */
+MAY_YIELD enum wait_rc policy_want(const struct policy *p, unsigned want, unsigned rcpt, struct policy_case *c);
+
+/* Is the fact asked for at every recipient, whatever it is? */
 bool policy_needs(const struct policy *p, unsigned fact, enum stage by);
 /* `route` or `transaction-class` are there. */
 bool policy_routes(const struct policy *p);
@@ -110,8 +174,11 @@ bool policy_routes(const struct policy *p);
  */
 MAY_YIELD enum wait_rc policy_route(const struct policy *p, unsigned rcpt, struct facts *facts, struct arena *a,
     struct strv *pool, struct strv *class, bool *unknown);
-/* Can anything in it still change a message (header actions)?  Then it is spooled, never streamed. */
+/* Can anything in it still change a message once its text has begun to come (header actions of checks at message)?
+ * Then it is spooled, never streamed. */
 bool policy_edits(const struct policy *p);
+/* Has it checks at message that read the text (header, from)?  A verdict of theirs comes behind it. */
+bool policy_reads_text(const struct policy *p);
 /* No relay block: every recipient is refused.  `check` says so. */
 bool policy_relays_nothing(const struct policy *p);
 /* `reject-at stage`: verdicts of connect, helo, mail are told at once; else (default) at RCPT. */

@@ -48,7 +48,7 @@ routes_map(struct loader *l, const struct conf_plain *x)
 static bool
 differs(const struct policy *p, const struct rule *r)
 {
-	bool yes = r->kind == EXPR_PRED && p->facts[r->fact].per_rcpt;
+	bool yes = r->kind == EXPR_PRED && p->facts[r->ask.fact].per_rcpt;
 
 	for (unsigned i = 0; i < r->n_kid && !yes; i++)
 		yes = differs(p, r->kid[i]);

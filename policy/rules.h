@@ -36,10 +36,14 @@ struct map_call {
 
 /* One thing that a fact's value is held against. */
 enum match_kind { MATCH_TRUE, MATCH_NULL, MATCH_ABSENT, MATCH_FQDN, MATCH_LITERAL, MATCH_NETS, MATCH_NAMES, MATCH_TEXT,
-	MATCH_PATH, MATCH_WORDS, MATCH_NUMBER, MATCH_MAP };
+	MATCH_PATH, MATCH_WORDS, MATCH_NUMBER, MATCH_MAP, MATCH_PATTERN };
+
+struct pattern;                                 /* a compiled regular expression with its limits: patterns.h */
 
 struct match {
 	enum match_kind       kind;
+	const struct pattern *const *pattern;   /* PATTERN: any of n_pattern */
+	unsigned              n_pattern;
 	const struct netset  *nets;
 	const struct nameset *domains;          /* NAMES: either or both */
 	const struct nameset *addresses;
@@ -51,15 +55,33 @@ struct match {
 	enum pred_op          op;               /* NUMBER: EQ LT LE GT GE */
 };
 
-/* A node of a compiled expression: AND, OR, NOT over kids, or PRED: one of the matches (or none: negated). */
+/*
+ * What a predicate, a placeholder or a key asks.  FACT: with text and of the fact that `of' names as the argument
+ * (fact.h, struct fact.arg); MAP: what the map has for the fact; TAG: has a check set tag number `fact'; SCORE: the
+ * weights of the lists that answer (struct policy.weighed).
+ */
+enum subject { SUBJECT_FACT, SUBJECT_MAP, SUBJECT_TAG, SUBJECT_SCORE };
+
+struct asked {
+	enum subject       subject;
+	unsigned           fact;                /* number of the fact; TAG: of the tag */
+	struct strv        text;                /* FACT: "zone" of dnsbl("zone"); absent: no string */
+	int                of;                  /* FACT: number of the fact whose value is the argument; -1: none */
+	const struct list *map;                 /* MAP */
+};
+
+/*
+ * A node of a compiled expression: AND, OR, NOT over kids; ANY_RCPT, ALL_RCPT over the recipients that were taken, one
+ * kid; PRED: one of the matches (or none: negated).
+ */
 struct rule {
 	enum expr_kind  kind;
 	struct rule   **kid;
 	unsigned        n_kid;
-	unsigned        fact;
-	const struct list *map;                 /* the predicate is on map(fact); NULL: on the fact itself */
+	struct asked    ask;
 	bool            negated;
 	bool            null_is_fqdn;           /* sender.domain: where it is absent the sender is <> */
+	bool            null_is_yes;            /* X resolves, mx(X): true where X is <> (absent sender.domain) or a literal */
 	struct match   *match;
 	unsigned        n_match;
 };
@@ -95,6 +117,67 @@ struct class_rule {
 	const struct expr *conf;
 };
 
+/* --- checks ----------------------------------------------------------------------------------- */
+
+struct piece {                                  /* of a text with placeholders: plain text, or what is asked */
+	struct strv  plain;                     /* absent: ask */
+	struct asked ask;
+};
+
+struct text {
+	struct piece *piece;
+	unsigned      n;
+};
+
+struct say {                                    /* a verdict as it is written; kind NONE: there is none */
+	enum verdict_kind kind;
+	uint16_t          code;                 /* 0: the kind's own */
+	char              enh[10];
+	struct text       text;                 /* n 0: the kind's sentence */
+	struct strv       to;                   /* quarantine to */
+};
+
+struct effect {
+	enum effect_kind kind;
+	unsigned         number;                /* TAG: the tag; SKIP: the check */
+	uint32_t         ms;                    /* DELAY, at most DELAY_MAX */
+	struct strv      name;                  /* ADD_HEADER, DELETE_HEADER; TAG: its name */
+	struct text      text;                  /* LOG, ADD_HEADER */
+};
+
+#define DELAY_MAX 60000                         /* ms: of all delays of one answer together */
+
+struct check {
+	const struct conf_check *conf;
+	struct pos         pos;                 /* of its name */
+	struct strv        name;
+	unsigned           number;              /* in file order: its bit in marks */
+	enum stage         at;                  /* where it is decided */
+	bool               warn, per_rcpt;      /* per_rcpt: decided at rcpt for each recipient by itself */
+	const struct rule *when;
+	struct say         on_unknown, final;
+	struct effect     *effect;
+	unsigned           n_effect;
+	enum fact_cost     cost;                /* of the dearest fact that it may ask */
+};
+
+struct tag {
+	struct strv name;
+	enum stage  first;                      /* the latest stage of the checks that set it */
+	bool        per_rcpt;                   /* one of them is */
+};
+
+struct weighed {                                /* a call with a weight: dnsbl("zone", 3) */
+	struct asked ask;
+	double       weight;
+};
+
+/* A fact that is asked for sure where no check above has ended the hearing, and that costs a look-up. */
+struct want {
+	struct asked ask;
+	enum stage   from;                      /* it can be started here */
+};
+
 struct sets {                           /* on the heap until policy_free */
 	struct netset   **net;
 	struct nameset  **name;
@@ -116,6 +199,16 @@ struct policy {
 	struct gate_facts      gate;
 	const struct list     *route;           /* the map of `route`; NULL: no such statement */
 	struct class_rule      class;
+	struct check          *check;           /* in file order */
+	unsigned               n_check;
+	unsigned               stages;          /* AT(...) at which there is a check */
+	struct tag            *tag;
+	unsigned               n_tag;
+	struct weighed        *weighed;
+	unsigned               n_weighed;
+	struct want           *want;            /* sorted by from */
+	unsigned               n_want;
+	bool                   edits;           /* a check at message changes header fields */
 	bool                  *certain;         /* by fact: asked for at every recipient */
 	struct sets           *sets;
 };

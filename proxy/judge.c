@@ -12,6 +12,7 @@
 #include "proxy/base/arena.h"
 
 struct judge {
+	void                 **shared; /* of each filter: what its make() gave */
 	const struct policy   *policy;
 	const struct fact_def *facts;
 	unsigned               n_facts, n_filters;
@@ -25,6 +26,16 @@ struct seat {
 	bool                 present; /* open() did not sit this session out */
 };
 
+static unsigned
+filters_of_build(void)
+{
+	unsigned n = 0;
+
+	while (registry_filters[n] != NULL)
+		n++;
+	return n;
+}
+
 struct judge *
 judge_new(struct arena *a, const struct policy *p)
 {
@@ -32,10 +43,11 @@ judge_new(struct arena *a, const struct policy *p)
 
 	j->policy = p;
 	j->facts = registry_facts(&j->n_facts);
+	j->shared = arena_array(a, filters_of_build(), sizeof(void *));
 	for (unsigned i = 0; registry_filters[i] != NULL; i++) {
 		const struct filter *f = registry_filters[i];
 
-		j->n_filters++;
+		j->shared[j->n_filters++] = f->make != NULL ? f->make(a) : NULL;
 		j->stages |= f->at != NULL ? f->stages : 0;
 		j->wants_body = j->wants_body || (f->does & DOES_BODY);
 	}
@@ -102,7 +114,9 @@ open_seats(struct hearing *h)
 		struct seat *s = &h->seat[i];
 
 		s->filter = registry_filters[i];
-		s->self = s->filter->open != NULL ? s->filter->open(h->a, NULL, h->client) : NULL;
+		s->self = s->filter->open != NULL ?
+		    s->filter->open(h->a, h->judge->shared[i], h->client) :
+		    NULL;
 		s->present = s->filter->open == NULL || s->self != NULL;
 	}
 }
@@ -179,12 +193,14 @@ hear_filters(struct hearing *h, enum stage at)
 static enum wait_rc
 ask_policy(struct hearing *h, enum stage at, unsigned rcpt, struct verdict *out)
 {
-	struct facts *facts = h->tx != NULL ? &h->tx->facts : &h->facts;
+	struct policy_case c = {
+		.a = h->tx != NULL ? h->tx->a : h->a,
+		.facts = h->tx != NULL ? &h->tx->facts : &h->facts,
+	};
 
 	if (h->judge->policy == NULL)
 		return WAIT_OK;
-	return policy_eval(
-	    h->judge->policy, at, rcpt, facts, out, h->tx != NULL ? &h->tx->edits : NULL);
+	return policy_eval(h->judge->policy, at, rcpt, &c, out);
 }
 
 /* `reject-at rcpt`: what is decided before RCPT is spoken there, so that the log has the envelope. */

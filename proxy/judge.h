@@ -7,8 +7,11 @@
 #define PROXY_JUDGE_H
 
 #include "proxy/mail/filter.h"
+#include "proxy/mail/note.h"
 
 struct policy;
+struct policy_case;                     /* policy.h: what checks keep between stages */
+struct look;
 struct judge;                           /* policy and filters of one configuration; shared by all sessions */
 struct seat;                            /* one filter's place in a hearing */
 
@@ -20,6 +23,8 @@ struct transaction {                    /* one MAIL ... end of data */
 	struct mail     mail;
 	struct facts    facts;          /* outer: the hearing's */
 	struct edits    edits;
+	struct policy_case *checks;     /* NULL: the policy has none */
+	unsigned        lookups;        /* early look-ups that still run: judge.c's */
 	struct verdict  verdict;        /* held: of mail and earlier stages, spoken at RCPT (reject-at rcpt) */
 };
 
@@ -31,6 +36,8 @@ struct hearing {                        /* one session */
 	struct mail          mail;      /* env and msg NULL */
 	struct seat         *seat;      /* one for each filter of the registry */
 	struct transaction  *tx;        /* NULL between transactions */
+	struct policy_case  *checks;    /* NULL: the policy has none */
+	struct lookup       *lookup;    /* early look-ups that still run, of session and transaction: judge.c's */
 	struct verdict       held;      /* of connect and helo */
 };
 
@@ -53,6 +60,13 @@ MAY_YIELD enum wait_rc judge_route(struct hearing *h, unsigned i, struct strv *p
 /* The hearing lives in a (the session's arena), closed by judge_close on every path. `client` stays the session's. */
 struct hearing *judge_open(const struct judge *j, struct arena *a, const struct client *client);
 void judge_close(struct hearing *h);
+/*
+ * judge_quiet -- no early look-up of this hearing runs any more
+ *
+ * True: so it is.  Else they are cancelled, and done(arg) is called from the loop, once, when the last is over: only
+ * then may judge_close come, and the session's arena go.  For who ends a session in the loop.
+ */
+bool judge_quiet(struct hearing *h, void (*done)(void *arg), void *arg);
 
 /*
  * judge_stage -- filters' at(), then the policy, at connect, helo, auth, mail, data
@@ -70,8 +84,18 @@ MAY_YIELD enum wait_rc judge_body(struct hearing *h, struct strv text);
 /* The header is complete / the message is: filters, policy, then seal. */
 MAY_YIELD enum wait_rc judge_headers(struct hearing *h);
 MAY_YIELD enum wait_rc judge_message(struct hearing *h, struct verdict *out);
-/* The transaction is over, however: filters are re-armed; tx is NULL. Its arena is the caller's. */
-void judge_end(struct hearing *h);
+/*
+ * The transaction is over, however: its early look-ups are cancelled and waited for (in a fiber; in the loop
+ * judge_quiet comes first), filters are re-armed; tx is NULL. Its arena is the caller's.
+ */
+MAY_YIELD void judge_end(struct hearing *h);
+/*
+ * What the checks did since this was last asked: of the transaction, or of the session outside one.  They live in
+ * that one's arena; NULL: nothing.  Asked behind judge_stage, judge_rcpt and judge_message.
+ */
+const struct note *judge_notes(struct hearing *h);
+/* For `check' and `explain': made-up or real facts, but no delays, nothing written; each check is told to look. */
+void judge_explains(struct hearing *h, bool all, void (*look)(void *arg, const struct look *), void *arg);
 /* HELO again, STARTTLS: what was learnt of the client may have changed; facts of the session are forgotten. */
 void judge_forget(struct hearing *h);
 

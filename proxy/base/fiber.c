@@ -361,6 +361,13 @@ fiber_self(void)
 	return current;
 }
 
+struct loop *
+fiber_loop(void)
+{
+	assert(current != NULL);
+	return current->own->pool->loop;
+}
+
 /* ---- waiting --------------------------------------------------------------------------------- */
 
 static uint64_t

@@ -57,7 +57,15 @@ unsigned fiber_pool_live(const struct fiber_pool *p);
  */
 struct fiber *fiber_start(struct fiber_pool *p, const char *name, void (*fn)(void *), void *arg);
 
+/*
+ * fiber_spawn -- from a fiber: one of the same pool that is nobody's child and runs from the wake queue
+ *
+ * Who starts it sees to it that what it uses outlives it.  NULL: as above.
+ */
+struct fiber *fiber_spawn(const char *name, void (*fn)(void *), void *arg);
+
 struct fiber *fiber_self(void);                 /* NULL: in the loop */
+struct loop *fiber_loop(void);                  /* of the current fiber; never called in the loop */
 
 /*
  * fiber_park -- wait until somebody calls fiber_wake

@@ -11,6 +11,7 @@
 #include "proxy/base/strv.h"
 
 struct arena;
+struct dns_query;
 
 enum file_rc { FILE_OK, FILE_ABSENT, FILE_DENIED, FILE_FULL, FILE_TOO_BIG, FILE_FAULT };
 
@@ -54,6 +55,12 @@ struct world {
 	 * world_real_start; sim: at once, done deferred.
 	 */
 	void (*work)(struct world *, void (*fn)(void *arg), void (*done)(void *arg), void *arg);
+	/*
+	 * Asks a resolver; see dns.h.  `dns_cancel': done is not called any more. NULL: there is no resolver,
+	 * every question is DNS_TEMP.
+	 */
+	void (*dns)(struct world *, struct dns_query *);
+	void (*dns_cancel)(struct world *, struct dns_query *);
 	void *ctx;                                      /* the maker's own */
 };
 
@@ -63,8 +70,17 @@ struct world {
  * it stays the caller's.  Each line gets the time in front (RFC 3339, UTC, ms).  SIGPIPE must be ignored.
  */
 struct loop;
+struct resolver_conf {                          /* `resolver' */
+	const struct endpoint *forward;         /* n of them are asked; none: those of the system */
+	unsigned               n;
+};
 struct world *world_real(int log_fd);
 void world_real_start(struct world *w, struct loop *loop);
+/*
+ * Behind world_real_start: questions to the DNS are answered from here on (libunbound on the loop, one cache a
+ * process). False with *why: it cannot be (no library in this build, no memory); then every answer is DNS_TEMP.
+ */
+bool world_real_dns(struct world *w, const struct resolver_conf *conf, const char **why);
 void world_real_stop(struct world *w);          /* joins the work thread, writes what the log still holds */
 /* Lines that could not be written without blocking, so far. */
 uint64_t world_real_log_dropped(struct world *w);

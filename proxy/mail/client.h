@@ -15,6 +15,7 @@ struct client {                         /* views live in the session's arena */
 	struct strv      auth_user;     /* absent: not authenticated */
 	struct strv      auth_author;   /* identity that the user asked to act as; absent: its own */
 	struct strv      auth_mechanism;/* "PLAIN"; "XCLIENT" where a trusted peer said LOGIN */
+	bool             early;         /* octets came before our greeting, and were no TLS and no PROXY header */
 	bool             esmtp;         /* EHLO, not HELO */
 	bool             proxied;       /* a PROXY header or an XCLIENT was taken */
 	struct tls_facts tls;

@@ -15,6 +15,9 @@ struct arena;
 
 enum fact_type { FACT_BOOL, FACT_NUMBER, FACT_TEXT, FACT_ADDR, FACT_PATH, FACT_WORD, FACT_ADDRS, FACT_TEXTS };
 
+/* What asking costs at most: nothing to speak of, a look-up in the DNS, or that the text has arrived whole. */
+enum fact_cost { COST_MEMORY, COST_DNS, COST_TEXT };
+
 struct fact_def {
 	const char        *name;        /* "client.ip"; a fact with an argument: "dnsbl" */
 	enum fact_type     type;
@@ -23,6 +26,13 @@ struct fact_def {
 	bool               per_rcpt;    /* one value for each recipient */
 	const char *const *words;       /* FACT_WORD: what it may be, NULL-terminated; else NULL */
 	const char        *about;       /* one line for the manual and `check` */
+	/*
+	 * What stands in ( ) behind it, a letter each: s a string, f a fact of type TEXT or PATH (of a path the
+	 * domain is meant), n a number that may be left out.  NULL: it is written without ( ).
+	 */
+	const char        *args;
+	enum fact_cost     cost;
+	bool               inner;       /* no word of the language: made by a predicate (`X resolves'), found by name alone */
 	unsigned           own;         /* which of its filter's facts, for that filter alone */
 };
 
@@ -46,7 +56,11 @@ struct fact {                           /* one asked-for fact of a session or tr
 	const struct fact_def *def;
 	unsigned               number;  /* of def, as the registry counts */
 	unsigned               rcpt;    /* per_rcpt: which recipient */
-	struct strv            arg;     /* of dnsbl("zone"); absent: none */
+	/*
+	 * Of dnsbl("zone"): "zone".  Of mx(sender.domain): the value of that fact.  Of rhsbl("zone", helo): the
+	 * string, one blank, the value.  Numbers are not in it.  Absent: the fact takes none.
+	 */
+	struct strv            arg;
 	enum fact_state        state;
 	union fact_value       v;
 	struct strv            source;  /* where it is from, for explain and log: "PTR 1.2.0.192.in-addr.arpa" */

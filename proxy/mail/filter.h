@@ -41,7 +41,10 @@ struct filter {
 	const struct fact_def *facts;   /* ends with name == NULL; NULL: none */
 	unsigned               does;    /* enum filter_does */
 	unsigned               stages;  /* AT(...) for which at() is called */
-	void *(*open)(struct arena *session, const void *conf, const struct client *);  /* NULL: sits this one out */
+	/* Once a configuration, before fork: what all sessions of a worker share (it is written to, each worker has its
+	 * own copy). Given to open() as `shared'. NULL: nothing is shared. */
+	void *(*make)(struct arena *conf);
+	void *(*open)(struct arena *session, void *shared, const struct client *);      /* NULL: sits this one out */
 	void  (*begin)(void *self, struct arena *transaction);
 	void  (*end)(void *self);
 	MAY_YIELD enum filter_rc (*at)(void *self, enum stage, const struct mail *, const struct view *, struct findings *);

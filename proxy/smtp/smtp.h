@@ -93,6 +93,8 @@ struct smtp_conf {
 	bool                  received;         /* add a Received field */
 	const char           *spool_dir;        /* "" default */
 	uint64_t              spool_memory;     /* octets of a message held in memory, default 256 KiB */
+	const char           *quarantine;       /* `quarantine "DIR"`: a Maildir; NULL: none */
+	uint64_t              quarantine_max;   /* octets that it may hold; 0: as the disk allows */
 	struct hash_key       key;              /* of tables that the workers share; made before fork */
 };
 

@@ -115,15 +115,16 @@ decide(const struct policy *p, struct arena *a)
 	c.v[CANNED_HELO].text = SV("mx.ours.example");
 	c.v[CANNED_SIZE].number = FACT_NUMBER_ABSENT;
 	for (unsigned i = 0; i < sizeof(to) / sizeof(to[0]); i++) {
-		struct facts   f = { .a = a, .ask = canned_ask, .ctx = &c };
-		struct verdict v;
-		struct path    path;
-		const char    *why;
+		struct facts       f = { .a = a, .ask = canned_ask, .ctx = &c };
+		struct policy_case k = { .a = a, .facts = &f };
+		struct verdict     v;
+		struct path        path;
+		const char        *why;
 
 		must(path_parse_plain(a, strv_z(to[i]), &path, &why) == PATH_OK,
 		    "a path of the test");
 		c.v[CANNED_RCPT].path = c.v[CANNED_SENDER].path = &path;
-		must(policy_eval(p, STAGE_RCPT, i, &f, &v, NULL) == WAIT_OK, "policy_eval");
+		must(policy_eval(p, STAGE_RCPT, i, &k, &v) == WAIT_OK, "policy_eval");
 		must(v.kind == VERDICT_NONE || (v.by.n == 5 && v.text.n > 0),
 		    "a verdict without a name");
 		route(p, i, &f, a);

@@ -74,10 +74,11 @@ stranger(const char *to)
 T_UNUSED static struct verdict
 ask(const struct policy *p, struct canned *c)
 {
-	struct facts   f = { .a = arena, .ask = canned_ask, .ctx = c };
-	struct verdict v;
+	struct facts       f = { .a = arena, .ask = canned_ask, .ctx = c };
+	struct policy_case k = { .a = arena, .facts = &f };
+	struct verdict     v;
 
-	T_EQ_NUM(policy_eval(p, STAGE_RCPT, 0, &f, &v, NULL), WAIT_OK);
+	T_EQ_NUM(policy_eval(p, STAGE_RCPT, 0, &k, &v), WAIT_OK);
 	return v;
 }
 

@@ -168,14 +168,15 @@ no_block_refuses_all(void)
 static void
 other_stages_have_no_opinion(void)
 {
-	struct policy *p = load("relay { }\n");
-	struct canned  c = stranger("u@x.example");
-	struct facts   f = { .a = arena, .ask = canned_ask, .ctx = &c };
+	struct policy     *p = load("relay { }\n");
+	struct canned      c = stranger("u@x.example");
+	struct facts       f = { .a = arena, .ask = canned_ask, .ctx = &c };
+	struct policy_case k = { .a = arena, .facts = &f };
 
 	for (unsigned at = 0; at < STAGE_MAX; at++) {
 		struct verdict v = { .kind = VERDICT_REJECT };
 
-		T_EQ_NUM(policy_eval(p, (enum stage)at, 0, &f, &v, NULL), WAIT_OK);
+		T_EQ_NUM(policy_eval(p, (enum stage)at, 0, &k, &v), WAIT_OK);
 		T_EQ_NUM(v.kind, at == STAGE_RCPT ? VERDICT_REJECT : VERDICT_NONE);
 	}
 	policy_free(p);
@@ -187,10 +188,11 @@ cancelled(void)
 	struct policy *p = load(LISTS "relay { allow from mynets allow to ours when helo is x }\n");
 	struct canned  c = stranger("u@ours.example");
 	struct facts   f = { .a = arena, .ask = canned_ask, .ctx = &c };
-	struct verdict v;
+	struct policy_case k = { .a = arena, .facts = &f };
+	struct verdict     v;
 
 	c.cancel = true;
-	T_EQ_NUM(policy_eval(p, STAGE_RCPT, 0, &f, &v, NULL), WAIT_CANCELLED);
+	T_EQ_NUM(policy_eval(p, STAGE_RCPT, 0, &k, &v), WAIT_CANCELLED);
 	T_EQ_NUM(v.kind, VERDICT_NONE);
 	T_EQ_NUM(c.asks, 1);
 	policy_free(p);
@@ -591,21 +593,22 @@ now_ns(void)
 static void
 allowing_is_cheap(void)
 {
-	struct policy *p = load(LISTS
-	    "relay { allow from mynets allow authenticated over tls allow to vips allow to ours }\n");
-	struct canned  c = stranger("somebody@mail.ours.example");
-	struct arena  *a = arena_new(4096, 0);
-	struct facts   f = { .a = a, .ask = canned_ask, .ctx = &c };
-	struct verdict v;
-	size_t         used;
-	uint64_t       at;
-	unsigned       taken = 0, rounds = 200000;
+	struct policy     *p = load(LISTS
+		"relay { allow from mynets allow authenticated over tls allow to vips allow to ours }\n");
+	struct canned      c = stranger("somebody@mail.ours.example");
+	struct arena      *a = arena_new(4096, 0);
+	struct facts       f = { .a = a, .ask = canned_ask, .ctx = &c };
+	struct policy_case k = { .a = a, .facts = &f };
+	struct verdict     v;
+	size_t             used;
+	uint64_t           at;
+	unsigned           taken = 0, rounds = 200000;
 
-	policy_eval(p, STAGE_RCPT, 0, &f, &v, NULL);
+	policy_eval(p, STAGE_RCPT, 0, &k, &v);
 	used = arena_used(a);
 	at = now_ns();
 	for (unsigned i = 0; i < rounds; i++) {
-		policy_eval(p, STAGE_RCPT, 0, &f, &v, NULL);
+		policy_eval(p, STAGE_RCPT, 0, &k, &v);
 		taken += v.kind == VERDICT_NONE;
 	}
 	at = now_ns() - at;
