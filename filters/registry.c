@@ -11,7 +11,8 @@
 
 #define FACTS_MAX 128
 
-const struct filter *const registry_filters[] = { &client_filter, &envelope_filter, NULL };
+const struct filter *const registry_filters[] = { &client_filter, &names_filter, &dnsbl_filter,
+	&envelope_filter, &message_filter, NULL };
 
 static struct fact_def facts[FACTS_MAX + 1]; /* ends with name == NULL */
 static unsigned        owners[FACTS_MAX], n_facts;

@@ -32,61 +32,6 @@ check_ref(struct loader *l, const struct list_ref *ref, unsigned want, const cha
 		maps_call(l, ref->call, 0, STAGE_MAX, &call);
 }
 
-/* skip names a check that comes later. */
-static void
-check_skip(struct loader *l, const struct lit *name, const struct block *from)
-{
-	const struct block *b = names_rule(l, name, false);
-
-	if (b != NULL && b <= from)
-		diag_add(l->d, DIAG_ERROR, name->pos,
-		    SV("a check that stands above is decided already"),
-		    "%s does not come behind this check", diag_quote(l->a, name->text));
-}
-
-static void
-check_effect(struct loader *l, const struct conf_effect *e, const struct block *from)
-{
-	check_keys(l, &e->key);
-	for (unsigned i = 0; i < e->arg.n; i++) {
-		const struct lit *x = &e->arg.v[i];
-
-		if (e->kind == EFFECT_SKIP)
-			check_skip(l, x, from);
-		else if (e->kind == EFFECT_LOG || (e->kind == EFFECT_ADD_HEADER && i == 1))
-			finals_text(l, x, 0);
-		else if (e->kind == EFFECT_REMEMBER && !names_has_memory(l, x->text))
-			diag_add(l->d, DIAG_ERROR, x->pos, strv(NULL, 0), "no memory is called %s",
-			    diag_quote(l->a, x->text));
-	}
-}
-
-static void
-check_stage(struct loader *l, const struct lit *at)
-{
-	static const char *const words[] = { "connect", "helo", "auth", "mail", "rcpt", "data",
-		"message", NULL };
-	enum stage               stage;
-
-	if (at->text.p == NULL || (stage_find(at->text, &stage) && stage_in_policy(stage)))
-		return;
-	did_you_mean(l, at->pos, strv_z(diag_nearest(at->text, words)), "there is no stage %s",
-	    diag_quote(l->a, at->text));
-}
-
-static void
-check_check(struct loader *l, const struct block *b)
-{
-	const struct conf_check *c = b->u.check;
-
-	check_stage(l, &c->at);
-	compile_expr(l, c->when, STAGE_MAX);
-	finals_check(l, &c->on_unknown);
-	for (unsigned i = 0; i < c->n_effect; i++)
-		check_effect(l, &c->effect[i], b);
-	finals_check(l, &c->final);
-}
-
 static void
 check_rate(struct loader *l, const struct conf_rate *r)
 {
@@ -95,7 +40,7 @@ check_rate(struct loader *l, const struct conf_rate *r)
 	for (unsigned i = 0; i < r->n_limit; i++)
 		check_ref(l, &r->limit[i].except, WANT(NETWORKS) | WANT(DOMAINS) | WANT(ADDRESSES),
 		    "`except'");
-	finals_check(l, &r->final);
+	finals_load(l, &r->final, STAGE_MAX, NULL);
 }
 
 static void
@@ -107,37 +52,52 @@ check_milter(struct loader *l, const struct conf_milter *m)
 	}
 }
 
+/* What the steps say is for who plays them; here only what is wrong whatever comes. */
+static void
+check_expect(struct loader *l, const struct test_step *x)
+{
+	const struct lit *code = x->arg.n > 0 ? &x->arg.v[0] : NULL;
+	const struct lit *xcode = x->arg.n > 1 ? &x->arg.v[1] : NULL;
+
+	if (x->by.text.p != NULL)
+		names_rule(l, &x->by, true);
+	if (code == NULL || !strv_eq(x->word.text, SV("expect")))
+		return;
+	if (code->text.p[0] < '2' || code->text.p[0] > '5' || code->text.p[1] > '5')
+		diag_add(l->d, DIAG_ERROR, code->pos, strv(NULL, 0), "%s is no reply code",
+		    diag_quote(l->a, code->text));
+	else if (xcode != NULL && xcode->text.p[0] != code->text.p[0])
+		diag_add(l->d, DIAG_ERROR, xcode->pos,
+		    diag_did_you_mean(l->a,
+			arena_printf(l->a, "%c%.*s", code->text.p[0], (int)xcode->text.n - 1,
+			    xcode->text.p + 1)),
+		    "the classes of %.3s and %.*s differ", code->text.p, (int)xcode->text.n,
+		    xcode->text.p);
+}
+
 static void
 check_test(struct loader *l, const struct conf_test *t)
 {
-	for (unsigned i = 0; i < t->n; i++) {
-		if (t->step[i].by.text.p != NULL)
-			names_rule(l, &t->step[i].by, true);
-	}
+	for (unsigned i = 0; i < t->n; i++)
+		check_expect(l, &t->step[i]);
 }
 
 static void
 check_block(struct loader *l, const struct block *b, struct strv word)
 {
 	not_in_build(l, b->pos, word);
-	l->quiet = true;
+	l->quiet = l->tags = true;
 	switch (b->kind) {
-	case BLOCK_CHECK:
-		check_check(l, b);
-		break;
 	case BLOCK_RATE:
 		check_rate(l, b->u.rate);
 		break;
 	case BLOCK_MILTER:
 		check_milter(l, b->u.milter);
 		break;
-	case BLOCK_TEST:
-		check_test(l, b->u.test);
-		break;
 	default:
 		break;
 	}
-	l->quiet = false;
+	l->quiet = l->tags = false;
 }
 
 /* ---- plain statements ---- */
@@ -184,16 +144,10 @@ static struct strv
 word_of(const struct block *b)
 {
 	switch (b->kind) {
-	case BLOCK_CHECK:
-		return SV("check");
 	case BLOCK_RATE:
 		return SV("rate");
 	case BLOCK_MILTER:
 		return b->u.milter->plugin ? SV("plugin") : SV("milter");
-	case BLOCK_TEST:
-		return SV("test");
-	case BLOCK_LIST:
-		return b->u.list->kind == LIST_PATTERNS ? SV("patterns") : SV("");
 	default:
 		return SV("");
 	}
@@ -208,6 +162,8 @@ check_all(struct loader *l)
 
 		if (b->kind == BLOCK_PLAIN)
 			check_plain(l, &l->c->plain[b->u.plain]);
+		else if (b->kind == BLOCK_TEST)
+			check_test(l, b->u.test);
 		else if (word.n > 0)
 			check_block(l, b, word);
 	}
@@ -233,13 +189,17 @@ policy_load(struct arena *a, struct world *w, const struct conf *c, const struct
 {
 	struct policy *p = arena_alloc(a, sizeof(*p));
 	struct loader  l = { .a = a, .w = w, .d = d, .c = c, .p = p, .names = names };
+	bool           few;
 
 	*p = (struct policy){ .a = a, .conf = c, .facts = facts, .n_facts = n_facts, .key = *key };
 	p->sets = arena_alloc(a, sizeof(*p->sets));
 	names_check(&l);
 	lists_load(&l);
 	gate_load(&l);
+	few = rules_begin(&l);
 	check_all(&l);
+	if (few)
+		rules_load(&l);
 	maps_load(&l);
 	warn_unused(&l);
 	if (d->errors == 0)

@@ -337,6 +337,35 @@ bare(struct pred_state *s)
 	return wrong_type(s, s->x->fact.name.pos, "it cannot stand alone, ask something of it");
 }
 
+/* matches STRING, matches LIST: one of some patterns is found in the text. */
+static bool
+matches(struct pred_state *s, const struct lit *v)
+{
+	struct loader         *l = s->l;
+	const struct pattern **one;
+	struct match          *m;
+	struct list           *list;
+
+	if (s->def->type != FACT_TEXT && s->def->type != FACT_TEXTS && s->def->type != FACT_PATH)
+		return wrong_type(s, s->x->op_pos, "patterns are found in texts");
+	if (!lists_have_patterns(l, s->x->op_pos, "matches"))
+		return false;
+	m = add_match(l, s->r, &s->max, MATCH_PATTERN);
+	if (v->quoted) {
+		one = arena_array(l->a, 1, sizeof(*one));
+		*one = lists_pattern(l, v);
+		m->pattern = one;
+		m->n_pattern = 1;
+		return *one != NULL;
+	}
+	list = lists_find(l, v, WANT(PATTERNS), "`matches'");
+	if (list == NULL)
+		return false;
+	m->pattern = list->pattern;
+	m->n_pattern = list->n_pattern;
+	return true;
+}
+
 static bool
 compile_op(struct pred_state *s)
 {
@@ -352,11 +381,9 @@ compile_op(struct pred_state *s)
 	case PRED_EQ:
 		return x->list.kind == REF_SET ? in_set(s, &x->list.set) : each_value(s, &x->value);
 	case PRED_MATCHES:
-		not_in_build(s->l, x->op_pos, SV("matches"));
-		return false;
+		return matches(s, &x->value.v[0]);
 	case PRED_RESOLVES:
-		not_in_build(s->l, x->op_pos, SV("resolves"));
-		return false;
+		return bare(s);
 	default:
 		break;
 	}
@@ -385,25 +412,19 @@ check_names(struct loader *l, const struct pred *x)
 static bool
 compile_subject(struct pred_state *s)
 {
-	static const struct fact_def of_map = { .name = "", .type = FACT_TEXTS };
-	struct loader               *l = s->l;
-	const struct fact_ref       *f = &s->x->fact;
-	struct map_call              call;
+	static const struct fact_def resolves = { .name = "resolves", .type = FACT_BOOL };
+	struct rule                 *r = s->r;
 
-	if (f->call && !facts_has(l, f->name.text) && names_map(l, f->name.text) != NULL) {
-		s->def = &of_map;
-		if (!maps_call(l, f, 0, s->at, &call))
+	if (s->x->op == PRED_RESOLVES) {
+		s->def = &resolves;
+		if (!asks_resolves(s->l, &s->x->fact, s->at, s->x->op_pos, &r->ask))
 			return false;
-		s->r->ask.subject = SUBJECT_MAP;
-		s->r->ask.map = call.map;
-		s->r->ask.fact = call.fact;
-		return true;
-	}
-	if (facts_find(l, f, &s->r->ask.fact) != FACT_HERE)
+	} else if (!asks_find(s->l, &s->x->fact, s->at, &r->ask, &s->def)) {
 		return false;
-	s->def = &l->p->facts[s->r->ask.fact];
-	s->r->null_is_fqdn = strv_eq(strv_z(s->def->name), SV("sender.domain"));
-	return facts_at(l, f, s->r->ask.fact, s->at);
+	}
+	r->null_is_fqdn = strv_eq(strv_z(s->def->name), SV("sender.domain"));
+	r->null_is_yes = asks_null_is_yes(s->l, &r->ask);
+	return true;
 }
 
 static struct rule *
@@ -413,7 +434,6 @@ compile_pred(struct loader *l, const struct pred *x, enum stage at)
 	struct pred_state s = { .l = l, .at = at, .x = x, .r = r };
 
 	r->kind = EXPR_PRED;
-	r->ask.of = -1;
 	r->negated = x->negated;
 	if (compile_subject(&s))
 		return compile_op(&s) ? r : NULL;
@@ -427,7 +447,7 @@ quantifier_ok(struct loader *l, const struct expr *e, enum stage at)
 {
 	const char *word = e->kind == EXPR_ANY_RCPT ? "any rcpt" : "all rcpt";
 
-	if ((e->kind != EXPR_ANY_RCPT && e->kind != EXPR_ALL_RCPT) || at == STAGE_MAX)
+	if ((e->kind != EXPR_ANY_RCPT && e->kind != EXPR_ALL_RCPT) || at >= STAGE_DATA)
 		return true;
 	diag_add(l->d, DIAG_ERROR, e->pos,
 	    SV("at rcpt an expression speaks of the one recipient at hand"),

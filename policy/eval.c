@@ -1,21 +1,13 @@
 /*
- * eval -- what the policy says, from facts alone: the relay gate, expressions, routes.
+ * eval -- expressions, from facts alone.
  *
  * Three values by Kleene's logic: no < unknown < yes, and is the least, or the greatest, not the
- * mirror.  Allowing costs no allocation here; a fact is asked for only where it can still matter.
+ * mirror.  Kids are looked at in the order of the file, and none behind one that has settled the
+ * answer, so no fact is asked for that cannot change it.
  */
-#include "policy/match.h"
+#include "policy/eval.h"
+
 #include "proxy/base/arena.h"
-
-enum truth { TRUTH_NO, TRUTH_UNKNOWN, TRUTH_YES };
-
-struct eval {
-	const struct policy *p;
-	struct facts        *facts;
-	unsigned             rcpt;
-	bool                 cancelled; /* sticky: everything is unknown from there on */
-	bool                 routed;    /* a `to' would have matched but for routing characters */
-};
 
 static enum truth
 truth(bool yes)
@@ -23,20 +15,118 @@ truth(bool yes)
 	return yes ? TRUTH_YES : TRUTH_NO;
 }
 
-/* The fact if it is known, or NULL. */
-MAY_YIELD static const struct fact *
-known(struct eval *e, unsigned number)
+static enum truth
+negate(enum truth t, bool negated)
 {
-	struct fact *f;
+	return negated ? (enum truth)(TRUTH_YES - t) : t;
+}
+
+/* ---- facts ---- */
+
+static void
+note_read(struct eval *e, const struct fact *f)
+{
+	for (unsigned i = 0; i < e->n_read; i++) {
+		if (e->read[i] == f)
+			return;
+	}
+	e->read = arena_grow(e->c->a, e->read, &e->max_read, e->n_read + 1, sizeof(*e->read));
+	e->read[e->n_read++] = f;
+}
+
+static bool
+is_cheap(const struct eval *e, unsigned number)
+{
+	const struct fact_def *def = &e->p->facts[number];
+
+	return def->cost == COST_MEMORY && def->first <= e->upto;
+}
+
+/* The fact, asked for or looked at; its state is final. NULL: cancelled, or nobody knows. */
+MAY_YIELD static const struct fact *
+find(struct eval *e, unsigned number, struct strv arg)
+{
+	const struct fact *peeked;
+	struct fact       *f;
+
+	if (e->peek && !(e->cheap && is_cheap(e, number))) {
+		peeked = fact_peek(e->facts, e->p->facts, number, e->rcpt, arg);
+		e->missed = e->missed || peeked == NULL;
+		return peeked;
+	}
+	if (fact_get(e->facts, e->p->facts, number, e->rcpt, arg, &f) == WAIT_OK)
+		return f;
+	e->cancelled = true;
+	return NULL;
+}
+
+/* Two hundred checks ask the same few facts: what was seen in this walk is not searched for again. */
+MAY_YIELD static const struct fact *
+get(struct eval *e, unsigned number, struct strv arg)
+{
+	bool               keep = number < EVAL_SEEN && arg.p == NULL;
+	const struct fact *f;
 
 	if (e->cancelled)
 		return NULL;
-	if (fact_get(e->facts, e->p->facts, number, e->rcpt, strv(NULL, 0), &f) != WAIT_OK) {
-		e->cancelled = true;
+	f = keep ? e->seen[number] : NULL;
+	if (f == NULL && (f = find(e, number, arg)) == NULL)
 		return NULL;
-	}
+	if (keep && !f->def->per_rcpt)
+		e->seen[number] = f;
+	if (e->noting)
+		note_read(e, f);
 	return f->state == FACT_KNOWN ? f : NULL;
 }
+
+MAY_YIELD const struct fact *
+eval_known(struct eval *e, unsigned number)
+{
+	return get(e, number, strv(NULL, 0));
+}
+
+/* Of <> and of sender.domain where the sender is <>: no name, and not the lack of one either. */
+static bool
+is_null(const struct fact *f)
+{
+	if (f->def->type == FACT_PATH && !fact_absent(f))
+		return f->v.path->kind == PATH_NULL;
+	return fact_absent(f) && strv_eq(strv_z(f->def->name), SV("sender.domain"));
+}
+
+/* The value of the fact that is an argument: a text, or the domain of an address. */
+static enum asked_rc
+argument(const struct fact *f, struct strv *out)
+{
+	if (is_null(f))
+		return ASKED_NULL;
+	if (fact_absent(f))
+		return ASKED_NOTHING;
+	*out = f->def->type == FACT_PATH ? f->v.path->domain : f->v.text;
+	return out->p == NULL ? ASKED_NOTHING : ASKED_FACT;
+}
+
+MAY_YIELD enum asked_rc
+eval_asked(struct eval *e, const struct asked *what, const struct fact **f)
+{
+	struct strv        arg = what->text, value;
+	const struct fact *of;
+	enum asked_rc      rc;
+
+	if (what->subject == SUBJECT_FACT && what->of >= 0) {
+		if ((of = eval_known(e, (unsigned)what->of)) == NULL)
+			return ASKED_UNKNOWN;
+		if ((rc = argument(of, &value)) != ASKED_FACT)
+			return rc;
+		arg = arg.p == NULL ?
+		    value :
+		    arena_concat(e->facts->a, arena_concat(e->facts->a, arg, SV(" ")), value);
+	}
+	*f = get(e, what->fact, what->subject == SUBJECT_FACT ? arg : strv(NULL, 0));
+	return *f == NULL ? ASKED_UNKNOWN : ASKED_FACT;
+}
+
+/* ---- predicates on facts and maps ---- */
 
 /* A predicate on what is absent is false, but for `is absent' itself. */
 static bool
@@ -45,11 +135,21 @@ match_absent(const struct rule *r, const struct match *m)
 	return m->kind == MATCH_ABSENT || (m->kind == MATCH_FQDN && r->null_is_fqdn);
 }
 
+static enum truth
+eval_absent(const struct rule *r, enum asked_rc rc)
+{
+	bool yes = rc == ASKED_NULL && r->null_is_yes;
+
+	for (unsigned i = 0; i < r->n_match && !yes; i++)
+		yes = match_absent(r, &r->match[i]);
+	return truth(yes != r->negated);
+}
+
 /* X in M(fact), where X is there; without a value of the fact, or a key, nothing is in it. */
 MAY_YIELD static enum truth
 eval_in_map(struct eval *e, const struct match *m, const struct fact *f, const struct map_values *v)
 {
-	const struct fact *key = known(e, m->call.fact);
+	const struct fact *key = eval_known(e, m->call.fact);
 	struct map_values  in;
 
 	if (key == NULL)
@@ -59,16 +159,18 @@ eval_in_map(struct eval *e, const struct match *m, const struct fact *f, const s
 }
 
 /* One of the values of a map is what the match asks for. */
-static bool
+static enum truth
 match_values(const struct match *m, struct map_values v)
 {
+	enum truth  all = TRUTH_NO, t;
 	struct strv one;
 
-	while (map_values_next(&v, &one)) {
-		if (match_text(m, one))
-			return true;
+	while (all != TRUTH_YES && map_values_next(&v, &one)) {
+		t = m->kind == MATCH_PATTERN ? match_pattern_text(m, one) :
+					       truth(match_text(m, one));
+		all = t > all ? t : all;
 	}
-	return false;
+	return all;
 }
 
 /* `in M(fact)' is the only match of its predicate. */
@@ -78,365 +180,229 @@ asks_map(const struct rule *r)
 	return r->n_match == 1 && r->match[0].kind == MATCH_MAP;
 }
 
-static enum truth
-negate(enum truth t, bool negated)
-{
-	return negated ? (enum truth)(TRUTH_YES - t) : t;
-}
-
 /* A predicate on M(fact): on a fact of several texts that is absent where the map has no such key. */
 MAY_YIELD static enum truth
 eval_map_pred(struct eval *e, const struct rule *r, const struct fact *f)
 {
 	struct map_values v = match_map(r->ask.map, f);
-	bool              yes = false;
+	enum truth        any = TRUTH_NO, t;
 
 	if (asks_map(r) && v.n > 0)
 		return negate(eval_in_map(e, &r->match[0], NULL, &v), r->negated);
+	for (unsigned i = 0; i < r->n_match && any != TRUTH_YES; i++) {
+		t = v.n == 0 ? truth(r->match[i].kind == MATCH_ABSENT) :
+			       match_values(&r->match[i], v);
+		any = t > any ? t : any;
+	}
+	return negate(any, r->negated);
+}
+
+/* One of the matches; the fact is there. */
+static enum truth
+eval_matches(const struct rule *r, const struct fact *f)
+{
+	enum truth any = TRUTH_NO, t;
+
+	for (unsigned i = 0; i < r->n_match && any != TRUTH_YES; i++) {
+		t = r->match[i].kind == MATCH_PATTERN ? match_pattern(&r->match[i], f) :
+							truth(match_value(&r->match[i], f));
+		any = t > any ? t : any;
+	}
+	return any;
+}
+
+MAY_YIELD static enum truth
+eval_fact_pred(struct eval *e, const struct rule *r)
+{
+	const struct fact *f;
+	enum asked_rc      rc = eval_asked(e, &r->ask, &f);
+
+	if (rc == ASKED_UNKNOWN)
+		return TRUTH_UNKNOWN;
+	if (rc == ASKED_FACT && r->ask.subject == SUBJECT_MAP)
+		return eval_map_pred(e, r, f);
+	if (rc != ASKED_FACT || fact_absent(f))
+		return eval_absent(r, rc);
+	if (asks_map(r))
+		return negate(eval_in_map(e, &r->match[0], f, NULL), r->negated);
+	return negate(eval_matches(r, f), r->negated);
+}
+
+/* ---- tags ---- */
+
+bool
+eval_tag(const struct eval *e, unsigned tag)
+{
+	const struct policy_case *c = e->c;
+
+	return c != NULL &&
+	    (bit_is(c->marks.tag, tag) ||
+		(e->of_rcpt && e->rcpt < c->n_rcpt && bit_is(c->rcpt[e->rcpt].tag, tag)));
+}
+
+static enum truth
+eval_tag_pred(const struct eval *e, const struct rule *r)
+{
+	bool yes = false;
+
 	for (unsigned i = 0; i < r->n_match && !yes; i++)
-		yes = v.n == 0 ? r->match[i].kind == MATCH_ABSENT : match_values(&r->match[i], v);
+		yes = r->match[i].kind == MATCH_TRUE && eval_tag(e, r->ask.fact);
 	return truth(yes != r->negated);
 }
+
+/* ---- score ---- */
+
+static void
+widen(struct span *s, double weight)
+{
+	s->least += weight < 0 ? weight : 0;
+	s->most += weight > 0 ? weight : 0;
+}
+
+/* What list i adds: its weight, nothing, or, unknown, anything from one to the other. */
+MAY_YIELD static void
+weigh(struct eval *e, const struct weighed *w, struct span *s)
+{
+	const struct fact *f;
+	enum asked_rc      rc = eval_asked(e, &w->ask, &f);
+
+	if (rc == ASKED_UNKNOWN)
+		widen(s, w->weight);
+	else if (rc == ASKED_FACT && !fact_absent(f)) {
+		s->least += w->weight;
+		s->most += w->weight;
+	}
+}
+
+/* With whatever those lists may still add that were not asked yet. */
+static struct span
+with_rest(const struct policy *p, unsigned asked, struct span s)
+{
+	for (unsigned i = asked; i < p->n_weighed; i++)
+		widen(&s, p->weighed[i].weight);
+	return s;
+}
+
+MAY_YIELD struct span
+eval_score(struct eval *e)
+{
+	struct span s = { 0, 0 };
+
+	for (unsigned i = 0; i < e->p->n_weighed; i++)
+		weigh(e, &e->p->weighed[i], &s);
+	return s;
+}
+
+/* A comparison holds, or not, for all that is between the ends if it does for both. */
+static enum truth
+compare(const struct match *m, struct span s)
+{
+	bool least = match_number(m, s.least), most = match_number(m, s.most);
+
+	if (m->kind != MATCH_NUMBER)
+		return TRUTH_NO;
+	if (m->op != PRED_EQ)
+		return least == most ? truth(least) : TRUTH_UNKNOWN;
+	if (m->number < s.least || m->number > s.most)
+		return TRUTH_NO;
+	return truth(least && most) == TRUTH_YES ? TRUTH_YES : TRUTH_UNKNOWN;
+}
+
+static enum truth
+compare_any(const struct rule *r, struct span s)
+{
+	enum truth any = TRUTH_NO, t;
+
+	for (unsigned i = 0; i < r->n_match; i++) {
+		t = compare(&r->match[i], s);
+		any = t > any ? t : any;
+	}
+	return negate(any, r->negated);
+}
+
+/* Lists are asked one after the other, until the others cannot change the answer. */
+MAY_YIELD static enum truth
+eval_score_pred(struct eval *e, const struct rule *r)
+{
+	struct span sum = { 0, 0 };
+	enum truth  t = compare_any(r, with_rest(e->p, 0, sum));
+
+	for (unsigned i = 0; i < e->p->n_weighed && t == TRUTH_UNKNOWN; i++) {
+		weigh(e, &e->p->weighed[i], &sum);
+		t = compare_any(r, with_rest(e->p, i + 1, sum));
+	}
+	return t;
+}
+
+/* ---- expressions ---- */
 
 MAY_YIELD static enum truth
 eval_pred(struct eval *e, const struct rule *r)
 {
-	const struct fact *f = known(e, r->ask.fact);
-	bool               yes = false, absent;
+	switch (r->ask.subject) {
+	case SUBJECT_FACT:
+	case SUBJECT_MAP:
+		return eval_fact_pred(e, r);
+	case SUBJECT_TAG:
+		return eval_tag_pred(e, r);
+	case SUBJECT_SCORE:
+		return eval_score_pred(e, r);
+	}
+	return TRUTH_UNKNOWN;
+}
 
-	if (f == NULL)
-		return TRUTH_UNKNOWN;
-	if (r->ask.map != NULL)
-		return eval_map_pred(e, r, f);
-	absent = fact_absent(f);
-	if (asks_map(r) && !absent)
-		return negate(eval_in_map(e, &r->match[0], f, NULL), r->negated);
-	for (unsigned i = 0; i < r->n_match && !yes; i++)
-		yes = absent ? match_absent(r, &r->match[i]) : match_value(&r->match[i], f);
-	return truth(yes != r->negated);
+MAY_YIELD static enum truth
+eval_junction(struct eval *e, const struct rule *r)
+{
+	bool and = r->kind == EXPR_AND;
+	enum truth settled = and? TRUTH_NO : TRUTH_YES, all = and? TRUTH_YES : TRUTH_NO, one;
+
+	for (unsigned i = 0; i < r->n_kid && all != settled; i++) {
+		one = eval_rule(e, r->kid[i]);
+		if (and? one < all : one > all)
+			all = one;
+	}
+	return all;
+}
+
+/* Over the recipients that were taken: of none, any is no and all is yes. */
+MAY_YIELD static enum truth
+eval_quantifier(struct eval *e, const struct rule *r)
+{
+	const struct envelope *env = e->c != NULL ? e->c->env : NULL;
+	bool                   every = r->kind == EXPR_ALL_RCPT, outer = e->of_rcpt;
+	unsigned               rcpt = e->rcpt;
+	enum truth settled = every ? TRUTH_NO : TRUTH_YES, all = every ? TRUTH_YES : TRUTH_NO, one;
+
+	e->of_rcpt = true;
+	for (unsigned i = 0; env != NULL && i < env->n_rcpt && all != settled; i++) {
+		if (!eval_taken(&env->rcpt[i]))
+			continue;
+		e->rcpt = i;
+		one = eval_rule(e, r->kid[0]);
+		if (every ? one < all : one > all)
+			all = one;
+	}
+	e->rcpt = rcpt;
+	e->of_rcpt = outer;
+	return all;
 }
 
 /* Deeper only as far as the parser lets expressions nest. */
-MAY_YIELD static enum truth
+MAY_YIELD enum truth
 eval_rule(struct eval *e, const struct rule *r)
 {
-	enum truth all, one;
-
-	if (r->kind == EXPR_PRED)
+	switch (r->kind) {
+	case EXPR_PRED:
 		return eval_pred(e, r);
-	if (r->kind == EXPR_NOT)
+	case EXPR_NOT:
 		return (enum truth)(TRUTH_YES - eval_rule(e, r->kid[0]));
-	all = r->kind == EXPR_AND ? TRUTH_YES : TRUTH_NO;
-	for (unsigned i = 0; i < r->n_kid; i++) {
-		one = eval_rule(e, r->kid[i]);
-		if (r->kind == EXPR_AND ? one < all : one > all)
-			all = one;
-		if (all == (r->kind == EXPR_AND ? TRUTH_NO : TRUTH_YES))
-			break;
+	case EXPR_AND:
+	case EXPR_OR:
+		return eval_junction(e, r);
+	case EXPR_ANY_RCPT:
+	case EXPR_ALL_RCPT:
+		return eval_quantifier(e, r);
 	}
-	return all;
-}
-
-/* ---- the relay gate ---- */
-
-MAY_YIELD static enum truth
-gate_from(struct eval *e, const struct gate_cond *c)
-{
-	const struct fact *f = known(e, (unsigned)e->p->gate.client), *key;
-
-	if (f == NULL)
-		return TRUTH_UNKNOWN;
-	if (c->call.map == NULL)
-		return truth(netset_has(c->nets, &f->v.addr));
-	key = known(e, c->call.fact);
-	return key == NULL ? TRUTH_UNKNOWN : truth(match_fact_in(f, match_map(c->call.map, key)));
-}
-
-MAY_YIELD static enum truth
-gate_authenticated(struct eval *e, const struct gate_cond *c)
-{
-	const struct fact *f = known(e, (unsigned)e->p->gate.authenticated);
-
-	if (f == NULL)
-		return TRUTH_UNKNOWN;
-	if (!f->v.yes || !c->over_tls)
-		return truth(f->v.yes);
-	f = known(e, (unsigned)e->p->gate.tls);
-	return f == NULL ? TRUTH_UNKNOWN : truth(!fact_absent(f));
-}
-
-MAY_YIELD static enum truth
-gate_on(struct eval *e, const struct gate_cond *c)
-{
-	const struct fact *f = known(e, (unsigned)e->p->gate.listener);
-
-	return f == NULL ? TRUTH_UNKNOWN :
-			   truth(!fact_absent(f) && strv_eq(f->v.text, c->listener));
-}
-
-/* `to M(fact)': one of the map's values is the recipient's domain or address. */
-MAY_YIELD static enum truth
-gate_to_map(struct eval *e, const struct gate_cond *c, const struct path *to)
-{
-	const struct fact *key = known(e, c->call.fact);
-	struct map_values  v;
-	struct strv        item;
-
-	if (key == NULL)
-		return TRUTH_UNKNOWN;
-	v = match_map(c->call.map, key);
-	while (map_values_next(&v, &item)) {
-		if (match_path_item(to, item))
-			return TRUTH_YES;
-	}
-	return TRUTH_NO;
-}
-
-/*
- * With our address trusted upstream, "x%foreign@ours" or "\"x@foreign\"@ours" would be an open
- * relay: such a recipient is never matched by `to'.  The line is walked on as if, to tell the
- * client why.
- */
-MAY_YIELD static enum truth
-gate_to(struct eval *e, const struct gate_cond *c, const struct path *to)
-{
-	enum truth t = c->call.map != NULL ? gate_to_map(e, c, to) :
-					     truth(match_path_in(to, c->domains, c->addresses));
-
-	if (t != TRUTH_NO && !e->p->routing && path_routes(to))
-		e->routed = true;
-	return t;
-}
-
-MAY_YIELD static enum truth
-gate_cond(struct eval *e, const struct gate_cond *c, const struct path *to)
-{
-	switch (c->kind) {
-	case COND_FROM:
-		return gate_from(e, c);
-	case COND_TO:
-		return gate_to(e, c, to);
-	case COND_AUTHENTICATED:
-		return gate_authenticated(e, c);
-	case COND_ON:
-		return gate_on(e, c);
-	case COND_WHEN:
-		return eval_rule(e, c->when);
-	}
-	return TRUTH_NO;
-}
-
-/* All conditions of one allow. *routed: it would be a yes but for the routing characters. */
-MAY_YIELD static enum truth
-gate_line(struct eval *e, const struct gate_line *line, const struct path *to, bool *routed)
-{
-	enum truth all = line->n > 0 ? TRUTH_YES : TRUTH_NO, one;
-
-	e->routed = false;
-	for (unsigned i = 0; i < line->n && all != TRUTH_NO; i++) {
-		one = gate_cond(e, &line->cond[i], to);
-		all = one < all ? one : all;
-	}
-	if (!e->routed)
-		return all;
-	*routed = *routed || all == TRUTH_YES;
-	return TRUTH_NO;
-}
-
-static void
-say(struct verdict *out, enum verdict_kind kind, uint16_t code, const char *enh, struct strv text)
-{
-	*out = (struct verdict){ .kind = kind, .code = code, .text = text, .by = SV("relay") };
-	memcpy(out->enh, enh, strlen(enh) + 1);
-}
-
-static void
-deny(struct verdict *out, bool unsure, bool routed)
-{
-	if (unsure)
-		say(out, VERDICT_TEMPFAIL, 451, "4.4.3",
-		    SV("cannot tell now whether to take this, try again later"));
-	else if (routed)
-		say(out, VERDICT_REJECT, 550, "5.1.3",
-		    SV("this local part could send the message elsewhere"));
-	else
-		say(out, VERDICT_REJECT, 550, "5.7.1",
-		    SV("relaying to this address is not allowed"));
-}
-
-/* The first line that says yes is enough; unknown counts only where none does. */
-MAY_YIELD static void
-eval_gate(struct eval *e, struct verdict *out)
-{
-	const struct fact *f = e->p->has_relay ? known(e, (unsigned)e->p->gate.rcpt) : NULL;
-	const struct path *to = f == NULL ? NULL : f->v.path;
-	bool               unsure = false, routed = false;
-
-	if (to == NULL) {
-		deny(out, e->p->has_relay, false);
-		return;
-	}
-	/* RFC 5321 4.5.1: <postmaster> without a domain is always taken. */
-	if (to->kind == PATH_POSTMASTER)
-		return;
-	for (unsigned i = 0; i < e->p->n_line; i++) {
-		enum truth t = gate_line(e, &e->p->line[i], to, &routed);
-
-		if (t == TRUTH_YES)
-			return;
-		unsure = unsure || t == TRUTH_UNKNOWN;
-	}
-	deny(out, unsure, routed);
-}
-
-MAY_YIELD enum wait_rc
-policy_eval(const struct policy *p, enum stage at, unsigned rcpt, struct policy_case *c,
-    struct verdict *out)
-{
-	struct eval e = { .p = p, .facts = c->facts, .rcpt = rcpt };
-
-	*out = (struct verdict){ 0 };
-	if (at != STAGE_RCPT)
-		return WAIT_OK;
-	eval_gate(&e, out);
-	if (!e.cancelled)
-		return WAIT_OK;
-	*out = (struct verdict){ 0 };
-	return WAIT_CANCELLED;
-}
-
-/* ---- routes ---- */
-
-/*
- * The pool of the recipient.  One without a domain (<postmaster>) has no route, and goes where its
- * listener's do.
- */
-MAY_YIELD static struct strv
-route_of(struct eval *e, bool *unknown)
-{
-	struct map_values  v = { NULL, 0 };
-	struct strv        pool = { NULL, 0 };
-	const struct fact *f;
-
-	if (e->p->route == NULL)
-		return pool;
-	f = known(e, (unsigned)e->p->gate.rcpt);
-	if (f == NULL)
-		*unknown = true;
-	else
-		v = match_map(e->p->route, f);
-	(void)map_values_next(&v, &pool);
-	return pool;
-}
-
-/* All values of a map, a blank between two. */
-static struct strv
-join(struct arena *a, struct map_values v)
-{
-	struct strv all = SV(""), one;
-
-	for (bool first = true; map_values_next(&v, &one); first = false)
-		all = first ? one : arena_concat(a, arena_concat(a, all, SV(" ")), one);
-	return all;
-}
-
-/*
- * Classes are compared octet by octet, but domains, and words of maps, without regard to case: so a class
- * is in lower case.
- */
-static struct strv
-fold(struct arena *a, struct strv v)
-{
-	char *p = arena_bytes(a, v.n);
-
-	for (size_t i = 0; i < v.n; i++)
-		p[i] = ascii_lower(v.p[i]);
-	return strv(p, v.n);
-}
-
-MAY_YIELD static struct strv
-class_of(struct eval *e, struct arena *a, bool *unknown)
-{
-	const struct class_rule *c = &e->p->class;
-	const struct fact       *f = NULL;
-	enum truth               t;
-
-	if (c->kind == CLASS_NONE)
-		return strv(NULL, 0);
-	if (c->kind == CLASS_EXPR) {
-		t = eval_rule(e, c->expr);
-		*unknown = *unknown || t == TRUTH_UNKNOWN;
-		return t == TRUTH_YES ? SV("yes") : SV("no");
-	}
-	f = known(e, c->kind == CLASS_MAP ? c->call.fact : c->fact);
-	if (f == NULL) {
-		*unknown = true;
-		return SV("");
-	}
-	return fold(
-	    a, c->kind == CLASS_MAP ? join(a, match_map(c->call.map, f)) : fact_print(a, f));
-}
-
-bool
-policy_routes(const struct policy *p)
-{
-	return p->route != NULL || p->class.kind != CLASS_NONE;
-}
-
-MAY_YIELD enum wait_rc
-policy_route(const struct policy *p, unsigned rcpt, struct facts *facts, struct arena *a,
-    struct strv *pool, struct strv *class, bool *unknown)
-{
-	struct eval e = { .p = p, .facts = facts, .rcpt = rcpt };
-
-	*unknown = false;
-	*pool = route_of(&e, unknown);
-	*class = class_of(&e, a, unknown);
-	if (!e.cancelled)
-		return WAIT_OK;
-	*pool = *class = strv(NULL, 0);
-	return WAIT_CANCELLED;
-}
-
-bool
-policy_needs(const struct policy *p, unsigned fact, enum stage by)
-{
-	return by >= STAGE_RCPT && fact < p->n_facts && p->certain[fact];
-}
-
-bool
-policy_has(const struct policy *p, enum stage at)
-{
-	return p->stages & 1u << at;
-}
-
-unsigned
-policy_wants(const struct policy *p, enum stage at, unsigned *first)
-{
-	unsigned n = 0;
-
-	*first = 0;
-	while (*first < p->n_want && p->want[*first].from < at)
-		++*first;
-	while (*first + n < p->n_want && p->want[*first + n].from == at)
-		n++;
-	return n;
-}
-
-bool
-policy_edits(const struct policy *p)
-{
-	return p->edits;
-}
-
-bool
-policy_relays_nothing(const struct policy *p)
-{
-	return !p->has_relay;
-}
-
-bool
-policy_reject_at_stage(const struct policy *p)
-{
-	return p->reject_at_stage;
+	return TRUTH_UNKNOWN;
 }

@@ -2,27 +2,15 @@
  * explain -- what was understood of a policy, for people: lists with their counts, the gate's
  * lines.
  */
+#include "policy/explain.h"
+
 #include "policy/lists.h"
-#include "policy/rules.h"
 #include "proxy/base/arena.h"
-#include "proxy/base/buf.h"
 
-#define LINE_OCTETS 4000
-
-struct teller {
-	const struct policy *p;
-	struct arena        *a;
-	struct buf           b;
-	void (*emit)(struct strv line, void *arg);
-	void *arg;
-};
-
-static void
-end_line(struct teller *t)
+void
+explain_line(struct teller *t)
 {
-	struct strv v = buf_view(&t->b);
-
-	t->emit(v, t->arg);
+	t->emit(buf_view(&t->b), t->arg);
 	buf_clear(&t->b);
 }
 
@@ -46,7 +34,7 @@ tell_list(struct teller *t, const struct list *x)
 	if (c->store == STORE_FILE)
 		buf_printf(&t->b, ", from %s",
 		    diag_quote(t->a, strv_z(lists_path(t->a, &c->where.pos, c->where.text))));
-	end_line(t);
+	explain_line(t);
 }
 
 /* The lines of the gate as they are written, numbered. */
@@ -70,7 +58,7 @@ tell_gate_line(struct strv line, void *arg)
 	else
 		buf_add(&g->t->b, SV("          "));
 	buf_add(&g->t->b, strv_first(line, line.n < LINE_OCTETS / 2 ? line.n : LINE_OCTETS / 2));
-	end_line(g->t);
+	explain_line(g->t);
 }
 
 static void
@@ -82,14 +70,14 @@ tell_gate(struct teller *t)
 
 	if (!t->p->has_relay) {
 		buf_add(&t->b, SV("relay: no block: every recipient is refused"));
-		end_line(t);
+		explain_line(t);
 		return;
 	}
 	buf_add(&t->b,
 	    t->p->n_line > 0 ?
 		SV("relay: a recipient is taken where one of these holds") :
 		SV("relay: nothing is allowed: every recipient but <postmaster> is refused"));
-	end_line(t);
+	explain_line(t);
 	for (unsigned i = 0; i < t->p->conf->tree->n; i++) {
 		if (t->p->conf->tree->block[i].kind != BLOCK_RELAY)
 			continue;
@@ -101,7 +89,7 @@ tell_gate(struct teller *t)
 	    t->p->routing ?
 		SV("    local parts with @ % ! | or a leading . or / match: nothing behind may route by them") :
 		SV("    local parts with @ % ! | or a leading . or / match no `to'"));
-	end_line(t);
+	explain_line(t);
 }
 
 static void
@@ -124,7 +112,7 @@ tell_class(struct teller *t)
 
 	conf_print(&only, t->a, keep_line, &t->b);
 	buf_add(&t->b, SV(": a recipient of another class than the first comes again"));
-	end_line(t);
+	explain_line(t);
 }
 
 static void
@@ -135,7 +123,7 @@ tell_routes(struct teller *t)
 		buf_add(&t->b, t->p->route->conf->name.text);
 		buf_add(&t->b,
 		    SV(": the pool of a recipient; who is not there goes to the listener's"));
-		end_line(t);
+		explain_line(t);
 	}
 	if (t->p->class.kind != CLASS_NONE)
 		tell_class(t);
@@ -156,6 +144,7 @@ policy_explain(
 	    p->reject_at_stage ?
 		SV("refusals of connect, helo and mail are said at once") :
 		SV("refusals of connect, helo and mail are said to each recipient"));
-	end_line(&t);
+	explain_line(&t);
+	explain_checks(&t);
 	buf_fini(&t.b);
 }

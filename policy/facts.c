@@ -93,7 +93,7 @@ no_such_fact(struct loader *l, const struct fact_ref *f)
 }
 
 enum fact_known
-facts_find(struct loader *l, const struct fact_ref *f, unsigned *number)
+facts_name(struct loader *l, const struct fact_ref *f, unsigned *number)
 {
 	struct strv     name = f->name.text;
 	int             n = fact_find(l->p->facts, l->p->n_facts, name);
@@ -102,11 +102,12 @@ facts_find(struct loader *l, const struct fact_ref *f, unsigned *number)
 
 	if (n < 0 && strv_eq(name, SV("client")))
 		n = facts_number(l->p, "client.ip");
-	if (n >= 0) {
+	if (n >= 0 && !l->p->facts[n].inner) {
 		*number = (unsigned)n;
-		return check_args(l, f, takes) ? FACT_HERE : FACT_NONE;
+		takes = l->p->facts[n].args != NULL;
+		return takes || check_args(l, f, false) ? FACT_HERE : FACT_NONE;
 	}
-	/* A key of a rate, an argument of a fact: none of them is in this build. */
+	/* A key of a rate: none of them is in this build. */
 	if (f->call && names_map(l, name) != NULL) {
 		not_in_build(l, f->name.pos, SV("map"));
 		return maps_call(l, f, 0, STAGE_MAX, &call) ? FACT_OTHER_BUILD : FACT_NONE;
@@ -117,6 +118,18 @@ facts_find(struct loader *l, const struct fact_ref *f, unsigned *number)
 	}
 	not_in_build(l, f->name.pos, name);
 	return check_args(l, f, takes) ? FACT_OTHER_BUILD : FACT_NONE;
+}
+
+enum fact_known
+facts_find(struct loader *l, const struct fact_ref *f, unsigned *number)
+{
+	enum fact_known known = facts_name(l, f, number);
+
+	if (known != FACT_HERE || l->p->facts[*number].args == NULL)
+		return known;
+	diag_add(l->d, DIAG_ERROR, f->name.pos, strv(NULL, 0),
+	    "%s cannot stand here: a fact without ( ) is due", diag_quote(l->a, f->name.text));
+	return FACT_NONE;
 }
 
 bool

@@ -126,7 +126,9 @@ first_fact(const struct rule *r)
 {
 	while (r != NULL && r->kind != EXPR_PRED)
 		r = r->n_kid > 0 ? r->kid[0] : NULL;
-	return r == NULL ? -1 : (int)r->ask.fact;
+	if (r == NULL || r->ask.subject == SUBJECT_SCORE || r->ask.subject == SUBJECT_TAG)
+		return -1;
+	return r->ask.of >= 0 ? r->ask.of : (int)r->ask.fact;
 }
 
 /* Which facts every recipient needs: the recipient, and what the first condition of all asks. */

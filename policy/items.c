@@ -5,7 +5,7 @@
  */
 #include "policy/items.h"
 
-#include "policy/idn.h"
+#include "proxy/base/idn.h"
 #include "policy/lists.h"
 #include "proxy/base/arena.h"
 

@@ -10,6 +10,18 @@
 
 struct named;
 
+/* Ceilings of one policy: what a person writes is far below them. */
+#define CHECKS_MAX  4096
+#define TAGS_MAX    1024
+#define WEIGHED_MAX 64
+#define EFFECTS_MAX 64          /* of one check */
+#define PIECES_MAX  64          /* of one text */
+
+struct score_use {              /* where `score' is asked */
+	struct pos pos;
+	enum stage at;          /* STAGE_MAX: of a check whose stage is inferred */
+};
+
 struct loader {
 	struct arena      *a;
 	struct world      *w;
@@ -24,6 +36,11 @@ struct loader {
 	bool               quiet;
 	struct named      *rules;       /* names.c's: checks, rates, milters and plugins */
 	unsigned           n_rules;
+	bool                tags;       /* inside a check: tags may be asked */
+	bool               *tag_used;   /* by number */
+	struct pos         *tag_pos;    /* where it is first set */
+	struct score_use   *score;
+	unsigned            n_score, max_score, max_weighed;
 };
 
 /* ---- names.c ---- */
@@ -36,6 +53,8 @@ const struct conf_list *names_map(const struct loader *l, struct strv name);
 const struct block *names_rule(struct loader *l, const struct lit *name, bool by);
 /* "`what' is not in this build", unless something was said of this place already. */
 void not_in_build(struct loader *l, struct pos at, struct strv what);
+/* Where octet `offset' of a word or string stands in its source; a """text""": where it begins. */
+struct pos lit_place(const struct lit *x, size_t offset, size_t len);
 void did_you_mean(struct loader *l, struct pos at, struct strv near, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
@@ -45,12 +64,28 @@ enum fact_known { FACT_HERE, FACT_OTHER_BUILD, FACT_NONE };
 
 /* What is known of the fact's name; reports all but HERE (OTHER_BUILD not where quiet). *number on HERE. */
 enum fact_known facts_find(struct loader *l, const struct fact_ref *f, unsigned *number);
+/* The same without a look at what stands in ( ). */
+enum fact_known facts_name(struct loader *l, const struct fact_ref *f, unsigned *number);
 /* Is the fact known at that stage (STAGE_MAX: at any)? Reports where it is not. */
 bool facts_at(struct loader *l, const struct fact_ref *f, unsigned number, enum stage at);
 /* Is that the name of a fact, of this build or another? */
 bool facts_has(const struct loader *l, struct strv name);
 /* The number of a fact of this build by a name that policy knows, or -1. */
 int facts_number(const struct policy *p, const char *name);
+
+/* ---- asks.c ---- */
+
+/*
+ * What f asks, at that stage (STAGE_MAX: any); *def: its type and name, NULL where the fact is not of this build.
+ * False: reported.
+ */
+bool asks_find(struct loader *l, const struct fact_ref *f, enum stage at, struct asked *out, const struct fact_def **def);
+/* f resolves. */
+bool asks_resolves(struct loader *l, const struct fact_ref *f, enum stage at, struct pos op, struct asked *out);
+/* mx(sender.domain), sender.domain resolves: yes for <>. */
+bool asks_null_is_yes(const struct loader *l, const struct asked *ask);
+bool asks_same(const struct asked *a, const struct asked *b);
+bool asks_header_name(struct strv v);
 
 /* ---- lists.c ---- */
 
@@ -65,6 +100,10 @@ struct netset *lists_networks(struct loader *l, const struct lits *items);
 /* Items with "@" and "<>" go to *addresses, others to *domains; NULL: there are none of that kind. */
 void lists_names(struct loader *l, const struct lits *items, const struct nameset **domains,
     const struct nameset **addresses);
+/* The pattern, or NULL: reported, with a mark where it fails. */
+const struct pattern *lists_pattern(struct loader *l, const struct lit *x);
+/* Was it built with PCRE2? Says that `what' is not in this build where it was not. */
+bool lists_have_patterns(struct loader *l, struct pos at, const char *what);
 struct netset  *sets_net(struct sets *s);
 struct nameset *sets_name(struct sets *s, const struct hash_key *key);
 struct maptable *sets_map(struct sets *s, const struct hash_key *key);
@@ -81,9 +120,47 @@ void maps_load(struct loader *l);
 
 /* ---- finals.c ---- */
 
-void finals_check(struct loader *l, const struct conf_final *f);
-/* A text with placeholders: %{fact}, %%. `codes`: octets of a reply that stand in front of it. */
-void finals_text(struct loader *l, const struct lit *text, size_t codes);
+/* A verdict that is said at that stage (STAGE_MAX: any). out NULL: it is only looked at. */
+void finals_load(struct loader *l, const struct conf_final *f, enum stage at, struct say *out);
+
+enum text_use { TEXT_REPLY, TEXT_LOG, TEXT_HEADER };
+
+/*
+ * A text with placeholders, %{fact} and %%, that is filled in at that stage.  `before': octets that stand in front of
+ * it.  False: reported.
+ */
+bool texts_load(struct loader *l, const struct lit *text, enum text_use use, size_t before, enum stage at,
+    struct text *out);
+
+/* ---- effects.c ---- */
+
+/* The effects of a check whose stage is known; p->edits is set where they change a header at message. */
+void effects_load(struct loader *l, struct check *c);
+
+/* ---- stages.c ---- */
+
+/* Where each check is decided (p->check[].at, per_rcpt), and the tags' stages. */
+void stages_infer(struct loader *l);
+/* The first stage at which what is asked is known for good; *per_rcpt: it differs from recipient to recipient. */
+enum stage stages_of(const struct policy *p, const struct asked *ask, bool *per_rcpt);
+/* The same of a whole expression. */
+enum stage stages_rule(const struct policy *p, const struct rule *r, bool *per_rcpt);
+enum fact_cost stages_cost(const struct policy *p, const struct asked *ask);
+
+/* ---- wants.c ---- */
+
+/* Costs of checks, and what is sure to be asked. */
+void wants_find(struct loader *l);
+
+/* ---- zones.c: of checks that are compiled ---- */
+void zones_bind(struct policy *p);
+
+/* ---- rules.c ---- */
+
+/* The names of all checks and tags; then, when all else is compiled, the checks. False: reported, there are too many. */
+bool rules_begin(struct loader *l);
+void rules_load(struct loader *l);
+int rules_number(const struct policy *p, struct strv name);     /* of the check of that name; -1: none */
 
 /* ---- compile.c ---- */
 

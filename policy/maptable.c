@@ -270,6 +270,16 @@ maptable_count(const struct maptable *t)
 	return t->keys.n;
 }
 
+bool
+maptable_next(const struct maptable *t, size_t *at, struct strv *key)
+{
+	if (*at >= t->keys.n_text)
+		return false;
+	*key = record(&t->keys, *at);
+	*at += sizeof(uint32_t) + t->keys.head + key->n;
+	return true;
+}
+
 size_t
 maptable_octets(const struct maptable *t)
 {

@@ -29,6 +29,8 @@ void maptable_seal(struct maptable *t);
 /* Exactly this key, ASCII case folded. *out is set where it is there. */
 bool maptable_find(const struct maptable *t, struct strv key, struct map_values *out);
 size_t maptable_count(const struct maptable *t);
+/* All keys in the order of adding: from 0 in *at, false behind the last. */
+bool maptable_next(const struct maptable *t, size_t *at, struct strv *key);
 size_t maptable_octets(const struct maptable *t);       /* of memory, for tests */
 void maptable_free(struct maptable *t);
 

@@ -6,7 +6,8 @@
  */
 #include "policy/match.h"
 
-#include "policy/idn.h"
+#include "policy/patterns.h"
+#include "proxy/base/idn.h"
 
 #define KEY_OCTETS 600 /* an address at its longest; what is longer is in no map */
 #define PARENTS    128 /* a domain name has at most 127 labels (RFC 1035 3.1) */
@@ -84,11 +85,9 @@ path_is_fqdn(const struct path *path)
 
 /* ---- matches ---- */
 
-static bool
-match_number(const struct match *m, int64_t number)
+bool
+match_number(const struct match *m, double x)
 {
-	double x = (double)number;
-
 	switch (m->op) {
 	case PRED_LT:
 		return x < m->number;
@@ -107,9 +106,14 @@ match_number(const struct match *m, int64_t number)
 static bool
 same_text(struct strv x, struct strv y)
 {
-	char a[IDN_OCTETS], b[IDN_OCTETS];
+	char        a[IDN_OCTETS], b[IDN_OCTETS];
+	struct strv in, out;
 
-	return strv_ieq(x, y) || strv_ieq(idn_domain(x, a), idn_domain(y, b));
+	if (strv_ieq(x, y))
+		return true;
+	in = idn_domain(x, a);
+	out = idn_domain(y, b);
+	return (in.p != x.p || out.p != y.p) && strv_ieq(in, out);
 }
 
 bool
@@ -161,7 +165,7 @@ match_value(const struct match *m, const struct fact *f)
 	case FACT_BOOL:
 		return f->v.yes;
 	case FACT_NUMBER:
-		return m->kind == MATCH_NUMBER && match_number(m, f->v.number);
+		return m->kind == MATCH_NUMBER && match_number(m, (double)f->v.number);
 	case FACT_TEXT:
 		return match_text(m, f->v.text);
 	case FACT_ADDR:
@@ -171,6 +175,9 @@ match_value(const struct match *m, const struct fact *f)
 	case FACT_WORD:
 		return m->kind == MATCH_WORDS && f->v.word < 64 && (m->words >> f->v.word & 1) != 0;
 	case FACT_ADDRS:
+		/* A list that answers at all, whatever it says. */
+		if (m->kind == MATCH_TRUE)
+			return true;
 		for (unsigned i = 0; i < f->v.addrs.n && m->kind == MATCH_NETS; i++)
 			yes = yes || netset_has(m->nets, &f->v.addrs.v[i]);
 		return yes;
@@ -180,6 +187,48 @@ match_value(const struct match *m, const struct fact *f)
 		return yes;
 	}
 	return false;
+}
+
+/* ---- patterns ---- */
+
+enum truth
+match_pattern_text(const struct match *m, struct strv v)
+{
+	static const enum truth truths[] = {
+		[PATTERN_NO] = TRUTH_NO,
+		[PATTERN_UNKNOWN] = TRUTH_UNKNOWN,
+		[PATTERN_YES] = TRUTH_YES,
+	};
+
+	return truths[patterns_match(m->pattern, m->n_pattern, v)];
+}
+
+/* A pattern of a listener's name or a host's address is as good as one of a text. */
+enum truth
+match_pattern(const struct match *m, const struct fact *f)
+{
+	enum truth all = TRUTH_NO, one;
+	char       text[ADDR_TEXT];
+
+	switch (f->def->type) {
+	case FACT_TEXT:
+		return match_pattern_text(m, f->v.text);
+	case FACT_PATH:
+		return match_pattern_text(
+		    m, f->v.path->kind == PATH_NULL ? SV("<>") : path_text(f->v.path));
+	case FACT_ADDR:
+		return match_pattern_text(m, addr_print(&f->v.addr, text));
+	case FACT_WORD:
+		return match_pattern_text(m, strv_z(f->def->words[f->v.word]));
+	case FACT_TEXTS:
+		for (unsigned i = 0; i < f->v.texts.n && all != TRUTH_YES; i++) {
+			one = match_pattern_text(m, f->v.texts.v[i]);
+			all = one > all ? one : all;
+		}
+		return all;
+	default:
+		return TRUTH_NO;
+	}
 }
 
 /* ---- maps ---- */

@@ -6,9 +6,16 @@
 
 #include "policy/rules.h"
 
-/* All but MATCH_MAP, which takes a second fact; the fact is known and not absent. */
+/* Kleene's three values: `and' is the least, `or' the greatest, `not' the mirror. */
+enum truth { TRUTH_NO, TRUTH_UNKNOWN, TRUTH_YES };
+
+/* All but MATCH_MAP, which takes a second fact, and MATCH_PATTERN; the fact is known and not absent. */
 bool match_value(const struct match *m, const struct fact *f);
 bool match_text(const struct match *m, struct strv v);
+/* MATCH_PATTERN; unknown where a limit was reached. */
+enum truth match_pattern(const struct match *m, const struct fact *f);
+enum truth match_pattern_text(const struct match *m, struct strv v);
+bool match_number(const struct match *m, double number);
 bool match_path_in(const struct path *path, const struct nameset *domains, const struct nameset *addresses);
 
 /*

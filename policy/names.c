@@ -46,6 +46,39 @@ not_in_build(struct loader *l, struct pos at, struct strv what)
 	    l->d, DIAG_ERROR, at, strv(NULL, 0), "%s is not in this build", diag_quote(l->a, what));
 }
 
+/* ---- places ---- */
+
+/* The line of the source that a place is in, from that place on. */
+static struct strv
+source_from(const struct pos *at)
+{
+	struct strv rest = at->src == NULL ? SV("") : at->src->text, line = rest;
+
+	for (unsigned i = 0; i < at->line && rest.p != NULL; i++)
+		line = strv_cut(&rest, '\n');
+	return at->col == 0 || at->col > line.n ? SV("") : strv_from(line, at->col - 1);
+}
+
+/* \" and \\ are two octets in the source. */
+struct pos
+lit_place(const struct lit *x, size_t offset, size_t len)
+{
+	struct strv raw = source_from(&x->pos);
+	struct pos  at = x->pos;
+	size_t      i = x->quoted, n = 0;
+
+	if (x->quoted && strv_starts(raw, SV("\"\"\"")))
+		return at;
+	for (; n < offset && i < raw.n; i++, n++) {
+		if (x->quoted && raw.p[i] == '\\' && i + 1 < raw.n &&
+		    (raw.p[i + 1] == '"' || raw.p[i + 1] == '\\'))
+			i++;
+	}
+	at.col += (unsigned)i;
+	at.len = (unsigned)len;
+	return at;
+}
+
 /* ---- what has a name ---- */
 
 struct named {

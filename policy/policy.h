@@ -7,12 +7,9 @@
 #ifndef POLICY_POLICY_H
 #define POLICY_POLICY_H
 
+#include "policy/case.h"
 #include "proxy/base/diag.h"
 #include "proxy/base/world.h"
-#include "proxy/mail/edit.h"
-#include "proxy/mail/envelope.h"
-#include "proxy/mail/fact.h"
-#include "proxy/mail/note.h"
 #include "proxy/mail/verdict.h"
 
 struct policy;
@@ -86,48 +83,6 @@ void policy_free(struct policy *p);
 
 /* --- one hearing ---------------------------------------------------------------------------------- */
 
-/* Bits that checks leave behind, by number; NULL: none is set yet. */
-struct marks {
-	uint64_t *skip, *tag, *fired;
-};
-
-/* How the policy is asked.  LIVE: mail is at stake. TEST: nothing is slept or written. EXPLAIN: TEST, and behind a
- * verdict everything is asked on, to tell what else would have fired. */
-enum policy_mode { POLICY_LIVE, POLICY_TEST, POLICY_EXPLAIN };
-
-/* One check as it was looked at, for explain. */
-enum look_came { LOOK_NO, LOOK_YES, LOOK_UNKNOWN, LOOK_SKIPPED, LOOK_UNASKED };
-
-struct look {
-	struct strv               check;
-	enum stage                at;
-	unsigned                  rcpt;         /* NOTE_NO_RCPT */
-	enum look_came            came;         /* UNASKED: behind a verdict, and a fact of it is not there yet */
-	bool                      warn, holds;  /* holds: its verdict is the one that counts */
-	struct verdict            said;         /* YES, UNKNOWN: what it says, or would */
-	const struct fact *const *fact;         /* those that were read, in order, each once */
-	unsigned                  n_fact;
-};
-
-/*
- * What one session, or one transaction, keeps for its checks between two stages.  All zero but for a, facts and
- * mode at first.  Of the judge; the policy fills in the rest, in `a'.
- */
-struct policy_case {
-	struct arena          *a;               /* the transaction's, or the session's before MAIL */
-	struct facts          *facts;
-	enum policy_mode       mode;
-	const struct envelope *env;             /* NULL before MAIL */
-	struct edits          *edits;           /* the transaction's; NULL before MAIL: header effects wait in marks.fired */
-	struct marks           marks;
-	struct marks          *rcpt;            /* marks of recipient i alone; n_rcpt of them */
-	unsigned               n_rcpt, max_rcpt;
-	struct notes           notes;
-	uint32_t               delay;           /* ms, what effects asked for since the judge has last looked; <= 60 s */
-	void                 (*look)(void *arg, const struct look *);   /* NULL: nobody wants to know */
-	void                  *look_arg;
-};
-
 /*
  * policy_eval -- what the policy says at a stage
  *
@@ -142,8 +97,12 @@ struct policy_case {
  */
 MAY_YIELD enum wait_rc policy_eval(const struct policy *p, enum stage at, unsigned rcpt, struct policy_case *c,
     struct verdict *out);
+/* The relay gate alone, for a recipient of what checks have let pass before (`postern release'). As policy_eval. */
+MAY_YIELD enum wait_rc policy_gate(const struct policy *p, unsigned rcpt, struct facts *facts, struct verdict *out);
 /* A transaction begins: it takes over the marks of the session, and the header effects of checks that fired before. */
 void policy_begin(const struct policy *p, const struct policy_case *session, struct policy_case *tx);
+/* HELO again: what checks of `at' and later left behind in the session goes. */
+void policy_again(const struct policy *p, enum stage at, struct policy_case *session);
 /* Is there a check at that stage?  (At rcpt the gate is asked in any case.) */
 bool policy_has(const struct policy *p, enum stage at);
 
@@ -155,6 +114,8 @@ bool policy_has(const struct policy *p, enum stage at);
 unsigned policy_wants(const struct policy *p, enum stage at, unsigned *first);
 /* Asks that one: what is asked is a fact as any other.  rcpt: for facts of a recipient. */
 MAY_YIELD enum wait_rc policy_want(const struct policy *p, unsigned want, unsigned rcpt, struct policy_case *c);
+/* Is it worth a fiber: nobody has asked for it yet, as far as that can be seen without asking? */
+MAY_YIELD bool policy_wanted(const struct policy *p, unsigned want, unsigned rcpt, struct policy_case *c);
 
 /* Is the fact asked for at every recipient, whatever it is? */
 bool policy_needs(const struct policy *p, unsigned fact, enum stage by);
@@ -177,12 +138,22 @@ MAY_YIELD enum wait_rc policy_route(const struct policy *p, unsigned rcpt, struc
 /* Can anything in it still change a message once its text has begun to come (header actions of checks at message)?
  * Then it is spooled, never streamed. */
 bool policy_edits(const struct policy *p);
+/* Has it a `quarantine' without an address? */
+bool policy_keeps(const struct policy *p);
 /* Has it checks at message that read the text (header, from)?  A verdict of theirs comes behind it. */
 bool policy_reads_text(const struct policy *p);
 /* No relay block: every recipient is refused.  `check` says so. */
 bool policy_relays_nothing(const struct policy *p);
 /* `reject-at stage`: verdicts of connect, helo, mail are told at once; else (default) at RCPT. */
 bool policy_reject_at_stage(const struct policy *p);
+
+/*
+ * policy_prove -- what can be proved of a policy without errors, offline and in bounded time (rule 12 of `check')
+ *
+ * Errors: open relays, each with a session as a `test'.  Warnings: postmaster or abuse is refused, checks that can
+ * never fire, local parts that route.  A bound that was hit is a warning, too.  a: scratch; texts live in d->a.
+ */
+void policy_prove(const struct policy *p, struct arena *a, struct diags *d);
 
 /* What was understood, line by line, for `check`. */
 void policy_explain(const struct policy *p, struct arena *a, void (*emit)(struct strv line, void *arg), void *arg);

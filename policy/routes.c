@@ -48,13 +48,25 @@ routes_map(struct loader *l, const struct conf_plain *x)
 static bool
 differs(const struct policy *p, const struct rule *r)
 {
-	bool yes = r->kind == EXPR_PRED && p->facts[r->ask.fact].per_rcpt;
+	bool yes = false;
 
+	if (r->kind == EXPR_PRED)
+		(void)stages_of(p, &r->ask, &yes);
 	for (unsigned i = 0; i < r->n_kid && !yes; i++)
 		yes = differs(p, r->kid[i]);
 	for (unsigned i = 0; i < r->n_match && !yes; i++)
 		yes = r->match[i].kind == MATCH_MAP && p->facts[r->match[i].call.fact].per_rcpt;
 	return yes;
+}
+
+/* A fact with arguments is no value by itself: it is asked as in any expression. */
+static bool
+is_asked(const struct loader *l, const struct fact_ref *f)
+{
+	int n = fact_find(l->p->facts, l->p->n_facts, f->name.text);
+
+	return (n >= 0 && l->p->facts[n].args != NULL) || strv_eq(f->name.text, SV("score")) ||
+	    strv_starts(f->name.text, SV("tag."));
 }
 
 /* A fact or M(fact) alone stands for its value, whatever its type. */
@@ -85,7 +97,7 @@ routes_class(struct loader *l, const struct conf_plain *x)
 	if (is_second(l, x) || e == NULL)
 		return;
 	c->conf = e;
-	if (e->kind == EXPR_PRED && e->pred->op == PRED_BARE) {
+	if (e->kind == EXPR_PRED && e->pred->op == PRED_BARE && !is_asked(l, &e->pred->fact)) {
 		if (!load_value(l, &e->pred->fact, c, &by_rcpt))
 			return;
 	} else {

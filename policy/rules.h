@@ -7,84 +7,7 @@
 #ifndef POLICY_RULES_H
 #define POLICY_RULES_H
 
-#include "policy/maptable.h"
-#include "policy/tree.h"
-#include "proxy/base/hash.h"
-#include "proxy/base/nameset.h"
-#include "proxy/base/netset.h"
-#include "proxy/mail/path.h"
-
-/* What the values of a map must be, for those who use it. */
-enum map_want { MAP_NETS = 1, MAP_NAMES = 2, MAP_POOLS = 4 };
-
-/* A list or map that was read. The sets are owned by the policy's `sets`. */
-struct list {
-	const struct conf_list *conf;
-	struct netset          *nets;           /* LIST_NETWORKS */
-	struct nameset         *names;          /* LIST_DOMAINS, LIST_ADDRESSES */
-	struct maptable        *map;            /* LIST_MAP */
-	unsigned                want;           /* LIST_MAP: MAP_ of all who use it */
-	size_t                  items;          /* as given */
-	bool                    used;
-};
-
-/* M(fact): the values that the map has for the value of the fact; map NULL: no such call. */
-struct map_call {
-	const struct list *map;
-	unsigned           fact;
-};
-
-/* One thing that a fact's value is held against. */
-enum match_kind { MATCH_TRUE, MATCH_NULL, MATCH_ABSENT, MATCH_FQDN, MATCH_LITERAL, MATCH_NETS, MATCH_NAMES, MATCH_TEXT,
-	MATCH_PATH, MATCH_WORDS, MATCH_NUMBER, MATCH_MAP, MATCH_PATTERN };
-
-struct pattern;                                 /* a compiled regular expression with its limits: patterns.h */
-
-struct match {
-	enum match_kind       kind;
-	const struct pattern *const *pattern;   /* PATTERN: any of n_pattern */
-	unsigned              n_pattern;
-	const struct netset  *nets;
-	const struct nameset *domains;          /* NAMES: either or both */
-	const struct nameset *addresses;
-	struct strv           text;
-	struct path           path;
-	struct map_call       call;             /* MAP: the value is in M(fact) */
-	uint64_t              words;            /* a bit for each word */
-	double                number;
-	enum pred_op          op;               /* NUMBER: EQ LT LE GT GE */
-};
-
-/*
- * What a predicate, a placeholder or a key asks.  FACT: with text and of the fact that `of' names as the argument
- * (fact.h, struct fact.arg); MAP: what the map has for the fact; TAG: has a check set tag number `fact'; SCORE: the
- * weights of the lists that answer (struct policy.weighed).
- */
-enum subject { SUBJECT_FACT, SUBJECT_MAP, SUBJECT_TAG, SUBJECT_SCORE };
-
-struct asked {
-	enum subject       subject;
-	unsigned           fact;                /* number of the fact; TAG: of the tag */
-	struct strv        text;                /* FACT: "zone" of dnsbl("zone"); absent: no string */
-	int                of;                  /* FACT: number of the fact whose value is the argument; -1: none */
-	const struct list *map;                 /* MAP */
-};
-
-/*
- * A node of a compiled expression: AND, OR, NOT over kids; ANY_RCPT, ALL_RCPT over the recipients that were taken, one
- * kid; PRED: one of the matches (or none: negated).
- */
-struct rule {
-	enum expr_kind  kind;
-	struct rule   **kid;
-	unsigned        n_kid;
-	struct asked    ask;
-	bool            negated;
-	bool            null_is_fqdn;           /* sender.domain: where it is absent the sender is <> */
-	bool            null_is_yes;            /* X resolves, mx(X): true where X is <> (absent sender.domain) or a literal */
-	struct match   *match;
-	unsigned        n_match;
-};
+#include "policy/asked.h"
 
 struct gate_cond {
 	enum cond_kind        kind;
@@ -94,7 +17,7 @@ struct gate_cond {
 	const struct nameset *addresses;
 	struct map_call       call;             /* FROM, TO: M(fact) in place of those */
 	struct strv           listener;         /* ON */
-	const struct rule    *when;
+	struct rule          *when;
 };
 
 struct gate_line {
@@ -154,7 +77,7 @@ struct check {
 	unsigned           number;              /* in file order: its bit in marks */
 	enum stage         at;                  /* where it is decided */
 	bool               warn, per_rcpt;      /* per_rcpt: decided at rcpt for each recipient by itself */
-	const struct rule *when;
+	struct rule       *when;
 	struct say         on_unknown, final;
 	struct effect     *effect;
 	unsigned           n_effect;
@@ -172,10 +95,14 @@ struct weighed {                                /* a call with a weight: dnsbl("
 	double       weight;
 };
 
-/* A fact that is asked for sure where no check above has ended the hearing, and that costs a look-up. */
+/*
+ * A fact that costs a look-up and is asked for sure where no check above has ended the hearing and `when' is not
+ * settled by what costs nothing.
+ */
 struct want {
-	struct asked ask;
-	enum stage   from;                      /* it can be started here */
+	struct asked       ask;
+	enum stage         from;                /* it can be started here: all that stands in front of it is known */
+	const struct rule *when;
 };
 
 struct sets {                           /* on the heap until policy_free */
@@ -202,6 +129,8 @@ struct policy {
 	struct check          *check;           /* in file order */
 	unsigned               n_check;
 	unsigned               stages;          /* AT(...) at which there is a check */
+	const struct check   **by_stage;        /* the same by stage, then in file order: checks.c's; NULL: not made */
+	unsigned               first[STAGE_MAX + 1];    /* of each stage in by_stage */
 	struct tag            *tag;
 	unsigned               n_tag;
 	struct weighed        *weighed;
@@ -212,5 +141,8 @@ struct policy {
 	bool                  *certain;         /* by fact: asked for at every recipient */
 	struct sets           *sets;
 };
+
+/* Once a policy is compiled: fills in by_stage, so that a stage walks its own checks alone. checks.c */
+void checks_order(struct policy *p);
 
 #endif

@@ -20,7 +20,7 @@
 	X("transaction-class", CLASS, true,  "transaction-class EXPR") \
 	X("tls",          PLAIN,   true,  "tls certificate \"FILE\" key \"FILE\" [server-name HOST], or tls client-ca \"FILE\", " \
 		"or tls minimum 1.2|1.3") \
-	X("resolver",     PLAIN,   false, "resolver system, or resolver ADDR:PORT ...") \
+	X("resolver",     PLAIN,   true,  "resolver system, or resolver ADDR:PORT ...") \
 	X("authenticate", PLAIN,   false, "authenticate spf, dkim, dmarc, arc [as AUTHSERV-ID]") \
 	X("spf",          NAMED,   false, "spf { engine own|libspf2  cross-check libspf2 }") \
 	X("dkim",         NAMED,   false, "dkim { signatures N  minimum-key BITS }") \
@@ -29,7 +29,7 @@
 	X("networks",     LIST,    true,  "networks NAME { ADDRESS, CIDR, RANGE ... }, or networks NAME file \"FILE\"") \
 	X("domains",      LIST,    true,  "domains NAME { DOMAIN, .DOMAIN ... }, or domains NAME file \"FILE\"") \
 	X("addresses",    LIST,    true,  "addresses NAME { USER@DOMAIN, @DOMAIN, <> ... }, or addresses NAME file \"FILE\"") \
-	X("patterns",     LIST,    false, "patterns NAME { \"PATTERN\" ... }") \
+	X("patterns",     LIST,    true,  "patterns NAME { \"PATTERN\" ... }, or patterns NAME file \"FILE\"") \
 	X("map",          LIST,    true,  "map NAME { KEY VALUE, VALUE ... }, or map NAME file \"FILE\"") \
 	X("limits",       NAMED,   true,  "limits { WORD VALUE ... }") \
 	X("line-endings", PLAIN,   true,  "line-endings normalize|reject [for LIST]") \
@@ -41,7 +41,7 @@
 	X("policyd",      PLAIN,   false, "policyd NAME \"SOCKET\"") \
 	X("clamd",        PLAIN,   false, "clamd \"SOCKET\"") \
 	X("rspamd",       PLAIN,   false, "rspamd \"SOCKET\"") \
-	X("quarantine",   PLAIN,   false, "quarantine \"DIR\" [max SIZE]") \
+	X("quarantine",   PLAIN,   true,  "quarantine \"DIR\" [max SIZE]") \
 	X("state",        PLAIN,   false, "state lmdb \"DIR\", or state redis \"inet:HOST:PORT\"") \
 	X("log",          PLAIN,   true,  "log stderr|syslog|file \"FILE\" [json]") \
 	X("metrics",      PLAIN,   false, "metrics ADDR:PORT [public]") \
@@ -53,11 +53,11 @@
 	X("received",     PLAIN,   true,  "received on|off") \
 	X("include",      INCLUDE, true,  "include \"GLOB\"") \
 	X("relay",        RELAY,   true,  "relay { allow from LIST  allow authenticated over tls  allow to LIST ... }") \
-	X("check",        CHECK,   false, "check NAME [warn] { [at STAGE] when EXPR [on unknown VERDICT] EFFECT ... VERDICT }") \
+	X("check",        CHECK,   true,  "check NAME [warn] { [at STAGE] when EXPR [on unknown VERDICT] EFFECT ... VERDICT }") \
 	X("rate",         RATE,    false, "rate NAME [warn] { count WHAT per KEY [when EXPR] limit N in DURATION ... VERDICT }") \
 	X("milter",       MILTER,  false, "milter NAME [warn] { socket \"SOCKET\" [timeout DURATION] [when EXPR] [on failure WORD] }") \
 	X("plugin",       MILTER,  false, "plugin NAME [warn] { load \"FILE\" [isolated] [args { ... }] [on failure WORD] }") \
-	X("test",         TEST,    false, "test \"WHAT IT SHOWS\" { client ADDRESS ... expect CODE }")
+	X("test",         TEST,    true,  "test \"WHAT IT SHOWS\" { client ADDRESS ... expect CODE }")
 
 static const struct statement statements[] = {
 #define X(word, kind, here, form) { word, STATEMENT_##kind, here, form },

@@ -3,22 +3,12 @@
  *
  * Invariant: every seat that was opened is closed, every begin has its end.
  */
-#include "proxy/judge.h"
+#include "proxy/judge_own.h"
 
 #include <assert.h>
 
 #include "filters/registry.h"
-#include "policy/policy.h"
 #include "proxy/base/arena.h"
-
-struct judge {
-	void                 **shared; /* of each filter: what its make() gave */
-	const struct policy   *policy;
-	const struct fact_def *facts;
-	unsigned               n_facts, n_filters;
-	unsigned               stages; /* at which any filter has an at() */
-	bool                   wants_body;
-};
 
 struct seat {
 	const struct filter *filter;
@@ -36,6 +26,21 @@ filters_of_build(void)
 	return n;
 }
 
+/* What the policy has to say, by stage, so that a stage without checks costs nothing. */
+static void
+ask_stages(struct judge *j)
+{
+	unsigned first;
+
+	for (unsigned at = 0; at < STAGE_MAX; at++) {
+		if (policy_has(j->policy, (enum stage)at))
+			j->checked |= 1u << at;
+		if (policy_wants(j->policy, (enum stage)at, &first) > 0)
+			j->wanted |= 1u << at;
+	}
+	j->edits = policy_edits(j->policy);
+}
+
 struct judge *
 judge_new(struct arena *a, const struct policy *p)
 {
@@ -51,13 +56,15 @@ judge_new(struct arena *a, const struct policy *p)
 		j->stages |= f->at != NULL ? f->stages : 0;
 		j->wants_body = j->wants_body || (f->does & DOES_BODY);
 	}
+	if (p != NULL)
+		ask_stages(j);
 	return j;
 }
 
 bool
 judge_edits(const struct judge *j)
 {
-	return j->policy != NULL && policy_edits(j->policy);
+	return j->edits;
 }
 
 bool
@@ -90,7 +97,10 @@ state_of(enum filter_rc rc)
 	return rc == FILTER_OK ? FACT_KNOWN : FACT_UNKNOWN;
 }
 
-/* The one inversion: a fact that nobody asked for yet is asked of the filter that owns it. */
+/*
+ * The one inversion: a fact that nobody asked for yet is asked of the filter that owns it.  One of the session
+ * sees no transaction: who asks may outlive it.
+ */
 static enum wait_rc
 judge_ask(void *ctx, struct fact *f)
 {
@@ -101,7 +111,8 @@ judge_ask(void *ctx, struct fact *f)
 
 	f->state = FACT_RUNNING;
 	if (seat->present && seat->filter->ask != NULL)
-		rc = seat->filter->ask(seat->self, f, h->tx != NULL ? &h->tx->mail : &h->mail);
+		rc = seat->filter->ask(
+		    seat->self, f, h->tx != NULL && !f->def->per_session ? &h->tx->mail : &h->mail);
 	f->state = state_of(rc);
 	return rc == FILTER_CANCELLED ? WAIT_CANCELLED : WAIT_OK;
 }
@@ -121,6 +132,19 @@ open_seats(struct hearing *h)
 	}
 }
 
+#define BEFORE_MAIL (AT(CONNECT) | AT(HELO) | AT(AUTH))
+
+static struct policy_case *
+case_of_session(struct hearing *h)
+{
+	struct policy_case *c = arena_alloc(h->a, sizeof *c);
+
+	c->a = h->a;
+	c->facts = &h->facts;
+	c->edits = arena_alloc(h->a, sizeof *c->edits);
+	return c;
+}
+
 struct hearing *
 judge_open(const struct judge *j, struct arena *a, const struct client *client)
 {
@@ -134,7 +158,21 @@ judge_open(const struct judge *j, struct arena *a, const struct client *client)
 	h->facts.ask = judge_ask;
 	h->facts.ctx = h;
 	open_seats(h);
+	if (j->checked & BEFORE_MAIL)
+		h->checks = case_of_session(h);
 	return h;
+}
+
+void
+judge_explains(struct hearing *h, bool all, void (*look)(void *arg, const struct look *), void *arg)
+{
+	if (h->judge->policy == NULL)
+		return;
+	if (h->checks == NULL)
+		h->checks = case_of_session(h);
+	h->checks->mode = all ? POLICY_EXPLAIN : POLICY_TEST;
+	h->checks->look = look;
+	h->checks->look_arg = arg;
 }
 
 void
@@ -143,6 +181,7 @@ judge_close(struct hearing *h)
 	if (h == NULL)
 		return;
 	judge_end(h);
+	lookup_end(h, true);
 	for (unsigned i = 0; i < h->judge->n_filters; i++)
 		if (h->seat[i].present && h->seat[i].filter->close != NULL)
 			h->seat[i].filter->close(h->seat[i].self);
@@ -151,8 +190,7 @@ judge_close(struct hearing *h)
 void
 judge_forget(struct hearing *h)
 {
-	h->facts.n = 0;
-	h->held = (struct verdict){ 0 };
+	facts_forget(&h->facts, STAGE_CONNECT);
 }
 
 /* --- a stage ---------------------------------------------------------------------------------- */
@@ -190,48 +228,131 @@ hear_filters(struct hearing *h, enum stage at)
 	return rc;
 }
 
+/* ---- the policy ---- */
+
+/* Effects that delay; a client that has gone ends it.  The turn's own time is up: so is the delay. */
+static enum wait_rc
+wait_out(struct policy_case *c)
+{
+	uint32_t ms = c->delay;
+
+	c->delay = 0;
+	if (ms == 0 || c->mode != POLICY_LIVE || fiber_self() == NULL)
+		return WAIT_OK;
+	return fiber_sleep(ms) == WAIT_CANCELLED ? WAIT_CANCELLED : WAIT_OK;
+}
+
 static enum wait_rc
 ask_policy(struct hearing *h, enum stage at, unsigned rcpt, struct verdict *out)
 {
-	struct policy_case c = {
-		.a = h->tx != NULL ? h->tx->a : h->a,
-		.facts = h->tx != NULL ? &h->tx->facts : &h->facts,
-	};
+	struct transaction   *tx = h->tx;
+	const struct verdict *held = tx != NULL ? &tx->verdict : &h->held;
+	struct policy_case    plain, *c = tx != NULL ? tx->checks : h->checks;
+	enum wait_rc          rc;
 
-	if (h->judge->policy == NULL)
+	if (h->judge->policy == NULL || !((h->judge->checked | AT(RCPT)) & 1u << at))
 		return WAIT_OK;
-	return policy_eval(h->judge->policy, at, rcpt, &c, out);
+	if (c == NULL) {
+		plain = (struct policy_case){ .a = tx->a, .facts = &tx->facts, .env = &tx->env };
+		c = &plain;
+	}
+	c->settled = verdict_final(held);
+	rc = policy_eval(h->judge->policy, at, rcpt, c, out);
+	if (rc == WAIT_OK)
+		rc = wait_out(c);
+	if (rc != WAIT_OK)
+		*out = (struct verdict){ 0 };
+	return rc;
 }
 
-/* `reject-at rcpt`: what is decided before RCPT is spoken there, so that the log has the envelope. */
+const struct note *
+judge_notes(struct hearing *h)
+{
+	struct policy_case *c = h->tx != NULL ? h->tx->checks : h->checks;
+	const struct note  *first = c != NULL ? c->notes.first : NULL;
+
+	if (c != NULL)
+		c->notes.first = c->notes.last = NULL;
+	return first;
+}
+
+/*
+ * `reject-at rcpt`: what is decided before RCPT is spoken there, so that the log has the envelope.  A sender
+ * whose mail is dropped whole hears 250 of each recipient, whatever was configured.
+ */
 static bool
 is_held(const struct hearing *h, enum stage at, const struct verdict *v)
 {
-	return at < STAGE_RCPT && at != STAGE_AUTH && verdict_final(v) &&
-	    v->kind != VERDICT_DISCONNECT && h->judge->policy != NULL &&
-	    !policy_reject_at_stage(h->judge->policy);
+	if (at >= STAGE_RCPT || at == STAGE_AUTH || !verdict_final(v))
+		return false;
+	return v->kind == VERDICT_DISCARD ||
+	    (v->kind != VERDICT_DISCONNECT && !policy_reject_at_stage(h->judge->policy));
 }
 
 static void
-hold(struct hearing *h, struct verdict *v)
+hold(struct hearing *h, enum stage at, struct verdict *v)
 {
 	struct verdict *slot = h->tx != NULL ? &h->tx->verdict : &h->held;
 
-	if (!verdict_final(slot))
+	if (!verdict_final(slot)) {
 		*slot = *v;
+		h->held_at = h->tx != NULL ? h->held_at : at;
+	}
 	*v = (struct verdict){ 0 };
+}
+
+/* RFC 5321 4.1.4: a HELO takes the place of the one before.  What was decided at connect stays. */
+static void
+helo_again(struct hearing *h)
+{
+	if (verdict_final(&h->held) && h->held_at >= STAGE_HELO)
+		h->held = (struct verdict){ 0 };
+	if (h->checks != NULL)
+		policy_again(h->judge->policy, STAGE_HELO, h->checks);
+}
+
+static bool
+is_settled(const struct hearing *h)
+{
+	return verdict_final(h->tx != NULL ? &h->tx->verdict : &h->held);
 }
 
 enum wait_rc
 judge_stage(struct hearing *h, enum stage at, struct verdict *out)
 {
-	enum wait_rc rc = hear_filters(h, at);
+	enum wait_rc rc;
 
+	*out = (struct verdict){ 0 };
+	if (at == STAGE_HELO)
+		helo_again(h);
+	if (!is_settled(h))
+		lookup_start(h, at, 0);
+	rc = hear_filters(h, at);
 	if (rc == WAIT_OK)
 		rc = ask_policy(h, at, 0, out);
 	if (rc == WAIT_OK && is_held(h, at, out))
-		hold(h, out);
+		hold(h, at, out);
 	return rc;
+}
+
+static void
+begin_checks(struct hearing *h, struct transaction *tx)
+{
+	struct policy_case *c;
+
+	if (h->judge->checked == 0)
+		return;
+	c = tx->checks = arena_alloc(tx->a, sizeof *c);
+	c->a = tx->a;
+	c->facts = &tx->facts;
+	c->env = &tx->env;
+	c->edits = &tx->edits;
+	if (h->checks == NULL)
+		return;
+	c->mode = h->checks->mode;
+	c->look = h->checks->look;
+	c->look_arg = h->checks->look_arg;
+	policy_begin(h->judge->policy, h->checks, c);
 }
 
 struct transaction *
@@ -245,6 +366,7 @@ judge_begin(struct hearing *h, struct arena *a)
 	tx->facts = (struct facts){ .outer = &h->facts, .a = a, .ask = judge_ask, .ctx = h };
 	tx->verdict = h->held;
 	h->tx = tx;
+	begin_checks(h, tx);
 	for (unsigned i = 0; i < h->judge->n_filters; i++)
 		if (h->seat[i].present && h->seat[i].filter->begin != NULL)
 			h->seat[i].filter->begin(h->seat[i].self, a);
@@ -254,14 +376,28 @@ judge_begin(struct hearing *h, struct arena *a)
 enum wait_rc
 judge_rcpt(struct hearing *h, unsigned i, struct verdict *out)
 {
-	enum wait_rc rc;
+	struct verdict also;
+	enum wait_rc   rc = WAIT_OK;
 
-	if (verdict_final(&h->tx->verdict)) {
-		*out = h->tx->verdict;
-		return WAIT_OK;
+	*out = (struct verdict){ 0 };
+	if (is_settled(h)) {
+		rc = ask_policy(h, STAGE_RCPT, i, &also);
+		if (rc == WAIT_OK)
+			*out = h->tx->verdict;
+		return rc;
 	}
+	lookup_start(h, STAGE_RCPT, i);
 	rc = hear_filters(h, STAGE_RCPT);
 	return rc == WAIT_OK ? ask_policy(h, STAGE_RCPT, i, out) : rc;
+}
+
+enum wait_rc
+judge_gate(struct hearing *h, unsigned i, struct verdict *out)
+{
+	*out = (struct verdict){ 0 };
+	if (h->judge->policy == NULL)
+		return WAIT_OK;
+	return policy_gate(h->judge->policy, i, &h->tx->facts, out);
 }
 
 enum wait_rc
@@ -286,11 +422,15 @@ judge_headers(struct hearing *h)
 enum wait_rc
 judge_message(struct hearing *h, struct verdict *out)
 {
-	enum wait_rc rc = hear_filters(h, STAGE_MESSAGE);
+	enum wait_rc rc;
 
+	*out = (struct verdict){ 0 };
+	if (!is_settled(h))
+		lookup_start(h, STAGE_MESSAGE, 0);
+	rc = hear_filters(h, STAGE_MESSAGE);
 	if (rc == WAIT_OK)
 		rc = ask_policy(h, STAGE_MESSAGE, 0, out);
-	if (rc == WAIT_OK && !verdict_final(out))
+	if (rc == WAIT_OK && (!verdict_final(out) || out->kind == VERDICT_QUARANTINE))
 		rc = hear_filters(h, STAGE_SEAL);
 	return rc;
 }
@@ -300,6 +440,7 @@ judge_end(struct hearing *h)
 {
 	if (h->tx == NULL)
 		return;
+	lookup_end(h, false);
 	for (unsigned i = 0; i < h->judge->n_filters; i++)
 		if (h->seat[i].present && h->seat[i].filter->end != NULL)
 			h->seat[i].filter->end(h->seat[i].self);

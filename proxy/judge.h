@@ -12,6 +12,7 @@
 struct policy;
 struct policy_case;                     /* policy.h: what checks keep between stages */
 struct look;
+struct lookups;
 struct judge;                           /* policy and filters of one configuration; shared by all sessions */
 struct seat;                            /* one filter's place in a hearing */
 
@@ -24,7 +25,7 @@ struct transaction {                    /* one MAIL ... end of data */
 	struct facts    facts;          /* outer: the hearing's */
 	struct edits    edits;
 	struct policy_case *checks;     /* NULL: the policy has none */
-	unsigned        lookups;        /* early look-ups that still run: judge.c's */
+	unsigned        lookups;        /* early look-ups that still run: judge_lookup.c's */
 	struct verdict  verdict;        /* held: of mail and earlier stages, spoken at RCPT (reject-at rcpt) */
 };
 
@@ -37,8 +38,9 @@ struct hearing {                        /* one session */
 	struct seat         *seat;      /* one for each filter of the registry */
 	struct transaction  *tx;        /* NULL between transactions */
 	struct policy_case  *checks;    /* NULL: the policy has none */
-	struct lookup       *lookup;    /* early look-ups that still run, of session and transaction: judge.c's */
+	struct lookups      *lookups;   /* started early, of session and transaction: judge_lookup.c's; NULL: none yet */
 	struct verdict       held;      /* of connect and helo */
+	enum stage           held_at;
 };
 
 /* a owns it. The policy outlives it; NULL: nothing is decided (every recipient is refused by the gate all the same). */
@@ -59,12 +61,14 @@ MAY_YIELD enum wait_rc judge_route(struct hearing *h, unsigned i, struct strv *p
 
 /* The hearing lives in a (the session's arena), closed by judge_close on every path. `client` stays the session's. */
 struct hearing *judge_open(const struct judge *j, struct arena *a, const struct client *client);
-void judge_close(struct hearing *h);
+/* In a fiber early look-ups are cancelled and waited for; in the loop judge_quiet comes first. NULL is allowed. */
+MAY_YIELD void judge_close(struct hearing *h);
 /*
  * judge_quiet -- no early look-up of this hearing runs any more
  *
  * True: so it is.  Else they are cancelled, and done(arg) is called from the loop, once, when the last is over: only
- * then may judge_close come, and the session's arena go.  For who ends a session in the loop.
+ * then may judge_close come, and the session's arena go.  Asked again meanwhile it is false, and no second done comes.
+ * For who ends a session in the loop.  h NULL: true.
  */
 bool judge_quiet(struct hearing *h, void (*done)(void *arg), void *arg);
 
@@ -72,13 +76,17 @@ bool judge_quiet(struct hearing *h, void (*done)(void *arg), void *arg);
  * judge_stage -- filters' at(), then the policy, at connect, helo, auth, mail, data
  *
  * out: what to say now.  With `reject-at rcpt` a refusal is held and out is NONE until RCPT (but for
- * disconnect).  WAIT_OK; WAIT_CANCELLED.  May park.
+ * disconnect); `discard' at mail always is: each recipient is told 250.  Behind a verdict that is held no fact is
+ * asked any more.  At helo what an earlier HELO left behind is forgotten.  WAIT_OK; WAIT_CANCELLED (out is NONE).
+ * Effects that delay are slept here.  May park.
  */
 MAY_YIELD enum wait_rc judge_stage(struct hearing *h, enum stage at, struct verdict *out);
 /* A transaction begins: its arena holds everything of it. env.from and params are filled by the caller afterwards. */
 struct transaction *judge_begin(struct hearing *h, struct arena *a);
 /* Recipient i of tx->env: the verdict held, else the relay gate and checks. */
 MAY_YIELD enum wait_rc judge_rcpt(struct hearing *h, unsigned i, struct verdict *out);
+/* The relay gate alone: of what the checks have let pass before. */
+MAY_YIELD enum wait_rc judge_gate(struct hearing *h, unsigned i, struct verdict *out);
 /* Canonical text of the body, as it comes, to the filters that want it. */
 MAY_YIELD enum wait_rc judge_body(struct hearing *h, struct strv text);
 /* The header is complete / the message is: filters, policy, then seal. */
@@ -94,9 +102,15 @@ MAY_YIELD void judge_end(struct hearing *h);
  * that one's arena; NULL: nothing.  Asked behind judge_stage, judge_rcpt and judge_message.
  */
 const struct note *judge_notes(struct hearing *h);
-/* For `check' and `explain': made-up or real facts, but no delays, nothing written; each check is told to look. */
+/*
+ * For `check' and `explain': made-up or real facts, but no delays, nothing written; each check is told to look.
+ * Behind judge_open.  all: what stands behind the verdict that holds is asked, too.
+ */
 void judge_explains(struct hearing *h, bool all, void (*look)(void *arg, const struct look *), void *arg);
-/* HELO again, STARTTLS: what was learnt of the client may have changed; facts of the session are forgotten. */
+/*
+ * HELO again, STARTTLS, AUTH: what was learnt of the client may have changed; facts of the session that are not known
+ * for good at connect are forgotten.  What was decided stays (but see judge_stage).
+ */
 void judge_forget(struct hearing *h);
 
 #endif

@@ -4,6 +4,7 @@
  * The only file that writes to standard output.  What it prints and returns is a contract with scripts
  * and packagers: postern(8) says the same, tests/cli holds it.
  */
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,13 +13,21 @@
 
 #include "config.h"
 #include "proxy/base/arena.h"
+#include "proxy/base/loop.h"
 #include "proxy/master.h"
+#include "proxy/options.h"
+#include "proxy/probe.h"
+#include "proxy/release.h"
 #include "proxy/show.h"
+#include "proxy/story.h"
+#include "proxy/trial.h"
 
 #ifndef SYSCONFDIR
 #define SYSCONFDIR "/usr/local/etc"
 #endif
 #define DEFAULT_FILE SYSCONFDIR "/postern/postern.conf"
+#define MESSAGE_MAX  (64u << 20) /* octets of a message that explain reads */
+#define PATIENCE_MS  700         /* tests that take no longer are not counted aloud */
 
 enum { EXIT_GOOD = 0, EXIT_MISTAKES = 1, EXIT_USAGE = 2 };
 
@@ -26,7 +35,15 @@ static const char help[] =
     "postern -- a filtering SMTP proxy\n"
     "\n"
     "  postern run [-c FILE]     serve, in the foreground, log to standard error\n"
-    "  postern check [FILE]      read FILE as run would, start nothing, say what was understood\n"
+    "  postern check [FILE]      read FILE as run would, prove it and play its tests, start nothing,\n"
+    "                            say what was understood; with --probe-upstream also ask each\n"
+    "                            server whether it would relay for strangers\n"
+    "  postern explain --client ADDRESS --rcpt ADDRESS ...\n"
+    "                            tell what would become of one session, check by check; also\n"
+    "                            [--helo NAME] [--mail ADDRESS] [--message FILE] [--listener NAME]\n"
+    "                            [--auth USER] [--tls] [-c FILE]; the DNS that is asked is real\n"
+    "  postern release [-c FILE] [ID ...]\n"
+    "                            list the quarantine, or send these messages of it on\n"
     "  postern --help            this text\n"
     "  postern --version         the version and the libraries\n"
     "\n"
@@ -55,42 +72,91 @@ usage(const char *what, const char *arg)
 {
 	fprintf(stderr, "postern: %s%s\n", what, arg);
 	fputs("usage: postern run [-c FILE]\n"
-	      "       postern check [FILE]\n"
+	      "       postern check [--probe-upstream] [FILE]\n"
+	      "       postern explain --client ADDRESS --rcpt ADDRESS ... [-c FILE]\n"
+	      "       postern release [-c FILE] [ID ...]\n"
 	      "       postern --help | --version\n",
 	    stderr);
 	return EXIT_USAGE;
 }
 
-/* FILE or -c FILE, at most one of them; -1: said what is wrong. */
-static int
-take_file(int argc, char **argv, bool plain, const char **file)
+/* What any command may be given. */
+struct given {
+	const char         *file, *client, *helo, *mail, *message, *listener, *auth;
+	bool                tls, probe;
+	struct option_texts rcpt, id;
+};
+
+#define GIVEN(field) offsetof(struct given, field)
+
+/* clang-format off */
+static const struct option_def run_options[] = {
+	{ "-c",               OPTION_TEXT,  "a file",       GIVEN(file) },
+	{ NULL, OPTION_FLAG, NULL, 0 }
+};
+static const struct option_def check_options[] = {
+	{ "-c",               OPTION_TEXT,  "a file",       GIVEN(file) },
+	{ "--probe-upstream", OPTION_FLAG,  NULL,           GIVEN(probe) },
+	{ "",                 OPTION_TEXT,  "file",         GIVEN(file) },
+	{ NULL, OPTION_FLAG, NULL, 0 }
+};
+static const struct option_def release_options[] = {
+	{ "-c",               OPTION_TEXT,  "a file",       GIVEN(file) },
+	{ "",                 OPTION_TEXTS, "ID",           GIVEN(id) },
+	{ NULL, OPTION_FLAG, NULL, 0 }
+};
+static const struct option_def explain_options[] = {
+	{ "-c",               OPTION_TEXT,  "a file",       GIVEN(file) },
+	{ "--client",         OPTION_TEXT,  "an address",   GIVEN(client) },
+	{ "--listener",       OPTION_TEXT,  "a name",       GIVEN(listener) },
+	{ "--helo",           OPTION_TEXT,  "a name",       GIVEN(helo) },
+	{ "--auth",           OPTION_TEXT,  "a user",       GIVEN(auth) },
+	{ "--tls",            OPTION_FLAG,  NULL,           GIVEN(tls) },
+	{ "--mail",           OPTION_TEXT,  "an address",   GIVEN(mail) },
+	{ "--rcpt",           OPTION_TEXTS, "an address",   GIVEN(rcpt) },
+	{ "--message",        OPTION_TEXT,  "a file",       GIVEN(message) },
+	{ NULL, OPTION_FLAG, NULL, 0 }
+};
+static const struct option_def no_options[] = {
+	{ NULL, OPTION_FLAG, NULL, 0 }
+};
+/* clang-format on */
+
+#undef GIVEN
+
+/* ---- reading the configuration --------------------------------------------------------------- */
+
+struct patience {
+	struct world *w;
+	uint64_t      since;
+	bool          told;
+};
+
+/* On a terminal, and only where it takes long. */
+static void
+progress(unsigned done, unsigned all, void *arg)
 {
-	bool given = false;
+	struct patience *p = arg;
 
-	*file = DEFAULT_FILE;
-	for (int i = 1; i < argc; i++) {
-		bool option = strcmp(argv[i], "-c") == 0;
-
-		if (option && i + 1 == argc)
-			return usage("-c needs a file", "");
-		if (!option && (argv[i][0] == '-' || !plain))
-			return usage("unknown argument: ", argv[i]);
-		if (given)
-			return usage("one file is enough, not also ", argv[option ? i + 1 : i]);
-		i += option;
-		given = true;
-		*file = argv[i];
-	}
-	return 0;
+	if (!isatty(STDERR_FILENO) || p->w->now(p->w) - p->since < PATIENCE_MS)
+		return;
+	p->told = p->told || done < all;
+	if (p->told && done < all)
+		fprintf(stderr, "\rtest %u of %u", done + 1, all);
+	else if (p->told)
+		fputs("\r\033[K", stderr);
+	fflush(stderr);
 }
 
-/* All mistakes and warnings of a configuration, on standard error. */
+/* All mistakes and warnings of a configuration, its tests' too, on standard error. *passed: tests. */
 static struct settings *
-load(struct arena *a, struct world *w, const char *file)
+load(struct arena *a, struct world *w, const char *file, unsigned *passed)
 {
 	struct diags     d = { .a = a };
 	struct settings *s = settings_load(a, w, file, &d);
+	struct patience  p = { .w = w, .since = w->now(w) };
 
+	*passed = d.errors == 0 ? trial_run_all(s, w, &d, progress, &p) : 0;
 	diag_print(&d, wants_colour(STDERR_FILENO), to_stream, stderr);
 	if (d.errors == 0)
 		return s;
@@ -135,52 +201,184 @@ warn_folders(const struct settings *s, struct arena *a)
 			    a, "upstream maildir", s->server[i].dir, parent(s->server[i].dir));
 }
 
-static int
-run_check(int argc, char **argv)
+static void
+probe(const struct settings *s, struct world *w)
 {
-	struct arena    *a;
-	struct settings *s;
-	const char      *file;
+	struct loop *loop = loop_new(w);
 
-	if (take_file(argc, argv, true, &file) != 0)
-		return EXIT_USAGE;
-	a = arena_new(4096, 0);
-	s = load(a, world_real(STDERR_FILENO), file);
-	if (s == NULL) {
-		arena_free(a);
+	if (loop == NULL)
+		return;
+	(void)probe_upstreams(s, loop, to_stream, stdout);
+	loop_free(loop);
+}
+
+static int
+run_check(const struct given *g, struct arena *a)
+{
+	struct world    *w = world_real(STDERR_FILENO);
+	unsigned         passed;
+	struct settings *s = load(a, w, g->file, &passed);
+
+	if (s == NULL)
 		return EXIT_MISTAKES;
-	}
-	printf("%s: good\n", file);
+	printf("%s: good\n", g->file);
+	if (passed > 0)
+		printf("%u test%s passed\n", passed, passed == 1 ? "" : "s");
 	show_settings(s, a, to_stream, stdout);
 	policy_explain(s->policy, a, to_stream, stdout);
 	fflush(stdout);
+	if (g->probe)
+		probe(s, w);
 	warn_folders(s, a);
 	settings_free(s);
-	arena_free(a);
 	return fflush(stdout) == 0 ? EXIT_GOOD : EXIT_MISTAKES;
+}
+
+/* ---- explain --------------------------------------------------------------------------------- */
+
+static const struct listener *
+find_listener(const struct settings *s, struct arena *a, const char *name)
+{
+	struct strv *names = arena_array(a, s->n_listener, sizeof(*names)), near;
+
+	for (unsigned i = 0; i < s->n_listener; i++) {
+		names[i] = s->listener[i].name;
+		if (name == NULL || strv_eq(names[i], strv_z(name)))
+			return &s->listener[i];
+	}
+	near = diag_did_you_mean(a, diag_nearest_v(strv_z(name), names, s->n_listener));
+	fprintf(stderr, "postern: no listener is called %s%s%.*s\n", name, near.n > 0 ? "; " : "",
+	    (int)near.n, near.n > 0 ? near.p : "");
+	return NULL;
+}
+
+static bool
+read_message(struct world *w, struct arena *a, const char *path, struct strv *out)
+{
+	enum file_rc rc;
+
+	if (path == NULL)
+		return true;
+	rc = w->read_file(w, a, path, MESSAGE_MAX, out);
+	if (rc != FILE_OK)
+		fprintf(stderr, "postern: %s: %s\n", path, file_rc_name(rc));
+	return rc == FILE_OK;
+}
+
+static int
+tell(const struct settings *s, struct world *w, const struct given *g, struct arena *a,
+    struct story *x)
+{
+	struct strv *rcpt = arena_array(a, g->rcpt.n, sizeof(*rcpt));
+	const char  *why;
+
+	for (unsigned i = 0; i < g->rcpt.n; i++)
+		rcpt[i] = strv_z(g->rcpt.v[i]);
+	x->rcpt = rcpt;
+	x->n_rcpt = g->rcpt.n;
+	x->helo = strv_z(g->helo);
+	x->mail = strv_z(g->mail);
+	x->auth = strv_z(g->auth);
+	x->tls = g->tls;
+	x->listener = find_listener(s, a, g->listener);
+	if (x->listener == NULL || !read_message(w, a, g->message, &x->message))
+		return EXIT_USAGE;
+	if (story_tell(s, w, x, wants_colour(STDOUT_FILENO), to_stream, stdout, &why))
+		return fflush(stdout) == 0 ? EXIT_GOOD : EXIT_MISTAKES;
+	fprintf(stderr, "postern: the story has no end: %s\n", why);
+	return EXIT_MISTAKES;
+}
+
+/* Warnings are for `check`. */
+static struct settings *
+load_file(struct arena *a, struct world *w, const char *file)
+{
+	struct diags     d = { .a = a };
+	struct settings *s = settings_load(a, w, file, &d);
+
+	if (d.errors == 0)
+		return s;
+	diag_print(&d, wants_colour(STDERR_FILENO), to_stream, stderr);
+	settings_free(s);
+	return NULL;
+}
+
+static int
+run_explain(const struct given *g, struct arena *a)
+{
+	struct world    *w = world_real(-1);
+	struct story     x = { 0 };
+	struct settings *s;
+	int              rc;
+
+	if (g->client == NULL)
+		return usage("explain needs --client", "");
+	if (!addr_parse(strv_z(g->client), &x.client))
+		return usage("--client needs an IP address, not ", g->client);
+	if (g->rcpt.n == 0)
+		return usage("explain needs --rcpt", "");
+	s = load_file(a, w, g->file);
+	if (s == NULL)
+		return EXIT_MISTAKES;
+	rc = tell(s, w, g, a, &x);
+	settings_free(s);
+	return rc;
+}
+
+/* ---- release --------------------------------------------------------------------------------- */
+
+static int
+release(const struct settings *s, struct world *w, const struct given *g, struct arena *a)
+{
+	struct strv why;
+	int         rc = EXIT_GOOD;
+
+	if (s->smtp.quarantine == NULL) {
+		fprintf(stderr, "postern: %s has no `quarantine \"DIR\"'\n", g->file);
+		return EXIT_MISTAKES;
+	}
+	if (g->id.n > 0) {
+		if (release_send(s, w, a, g->id.v, g->id.n, to_stream, stdout) > 0)
+			rc = EXIT_MISTAKES;
+	} else if (release_list(s, a, to_stream, stdout, &why) < 0) {
+		fprintf(stderr, "postern: %.*s\n", (int)why.n, why.p);
+		rc = EXIT_MISTAKES;
+	}
+	return fflush(stdout) == 0 ? rc : EXIT_MISTAKES;
+}
+
+static int
+run_release(const struct given *g, struct arena *a)
+{
+	struct world    *w = world_real(-1);
+	struct settings *s = load_file(a, w, g->file);
+	int              rc;
+
+	if (s == NULL)
+		return EXIT_MISTAKES;
+	rc = release(s, w, g, a);
+	settings_free(s);
+	return rc;
 }
 
 /* ---- run ------------------------------------------------------------------------------------- */
 
 static int
-run_run(int argc, char **argv)
+run_run(const struct given *g, struct arena *unused)
 {
-	struct world    *w;
-	struct arena    *a;
-	struct settings *s;
+	struct world    *w = world_real(STDERR_FILENO);
+	struct arena    *a = arena_new(4096, 0); /* the master's */
+	unsigned         passed;
+	struct settings *s = load(a, w, g->file, &passed);
 	struct master   *m;
-	const char      *file, *why;
+	const char      *why;
 
-	if (take_file(argc, argv, false, &file) != 0)
-		return EXIT_USAGE;
-	w = world_real(STDERR_FILENO);
-	a = arena_new(4096, 0);
-	s = load(a, w, file);
+	(void)unused;
 	if (s == NULL) {
 		arena_free(a);
 		return EXIT_MISTAKES;
 	}
-	m = master_new(w, file, a, s, &why);
+	m = master_new(w, g->file, a, s, &why);
 	if (m == NULL) {
 		fprintf(stderr, "postern: %s\n", why);
 		return EXIT_MISTAKES;
@@ -191,43 +389,97 @@ run_run(int argc, char **argv)
 /* ---- the rest -------------------------------------------------------------------------------- */
 
 static int
-run_help(int argc, char **argv)
+run_help(const struct given *g, struct arena *a)
 {
-	if (argc > 1)
-		return usage("unknown argument: ", argv[1]);
+	(void)g;
+	(void)a;
 	fputs(help, stdout);
 	return fflush(stdout) == 0 ? EXIT_GOOD : EXIT_MISTAKES;
 }
 
+static const char libraries[] = ""
+#if HAVE_OPENSSL
+				" OpenSSL"
+#endif
+#if HAVE_IDN2
+				" libidn2"
+#endif
+#if HAVE_PCRE2
+				" PCRE2"
+#endif
+#if HAVE_UNBOUND
+				" libunbound"
+#endif
+    ;
+
 static int
-run_version(int argc, char **argv)
+run_version(const struct given *g, struct arena *a)
 {
-	if (argc > 1)
-		return usage("unknown argument: ", argv[1]);
-	printf("postern %s\nlibraries: OpenSSL\n", VERSION);
+	(void)g;
+	(void)a;
+	printf("postern %s\nlibraries:%s\n", VERSION, libraries);
 	return fflush(stdout) == 0 ? EXIT_GOOD : EXIT_MISTAKES;
 }
 
 static const struct command {
-	const char *word;
-	int (*run)(int argc, char **argv); /* argv[0] is the word; the exit status */
+	const char              *word;
+	const struct option_def *options;
+	int (*run)(const struct given *, struct arena *); /* the exit status */
 } commands[] = {
-	{ "run", run_run },
-	{ "check", run_check },
-	{ "--help", run_help },
-	{ "-h", run_help },
-	{ "help", run_help },
-	{ "--version", run_version },
-	{ "-V", run_version },
+	{ "run", run_options, run_run },
+	{ "check", check_options, run_check },
+	{ "explain", explain_options, run_explain },
+	{ "release", release_options, run_release },
+	{ "--help", no_options, run_help },
+	{ "-h", no_options, run_help },
+	{ "help", no_options, run_help },
+	{ "--version", no_options, run_version },
+	{ "-V", no_options, run_version },
 };
+
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static int
+run_command(const struct command *c, int argc, char **argv)
+{
+	struct given  g = { .file = DEFAULT_FILE };
+	struct arena *a = arena_new(4096, 0);
+	struct strv   why;
+	int           rc;
+
+	if (options_take(a, argc, argv, c->options, &g, &why))
+		rc = c->run(&g, a);
+	else
+		rc = usage(arena_z(a, why), "");
+	arena_free(a);
+	return rc;
+}
+
+static int
+unknown_command(const char *word)
+{
+	const char   *words[N_COMMANDS + 1] = { NULL };
+	const char   *near;
+	struct arena *a = arena_new(512, 0);
+	struct strv   text;
+	int           rc;
+
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		words[i] = commands[i].word;
+	near = diag_nearest(strv_z(word), words);
+	text = near == NULL ? strv_z(word) : arena_printf(a, "%s; did you mean `%s'?", word, near);
+	rc = usage("unknown command: ", arena_z(a, text));
+	arena_free(a);
+	return rc;
+}
 
 int
 main(int argc, char **argv)
 {
 	if (argc < 2)
 		return usage("say what to do", "");
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+	for (size_t i = 0; i < N_COMMANDS; i++)
 		if (strcmp(argv[1], commands[i].word) == 0)
-			return commands[i].run(argc - 1, argv + 1);
-	return usage("unknown command: ", argv[1]);
+			return run_command(&commands[i], argc - 1, argv + 1);
+	return unknown_command(argv[1]);
 }

@@ -27,6 +27,7 @@
 #include "proxy/crew.h"
 #include "proxy/sockets.h"
 #include "proxy/syslog.h"
+#include "proxy/trial.h"
 #include "proxy/worker.h"
 
 #define CHECK_MS   60000            /* how long a configuration may take to read */
@@ -231,15 +232,18 @@ say_diags(struct master *m, const struct diags *d)
 static void
 be_checker(struct master *m)
 {
-	struct arena *a = arena_new(4096, 0);
-	struct diags  d = { .a = a };
+	struct arena    *a = arena_new(4096, 0);
+	struct diags     d = { .a = a };
+	struct settings *s;
 
 	worker_signals();
 	prctl(PR_SET_NAME, "postern-check", 0, 0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	leave(m);
 	sockets_close(&m->sockets);
-	settings_load(a, m->w, m->path, &d);
+	s = settings_load(a, m->w, m->path, &d);
+	if (d.errors == 0)
+		(void)trial_run_all(s, m->w, &d, NULL, NULL);
 	_exit(say_diags(m, &d) == 0 ? 0 : 1);
 }
 

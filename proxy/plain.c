@@ -13,6 +13,8 @@
 
 #define WORKERS_MAX 128
 #define HOSTNAME_N  255 /* RFC 5321 4.5.3.1.2 */
+#define RESOLVERS   8
+#define DNS_PORT    53
 
 /* ---- addresses and paths ------------------------------------------------------------------------ */
 
@@ -210,11 +212,66 @@ log_statement(struct values *r, struct load *l)
 }
 
 static void
+quarantine_statement(struct values *r, struct load *l)
+{
+	const char *dir = plain_take_path(r, "a folder");
+
+	if (dir != NULL)
+		l->s->smtp.quarantine = dir;
+	if (values_is(r, "max"))
+		values_take_number(
+		    r, UNIT_SIZE, 1024 * 1024, UINT64_C(1) << 50, &l->s->smtp.quarantine_max);
+}
+
+static void
 received_statement(struct values *r, struct load *l)
 {
 	static const char *const words[] = { "off", "on", NULL };
 
 	l->s->smtp.received = values_take_one_of(r, words, "on or off") == 1;
+}
+
+/* An address alone means port 53. */
+static bool
+take_resolver(struct values *r, struct endpoint *out)
+{
+	const struct conf_value *v = values_take_text(r, "an address");
+	const char              *why = NULL;
+
+	if (v == NULL)
+		return false;
+	*out = (struct endpoint){ .port = DNS_PORT };
+	if (addr_parse(v->text, &out->addr))
+		return true;
+	if (endpoint_parse(r->a, v->text, out, &why) && out->addr.family != ADDR_UNIX &&
+	    out->port != 0)
+		return true;
+	values_error(r, v, "such as 192.0.2.53, \"2001:db8::53\" or 127.0.0.1:5353, or `system'",
+	    "%s is not the address of a resolver", diag_quote(r->a, v->text));
+	return false;
+}
+
+static void
+resolver_statement(struct values *r, struct load *l)
+{
+	struct resolver_conf *conf = &l->s->resolver;
+	struct endpoint      *forward;
+
+	if (values_is(r, "system"))
+		return;
+	forward = arena_array(l->a, RESOLVERS, sizeof(*forward));
+	conf->forward = forward;
+	do {
+		if (conf->n == RESOLVERS) {
+			values_error(r, values_peek(r), NULL, "more than %d resolvers", RESOLVERS);
+			while (values_peek(r) != NULL)
+				values_take(r, "an address");
+			return;
+		}
+		if (!take_resolver(r, &forward[conf->n]))
+			return;
+		conf->n++;
+	} while (values_peek(r) != NULL);
 }
 
 /* The policy reads the word itself; here it is only held against what there is. */
@@ -257,6 +314,8 @@ static const struct statement {
 	{ "drain",        ONCE,         drain_statement },
 	{ "log",          ONCE,         log_statement },
 	{ "received",     ONCE,         received_statement },
+	{ "resolver",     ONCE,         resolver_statement },
+	{ "quarantine",   ONCE,         quarantine_statement },
 };
 /* clang-format on */
 

@@ -111,6 +111,9 @@ load_policy(struct load *l)
 	}
 	if (l->lines_for != NULL)
 		s->smtp.lines_for = policy_networks(s->policy, l->lines_for, l->d);
+	if (policy_keeps(s->policy) && s->smtp.quarantine == NULL)
+		missing(l, "such as: quarantine \"/var/spool/postern/quarantine\" max 1G",
+		    "a check says `quarantine' without an address, and nothing says where to keep it");
 	s->smtp.judge = judge_new(l->a, s->policy);
 }
 
@@ -137,6 +140,8 @@ settings_load(struct arena *a, struct world *w, const char *path, struct diags *
 	plain_pools(&l, whole);
 	plain_auth(&l);
 	load_policy(&l);
+	if (d->errors == 0)
+		policy_prove(s->policy, a, d);
 	return s;
 }
 

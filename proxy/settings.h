@@ -41,6 +41,7 @@ struct settings {                       /* everything lives in the arena given t
 	enum log_to       log;
 	const char       *log_file;
 	uint64_t          drain;        /* ms, default 10 min */
+	struct resolver_conf resolver;
 };
 
 /*

@@ -167,6 +167,38 @@ show_limits(struct show *o, const struct limits *m)
 }
 
 static void
+show_quarantine(struct show *o)
+{
+	const struct smtp_conf *c = &o->s->smtp;
+	struct strv             most = unit_print(o->a, UNIT_SIZE, c->quarantine_max);
+
+	if (c->quarantine == NULL)
+		return;
+	buf_printf(&o->line, "quarantine   Maildir %s", c->quarantine);
+	if (c->quarantine_max > 0)
+		buf_printf(&o->line, ", at most %.*s", (int)most.n, most.p);
+	end_line(o);
+}
+
+/* Those of the system are nothing to speak of. */
+static void
+show_resolver(struct show *o)
+{
+	const struct resolver_conf *c = &o->s->resolver;
+	char                        text[ENDPOINT_TEXT];
+	struct strv                 at;
+
+	if (c->n == 0)
+		return;
+	buf_printf(&o->line, "resolver    ");
+	for (unsigned i = 0; i < c->n; i++) {
+		at = endpoint_print(&c->forward[i], text);
+		buf_printf(&o->line, " %.*s", (int)at.n, at.p);
+	}
+	end_line(o);
+}
+
+static void
 show_process(struct show *o)
 {
 	static const char *const logs[] = { "standard error", "syslog", "file " };
@@ -205,6 +237,8 @@ show_settings(
 	}
 	for (unsigned i = 0; i < s->smtp.n_pool; i++)
 		show_pool(&o, &s->smtp.pool[i]);
+	show_quarantine(&o);
+	show_resolver(&o);
 	show_process(&o);
 	show_limits(&o, &s->smtp.limits);
 	buf_fini(&o.line);

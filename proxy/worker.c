@@ -29,7 +29,7 @@
 
 #define ACCEPTS  64   /* a readiness: then the sessions have their turn */
 #define ORDERS   64   /* a readiness */
-#define RESERVE  32   /* descriptors of log, spool files and the like */
+#define RESERVE  96   /* descriptors of log, spool files, questions to the DNS and the like */
 #define PAUSE_MS 100  /* without descriptors or memory: how long nothing is accepted */
 #define LAST_MS  5000 /* between the hard end of a drain and our own */
 #define TICKETS_MS \
@@ -437,6 +437,8 @@ begin(struct worker *w, const char **why)
 		return false;
 	}
 	world_real_start(start->world, w->loop);
+	if (!world_real_dns(start->world, &start->settings->resolver, why))
+		log_event(start->world, SV("worker"), "dns", "there is no resolver: %s", *why);
 	w->pause = (struct timer){ .fn = pause_over, .arg = w };
 	w->hard = (struct timer){ .fn = hard_end, .arg = w };
 	w->tickets = (struct timer){ .fn = tickets_due, .arg = w };

@@ -286,8 +286,8 @@ print_one(struct printer *p, const struct diag *d)
 	flush(p);
 	if (d->pos.src != NULL && d->pos.line > 0)
 		print_line(p, &d->pos);
-	if (d->hint.p != NULL) {
-		add_text(&p->b, d->hint);
+	for (struct strv rest = d->hint; rest.p != NULL;) {
+		add_text(&p->b, strv_cut(&rest, '\n'));
 		flush(p);
 	}
 }

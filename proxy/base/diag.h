@@ -31,7 +31,7 @@ struct diag {
 	enum diag_level level;
 	struct pos      pos;            /* src NULL: no place (a file that cannot be read) */
 	struct strv     text;           /* one line, no full stop */
-	struct strv     hint;           /* what would be right; may be absent */
+	struct strv     hint;           /* what would be right, in one line or a few; may be absent */
 };
 
 struct diags {                          /* all zero but `a` is an empty collection */

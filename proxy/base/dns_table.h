@@ -18,6 +18,7 @@ struct dns_table *dns_table_new(struct arena *a);       /* all of it lives in a 
  * every question for the name.  A name may be *.example.org (RFC 4592).  False: *why says what is wrong.
  */
 bool dns_table_add(struct dns_table *t, struct strv name, struct strv type, struct strv value, const char **why);
+void dns_table_drop(struct dns_table *t, struct strv name);      /* forgets what was stated of that very name */
 void dns_table_clear(struct dns_table *t);
 /* The packet that answers; *timeout: nobody answers, and there is none. In a. */
 struct strv dns_table_answer(struct dns_table *t, struct arena *a, const char *name, uint16_t type, bool *timeout);

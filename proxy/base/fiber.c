@@ -331,27 +331,59 @@ fiber_resume(struct fiber *f)
 	give(o);
 }
 
-struct fiber *
-fiber_start(struct fiber_pool *p, const char *name, void (*fn)(void *), void *arg)
+/* A fiber that has not run yet, of nobody. */
+static struct fiber *
+prepare(struct fiber_pool *p, const char *name, void (*fn)(void *), void *arg)
 {
 	struct fiber_own *o = take(p);
-	struct fiber     *f;
 
 	if (o == NULL)
 		return NULL;
-	f = &o->f;
-	*f = (struct fiber){ .name = name, .own = o };
+	o->f = (struct fiber){ .name = name, .own = o };
 	o->state = QUEUED;
-	o->woken = o->joining = false;
+	o->queued = o->woken = o->joining = false;
 	o->elder = NULL;
 	o->fn = fn;
 	o->arg = arg;
+	return &o->f;
+}
+
+static void
+queue(struct fiber *f)
+{
+	own(f)->queued = true;
+	loop_queue_fiber(own(f)->pool->loop, f);
+}
+
+struct fiber *
+fiber_start(struct fiber_pool *p, const char *name, void (*fn)(void *), void *arg)
+{
+	struct fiber *f = prepare(p, name, fn, arg);
+
+	if (f == NULL)
+		return NULL;
 	if (current != NULL) {
 		adopt(current, f);
-		o->queued = true;
-		loop_queue_fiber(p->loop, f);
+		queue(f);
 	} else
 		fiber_resume(f);
+	return f;
+}
+
+/* What is only done early may not take the last stacks from those who do the work. */
+struct fiber *
+fiber_spawn(const char *name, void (*fn)(void *), void *arg)
+{
+	struct fiber_pool *p;
+	struct fiber      *f;
+
+	assert(current != NULL);
+	p = own(current)->pool;
+	if (p->n_live >= p->max - p->max / 4)
+		return NULL;
+	f = prepare(p, name, fn, arg);
+	if (f != NULL)
+		queue(f);
 	return f;
 }
 

@@ -60,7 +60,8 @@ struct fiber *fiber_start(struct fiber_pool *p, const char *name, void (*fn)(voi
 /*
  * fiber_spawn -- from a fiber: one of the same pool that is nobody's child and runs from the wake queue
  *
- * Who starts it sees to it that what it uses outlives it.  NULL: as above.
+ * Who starts it sees to it that what it uses outlives it.  A deadline is its own affair.  NULL: as above, and
+ * where three quarters of the pool's maximum live: the rest is for fiber_start.
  */
 struct fiber *fiber_spawn(const char *name, void (*fn)(void *), void *arg);
 

@@ -322,6 +322,14 @@ conn_peek(struct conn *c)
 	return c->eof ? 0 : 1;
 }
 
+bool
+conn_waits(struct conn *c)
+{
+	char octet;
+
+	return c->fd >= 0 && !c->fault && recv(c->fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 /* ---- writing, without waiting ---------------------------------------------------------------- */
 
 static enum io_rc

@@ -131,6 +131,8 @@ MAY_YIELD enum wait_rc conn_connected(struct conn *c, uint64_t deadline);
  * -1 reset.  Sets eof and fault accordingly.  For the look just before octets that commit.
  */
 int conn_peek(struct conn *c);
+/* Are there octets that nobody has taken yet?  Asks the socket. */
+bool conn_waits(struct conn *c);
 /* For tls.c: nothing goes on until the socket is writable. */
 void conn_want_write(struct conn *c);
 /* How many octets wait unsent. */

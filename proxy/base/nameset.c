@@ -28,6 +28,8 @@ struct nameset {
 	size_t          n_cells; /* a power of two */
 	size_t         *at;      /* offset of each record */
 	size_t          n, max;
+	uint64_t        lengths; /* a bit for each that a member has: most strangers need no hash */
+	bool            parents; /* a member begins with a dot */
 };
 
 struct nameset *
@@ -75,6 +77,12 @@ find_cell(const struct nameset *s, struct strv v, uint64_t hash)
 		if ((*c ^ hash) >> OFFSET_BITS == 0 && strv_ieq(record(s, (*c & OFFSET) - 1), v))
 			return c;
 	}
+}
+
+static uint64_t
+length_bit(size_t n)
+{
+	return (uint64_t)1 << (n < 63 ? n : 63);
 }
 
 static uint64_t
@@ -137,6 +145,8 @@ nameset_add(struct nameset *s, struct strv v)
 		s->at = mem_resize(s->at, s->max * sizeof(*s->at));
 	}
 	s->at[s->n] = add_record(s, v);
+	s->lengths |= length_bit(v.n);
+	s->parents = s->parents || strv_starts(v, SV("."));
 	*c = make_cell(hash, s->at[s->n++]);
 	if (s->n > s->n_cells / 4 * 3)
 		grow_table(s);
@@ -145,7 +155,8 @@ nameset_add(struct nameset *s, struct strv v)
 bool
 nameset_has(const struct nameset *s, struct strv v)
 {
-	return s->n > 0 && *find_cell(s, v, hash_sip_fold(&s->key, v)) != 0;
+	return (s->lengths & length_bit(v.n)) != 0 &&
+	    *find_cell(s, v, hash_sip_fold(&s->key, v)) != 0;
 }
 
 bool
@@ -154,7 +165,7 @@ nameset_has_domain(const struct nameset *s, struct strv domain)
 	/* No name asked for begins with the dot that only members may have. */
 	if (domain.n == 0 || domain.p[0] == '.')
 		return false;
-	for (unsigned i = 0; i < PARENTS; i++) {
+	for (unsigned i = 0; i < (s->parents ? PARENTS : 1); i++) {
 		size_t dot;
 
 		if (nameset_has(s, domain))
@@ -172,7 +183,8 @@ has_joined(const struct nameset *s, struct strv local, struct strv domain)
 {
 	char text[ADDRESS];
 
-	if (local.n >= sizeof(text) || domain.n > sizeof(text) - 1 - local.n)
+	if (local.n >= sizeof(text) || domain.n > sizeof(text) - 1 - local.n ||
+	    (s->lengths & length_bit(local.n + 1 + domain.n)) == 0)
 		return false;
 	if (local.n > 0)
 		memcpy(text, local.p, local.n);

@@ -220,3 +220,36 @@ netset_count(const struct netset *s)
 {
 	return s->n4 + s->n6;
 }
+
+static void
+store(uint8_t *b, unsigned n, uint64_t v)
+{
+	while (n-- > 0) {
+		b[n] = (uint8_t)v;
+		v >>= 8;
+	}
+}
+
+static struct addr
+address6(struct wide v)
+{
+	struct addr a = { .family = ADDR_IP6 };
+
+	store(a.b, 8, v.hi);
+	store(a.b + 8, 8, v.lo);
+	return a;
+}
+
+struct addr_range
+netset_at(const struct netset *s, size_t i)
+{
+	struct addr_range r = { .lo = { .family = ADDR_IP4 }, .hi = { .family = ADDR_IP4 } };
+
+	assert(i < netset_count(s));
+	if (i >= s->n4)
+		return (struct addr_range){ address6(s->v6[i - s->n4].lo),
+			address6(s->v6[i - s->n4].hi) };
+	store(r.lo.b, 4, s->v4[i].lo);
+	store(r.hi.b, 4, s->v4[i].hi);
+	return r;
+}

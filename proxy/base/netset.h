@@ -15,6 +15,8 @@ void netset_add(struct netset *s, const struct addr_range *r);
 void netset_seal(struct netset *s);
 bool netset_has(const struct netset *s, const struct addr *a);  /* binary search; ADDR_NONE: false */
 size_t netset_count(const struct netset *s);                    /* ranges after joining */
+/* The i-th of them, i < netset_count: those of IPv4 first, each family rising. */
+struct addr_range netset_at(const struct netset *s, size_t i);
 void netset_free(struct netset *s);
 
 #endif

@@ -78,7 +78,8 @@ struct world *world_real(int log_fd);
 void world_real_start(struct world *w, struct loop *loop);
 /*
  * Behind world_real_start: questions to the DNS are answered from here on (libunbound on the loop, one cache a
- * process). False with *why: it cannot be (no library in this build, no memory); then every answer is DNS_TEMP.
+ * process). False with *why: it cannot be (no library in this build); then every answer is DNS_TEMP.  What the
+ * library takes is taken at the first question; conf lives until world_real_stop.
  */
 bool world_real_dns(struct world *w, const struct resolver_conf *conf, const char **why);
 void world_real_stop(struct world *w);          /* joins the work thread, writes what the log still holds */

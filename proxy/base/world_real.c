@@ -27,6 +27,7 @@
 #include "proxy/base/loop.h"
 #include "proxy/base/work.h"
 #include "proxy/base/world.h"
+#include "proxy/base/world_dns.h"
 
 enum {
 	LOG_ROOM = 64 * 1024,
@@ -51,6 +52,7 @@ enum log_way {
 
 struct real {
 	struct world        w;
+	struct loop        *loop; /* since world_real_start */
 	struct work_thread *work;
 	struct random_page *random;
 	bool                started;
@@ -575,8 +577,15 @@ world_real_start(struct world *w, struct loop *loop)
 	r->random->left = 0;
 	r->log_n = 0;
 	r->started = true;
+	r->loop = loop;
 	r->work = work_start(loop);
 	loop_at_round_end(loop, log_flush, r);
+}
+
+bool
+world_real_dns(struct world *w, const struct resolver_conf *conf, const char **why)
+{
+	return world_dns_open(w, real(w)->loop, conf, why);
 }
 
 void
@@ -584,6 +593,7 @@ world_real_stop(struct world *w)
 {
 	struct real *r = real(w);
 
+	world_dns_close(w);
 	if (r->work != NULL)
 		work_stop(r->work);
 	r->work = NULL;

@@ -88,6 +88,7 @@ edit_check(const struct edit *e, const char **why)
 	case EDIT_INSERT_HEADER:
 	case EDIT_CHANGE_HEADER:
 	case EDIT_DELETE_HEADER:
+	case EDIT_DELETE_ALL:
 		return check_header(e, why);
 	case EDIT_ADD_RCPT:
 	case EDIT_DELETE_RCPT:

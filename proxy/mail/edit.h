@@ -10,7 +10,7 @@ struct arena;
 struct spool;
 
 enum edit_op { EDIT_ADD_HEADER, EDIT_INSERT_HEADER, EDIT_CHANGE_HEADER, EDIT_DELETE_HEADER, EDIT_REPLACE_BODY,
-	EDIT_ADD_RCPT, EDIT_DELETE_RCPT, EDIT_CHANGE_FROM };
+	EDIT_DELETE_ALL /* fields of that name */, EDIT_ADD_RCPT, EDIT_DELETE_RCPT, EDIT_CHANGE_FROM };
 
 struct edit {
 	enum edit_op  op;

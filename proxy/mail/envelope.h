@@ -30,6 +30,7 @@ struct rcpt {
 	struct verdict said;            /* what policy said of it; NONE: allowed */
 	bool           upstream_took;   /* the hop answered 2xx */
 	bool           dropped;         /* discard: the client heard 250, the hop never hears of it */
+	bool           replaced;        /* quarantine: the hop took it, and does not get this message for it */
 };
 
 struct envelope {

@@ -17,16 +17,110 @@ struct fact_waiter {
 	struct fact_waiter *next;
 };
 
+/* ---- slots ---- */
+
+#define FEW        8     /* are searched one by one */
+#define SLOTS_MOST 30000 /* are in the index: a uint16_t says which */
+#define PLAIN      128   /* numbers below it are found without a search */
+
+/*
+ * Strangers choose arguments (a thousand recipients, each with a domain of its own), so they are found
+ * by a hash.  It begins with an address, which no stranger knows, and decides no order that anybody sees.
+ */
+static unsigned
+hash_of(const struct facts *fs, unsigned number, unsigned rcpt, struct strv arg)
+{
+	uint64_t h = (uintptr_t)fs * 0x9e3779b97f4a7c15u + number * 0x10001u + rcpt;
+
+	h *= 0xff51afd7ed558ccdu;
+	for (size_t i = 0; i < arg.n; i++)
+		h = (h ^ (h >> 29) ^ (unsigned char)arg.p[i]) * 0x100000001b3u;
+	return (unsigned)((h ^ h >> 31) * 0x9e3779b97f4a7c15u >> 33);
+}
+
+static bool
+is_that(const struct fact *f, unsigned number, unsigned rcpt, struct strv arg)
+{
+	return f->number == number && f->rcpt == rcpt && strv_eq(f->arg, arg);
+}
+
+/* Of the session or transaction, or of the first recipient, and without argument: most are. */
+static bool
+is_plain(unsigned number, unsigned rcpt, struct strv arg)
+{
+	return number < PLAIN && rcpt == 0 && arg.p == NULL;
+}
+
 static struct fact *
 find_slot(const struct facts *fs, unsigned number, unsigned rcpt, struct strv arg)
 {
-	for (unsigned i = 0; i < fs->n; i++) {
-		struct fact *f = fs->slot[i];
+	unsigned n = fs->index == NULL ? fs->n : 0;
 
-		if (f->number == number && f->rcpt == rcpt && strv_eq(f->arg, arg))
-			return f;
+	if (fs->plain != NULL && is_plain(number, rcpt, arg)) {
+		unsigned i = fs->plain[number];
+
+		if (i > 0)
+			return fs->slot[i - 1];
+		if (fs->n < UINT8_MAX)
+			return NULL;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		if (is_that(fs->slot[i], number, rcpt, arg))
+			return fs->slot[i];
+	}
+	if (fs->index == NULL)
+		return NULL;
+	for (unsigned at = hash_of(fs, number, rcpt, arg);; at++) {
+		unsigned i = fs->index[at & (fs->room - 1)];
+
+		if (i == 0)
+			break;
+		if (is_that(fs->slot[i - 1], number, rcpt, arg))
+			return fs->slot[i - 1];
+	}
+	for (unsigned i = SLOTS_MOST; i < fs->n; i++) {
+		if (is_that(fs->slot[i], number, rcpt, arg))
+			return fs->slot[i];
 	}
 	return NULL;
+}
+
+static void
+index_slot(struct facts *fs, unsigned i)
+{
+	const struct fact *f = fs->slot[i];
+	unsigned           at = hash_of(fs, f->number, f->rcpt, f->arg);
+
+	while (fs->index[at & (fs->room - 1)] != 0)
+		at++;
+	fs->index[at & (fs->room - 1)] = (uint16_t)(i + 1);
+}
+
+/* While they are so few that an octet says which: those that come later are found by the index. */
+static void
+add_plain(struct facts *fs, unsigned i)
+{
+	const struct fact *f = fs->slot[i];
+
+	if (i < UINT8_MAX && is_plain(f->number, f->rcpt, f->arg))
+		fs->plain[f->number] = (uint8_t)(i + 1);
+}
+
+/* At most half of it is filled. */
+static void
+make_index(struct facts *fs)
+{
+	unsigned room = 32;
+
+	while (room < fs->n * 4 && room < 2 * SLOTS_MOST)
+		room *= 2;
+	if (fs->index == NULL || room > fs->room)
+		fs->index = arena_array(fs->a, room, sizeof(*fs->index));
+	else
+		memset(fs->index, 0, fs->room * sizeof(*fs->index));
+	fs->room = room > fs->room ? room : fs->room;
+	for (unsigned i = 0; i < fs->n && i < SLOTS_MOST; i++)
+		index_slot(fs, i);
 }
 
 static struct fact *
@@ -38,11 +132,61 @@ add_slot(
 	f->def = &defs[number];
 	f->number = number;
 	f->rcpt = rcpt;
+	f->a = fs->a;
 	f->arg = arg.p == NULL ? arg : arena_dup(fs->a, arg);
 	fs->slot = arena_grow(fs->a, fs->slot, &fs->max, fs->n + 1, sizeof(struct fact *));
 	fs->slot[fs->n++] = f;
+	/* A session has few, and no octets to spare while it idles. */
+	if (fs->plain == NULL && fs->outer != NULL)
+		fs->plain = arena_alloc(fs->a, PLAIN);
+	if (fs->plain != NULL)
+		add_plain(fs, fs->n - 1);
+	if (fs->index == NULL ? fs->n > FEW : fs->n * 2 > fs->room && fs->n <= SLOTS_MOST)
+		make_index(fs);
+	else if (fs->index != NULL && fs->n <= SLOTS_MOST)
+		index_slot(fs, fs->n - 1);
 	return f;
 }
+
+/* Where the fact lives: of a session in the outermost facts. */
+static const struct facts *
+home_of(const struct facts *fs, const struct fact_def *def)
+{
+	while (def->per_session && fs->outer != NULL)
+		fs = fs->outer;
+	return fs;
+}
+
+const struct fact *
+fact_peek(const struct facts *fs, const struct fact_def *defs, unsigned number, unsigned rcpt,
+    struct strv arg)
+{
+	const struct fact *f;
+
+	f = find_slot(home_of(fs, &defs[number]), number, defs[number].per_rcpt ? rcpt : 0, arg);
+	return f != NULL && (f->state == FACT_KNOWN || f->state == FACT_UNKNOWN) ? f : NULL;
+}
+
+/* Whoever is inside `ask' for one that goes still has its memory, the arena's. */
+void
+facts_forget(struct facts *fs, enum stage at)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < fs->n; i++) {
+		if (fs->slot[i]->def->first <= at)
+			fs->slot[kept++] = fs->slot[i];
+	}
+	fs->n = kept;
+	if (fs->plain != NULL)
+		memset(fs->plain, 0, PLAIN);
+	for (unsigned i = 0; fs->plain != NULL && i < kept; i++)
+		add_plain(fs, i);
+	if (fs->index != NULL)
+		make_index(fs);
+}
+
+/* ---- asking ---- */
 
 /* This fiber is the one that asks. */
 MAY_YIELD static enum wait_rc
@@ -100,12 +244,10 @@ MAY_YIELD enum wait_rc
 fact_get(struct facts *fs, const struct fact_def *defs, unsigned number, unsigned rcpt,
     struct strv arg, struct fact **out)
 {
-	struct facts *home = fs;
+	struct facts *home = (struct facts *)home_of(fs, &defs[number]);
 	struct fact  *f;
 	enum wait_rc  rc;
 
-	while (defs[number].per_session && home->outer != NULL)
-		home = home->outer;
 	if (!defs[number].per_rcpt)
 		rcpt = 0;
 	f = find_slot(home, number, rcpt, arg);

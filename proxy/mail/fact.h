@@ -15,8 +15,11 @@ struct arena;
 
 enum fact_type { FACT_BOOL, FACT_NUMBER, FACT_TEXT, FACT_ADDR, FACT_PATH, FACT_WORD, FACT_ADDRS, FACT_TEXTS };
 
-/* What asking costs at most: nothing to speak of, a look-up in the DNS, or that the text has arrived whole. */
-enum fact_cost { COST_MEMORY, COST_DNS, COST_TEXT };
+/*
+ * What asking costs at most, the cheapest first: nothing to speak of, waiting for the client, a look-up in the DNS,
+ * that the text has arrived whole.
+ */
+enum fact_cost { COST_MEMORY, COST_TIME, COST_DNS, COST_TEXT };
 
 struct fact_def {
 	const char        *name;        /* "client.ip"; a fact with an argument: "dnsbl" */
@@ -61,6 +64,7 @@ struct fact {                           /* one asked-for fact of a session or tr
 	 * string, one blank, the value.  Numbers are not in it.  Absent: the fact takes none.
 	 */
 	struct strv            arg;
+	struct arena          *a;       /* where what it holds lives: value and source, as long as the fact */
 	enum fact_state        state;
 	union fact_value       v;
 	struct strv            source;  /* where it is from, for explain and log: "PTR 1.2.0.192.in-addr.arpa" */
@@ -73,6 +77,9 @@ struct facts {                          /* one for the session, one for each tra
 	struct arena  *a;               /* facts and their values live here */
 	struct fact  **slot;            /* those asked so far */
 	unsigned       n, max;
+	uint16_t      *index;           /* fact.c's: where in slot, by a hash; NULL while they are few */
+	unsigned       room;            /* of index, a power of two */
+	uint8_t       *plain;           /* by number, those without argument: where in slot, from 1; 0: not there */
 	enum wait_rc (*ask)(void *ctx, struct fact *f);         /* judge_ask: the one inversion; may park */
 	void          *ctx;
 };
@@ -92,6 +99,14 @@ struct facts {                          /* one for the session, one for each tra
  */
 MAY_YIELD enum wait_rc fact_get(struct facts *fs, const struct fact_def *defs, unsigned number, unsigned rcpt,
     struct strv arg, struct fact **out);
+/*
+ * fact_peek -- the fact if the answer is there already, KNOWN or UNKNOWN; NULL: nobody asked yet, or it is still on
+ * its way.  Asks nothing.
+ */
+const struct fact *fact_peek(const struct facts *fs, const struct fact_def *defs, unsigned number, unsigned rcpt,
+    struct strv arg);
+/* Forgets what is known only behind `at' (first is later); what was known by then is known for good. */
+void facts_forget(struct facts *fs, enum stage at);
 /* The number of a fact by name, or -1. n: entries of defs. */
 int fact_find(const struct fact_def *defs, unsigned n, struct strv name);
 /* Does the fact have no value (absent)?  Known facts only. */

@@ -58,6 +58,17 @@ place(const struct list *l, struct strv name, unsigned nth)
 }
 
 static void
+delete_all(struct list *l, struct strv name)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < l->n; i++)
+		if (!strv_ieq(l->v[i].name, name))
+			l->v[n++] = l->v[i];
+	l->n = n;
+}
+
+static void
 apply(struct arena *a, struct list *l, const struct edit *e)
 {
 	unsigned at = 0;
@@ -83,6 +94,9 @@ apply(struct arena *a, struct list *l, const struct edit *e)
 			memmove(&l->v[at], &l->v[at + 1], (l->n - at - 1) * sizeof(l->v[0]));
 			l->n--;
 		}
+		break;
+	case EDIT_DELETE_ALL:
+		delete_all(l, e->name);
 		break;
 	default:
 		break;

@@ -103,6 +103,7 @@ judged(struct session *s)
 
 	if (judge_stage(s->hearing, STAGE_AUTH, &v) != WAIT_OK)
 		return false;
+	session_log_checks(s);
 	if (verdict_final(&v))
 		say_verdict(s, &v, STAGE_AUTH, NULL);
 	return !verdict_final(&v);

@@ -4,7 +4,8 @@
  * Whatever is wrong, exactly the announced octets are taken before the reply, or the rest of the session
  * would be read askew; how many are dropped so has a bound.
  */
-#include "proxy/smtp/session.h"
+#include "proxy/smtp/sessionlog.h"
+#include "proxy/smtp/text.h"
 
 static void
 skip(struct session *s, uint16_t code, const char *enh, const char *text)
@@ -35,6 +36,18 @@ out_of_order(struct session *s)
 	return true;
 }
 
+/* Told when the announced octets have come. */
+static void
+refuse_text(struct session *s, const struct verdict *v)
+{
+	struct reply r = reply_of_verdict(v);
+
+	session_tx(s)->verdict = *v;
+	session_log_refusal(s, STAGE_DATA, &r, v->by, NULL);
+	s->text.fault = verdict_reply(s, v);
+	s->errors -= r.code >= 500;
+}
+
 /* The first chunk is what DATA is: the same stage, the same refusals. */
 static bool
 first_chunk(struct session *s)
@@ -43,20 +56,25 @@ first_chunk(struct session *s)
 	uint64_t       left = s->text.left;
 	bool           last = s->text.last;
 
-	if (s->relay.broken) {
+	if (!text_is_discarded(s) && s->relay.broken) {
 		skip(s, 451, "4.3.2", "the mail server was lost, try again");
 		return false;
 	}
-	if (judge_stage(s->hearing, STAGE_DATA, &v) != WAIT_OK)
+	if (!text_is_discarded(s) && judge_stage(s->hearing, STAGE_DATA, &v) != WAIT_OK)
 		return false;
+	session_log_checks(s);
+	if (v.kind == VERDICT_DISCARD)
+		text_discard(s, &v);
+	if (v.kind == VERDICT_DISCONNECT) {
+		say_verdict(s, &v, STAGE_DATA, NULL);
+		return false;
+	}
 	text_begin(s, true);
 	s->text.left = left;
 	s->text.last = last;
 	s->state = SMTP_BDAT;
-	if (verdict_final(&v))
-		s->text.fault = reply_of_verdict(&v);
-	if (v.kind == VERDICT_DISCONNECT)
-		session_end(s, "disconnected by policy");
+	if (v.kind == VERDICT_REJECT || v.kind == VERDICT_TEMPFAIL)
+		refuse_text(s, &v);
 	return true;
 }
 

@@ -10,6 +10,7 @@
 #define IN_ANY    (IN(NEW) | IN(READY) | IN(MAIL) | IN(BDAT))
 #define IN_NO_TX  (IN(NEW) | IN(READY))
 #define IN_TX     (IN(MAIL) | IN(BDAT))
+#define IN_ALL    (IN_ANY | IN(REFUSED))
 
 /* clang-format off */
 const struct command commands[] = {
@@ -20,7 +21,7 @@ const struct command commands[] = {
 	{ "RCPT",     CMD_LONG,                                              IN(MAIL),  rcpt_run,     "RCPT TO:<path> [param]",    "RFC 5321 4.1.1.3" },
 	{ "DATA",     CMD_BARRIER | CMD_NO_ARG,                              IN(MAIL),  data_run,     "DATA",                      "RFC 5321 4.1.1.4" },
 	/* A BDAT out of order has octets behind it that must be dropped: it judges its order itself. */
-	{ "BDAT",     CMD_PLAIN | CMD_NO_AUTH | CMD_BARRIER,                 IN_ANY,    bdat_run,     "BDAT size [LAST]",          "RFC 3030 2" },
+	{ "BDAT",     CMD_PLAIN | CMD_NO_AUTH | CMD_BARRIER,                 IN_ALL,    bdat_run,     "BDAT size [LAST]",          "RFC 3030 2" },
 	{ "RSET",     CMD_NO_AUTH | CMD_BARRIER | CMD_NO_ARG | CMD_JUNK,     IN_ANY,    rset_run,     "RSET",                      "RFC 5321 4.1.1.5" },
 	{ "NOOP",     CMD_PLAIN | CMD_NO_AUTH | CMD_JUNK,                    IN_ANY,    noop_run,     "NOOP [text]",               "RFC 5321 4.1.1.9" },
 	{ "VRFY",     CMD_NEEDS_ARG | CMD_JUNK,                              IN_ANY,    vrfy_run,     "VRFY text",                 "RFC 5321 3.5.3" },
@@ -30,7 +31,7 @@ const struct command commands[] = {
 	{ "STARTTLS", CMD_PLAIN | CMD_NO_AUTH | CMD_BARRIER | CMD_NO_ARG,    IN_NO_TX,  starttls_run, "STARTTLS",                  "RFC 3207 4" },
 	{ "AUTH",     CMD_NO_AUTH | CMD_BARRIER | CMD_NEEDS_ARG | CMD_LONG,  IN(READY), auth_run,     "AUTH mechanism [response]", "RFC 4954 4" },
 	{ "XCLIENT",  CMD_NO_AUTH | CMD_BARRIER | CMD_NEEDS_ARG,             IN_NO_TX,  xclient_run,  "XCLIENT name=value ...",    "Postfix XCLIENT_README" },
-	{ "QUIT",     CMD_PLAIN | CMD_NO_AUTH | CMD_BARRIER | CMD_NO_ARG,    IN_ANY,    quit_run,     "QUIT",                      "RFC 5321 4.1.1.10" },
+	{ "QUIT",     CMD_PLAIN | CMD_NO_AUTH | CMD_BARRIER | CMD_NO_ARG,    IN_ALL,    quit_run,     "QUIT",                      "RFC 5321 4.1.1.10" },
 	{ NULL, 0, 0, NULL, NULL, NULL }
 };
 /* clang-format on */
@@ -57,6 +58,8 @@ command_find(struct strv verb)
 static struct strv
 order_text(const struct session *s, const struct command *c)
 {
+	if (s->state == SMTP_REFUSED)
+		return SV("no service for you here, say QUIT");
 	if (c->allowed == IN(MAIL))
 		return s->state == SMTP_BDAT ? SV("a BDAT transaction is open") :
 					       SV("need MAIL command first");
@@ -69,12 +72,15 @@ order_text(const struct session *s, const struct command *c)
 static bool
 refused(struct session *s, const struct command *c, struct strv rest)
 {
+	bool no_service = s->state == SMTP_REFUSED && !(c->allowed & IN(REFUSED));
 	bool needs_tls = s->listener->require_tls && !s->client.tls.on;
 	bool needs_auth = s->listener->require_auth && s->client.auth_user.p == NULL;
 
 	/* RFC 5321 4.5.3.1.4: only MAIL and RCPT (RFC 3461 4) and AUTH (RFC 4954 4) may be long. */
 	if (rest.n > COMMAND_LINE - 8 && !(c->flags & CMD_LONG))
 		say_error(s, 500, "5.5.2", SV("line too long"));
+	else if (no_service)
+		say_error(s, 503, "5.5.1", order_text(s, c));
 	else if (needs_tls && !(c->flags & CMD_PLAIN))
 		say_error(s, 530, "5.7.0", SV("must issue a STARTTLS command first"));
 	else if (needs_auth && !(c->flags & CMD_NO_AUTH)) /* RFC 4954 6 */
@@ -113,7 +119,7 @@ must_leave(struct session *s, const struct command *c)
 void
 session_check_errors(struct session *s)
 {
-	if (s->ending || s->errors < s->smtp->conf->limits.errors)
+	if (s->ending || s->errors - s->forgiven < s->smtp->conf->limits.errors)
 		return;
 	say(s, 421, "4.7.0", SV("too many errors"));
 	session_end(s, "too many errors");

@@ -6,6 +6,7 @@
  */
 #include "proxy/base/netset.h"
 #include "proxy/smtp/sessionlog.h"
+#include "proxy/smtp/text.h"
 
 #define DROP_AT_LEAST (1024 * 1024)
 #define SMALL_PIECE   512
@@ -33,6 +34,7 @@ text_begin(struct session *s, bool chunked)
 	memset(&s->text, 0, sizeof s->text);
 	dots_in_begin(&s->text.dots, !chunked);
 	s->text.dots.count_lines = l->line > 0;
+	s->text.drop = text_is_discarded(s);
 	s->text.began = loop_now(s->smtp->loop);
 	message_begin(&tx->msg, tx->a, spool_new(s->smtp->spools), (uint32_t)l->header_size);
 	s->text.until = s->text.began + l->data_total;
@@ -60,25 +62,42 @@ any_recipient(const struct session *s)
 }
 
 void
-data_run(struct session *s, struct strv rest)
+text_discard(struct session *s, const struct verdict *v)
+{
+	session_tx(s)->verdict = *v;
+	relay_give_up(s);
+}
+
+/* False: DATA was answered. */
+static bool
+may_come(struct session *s)
 {
 	struct verdict v = { 0 };
 
+	if (s->relay.broken) {
+		slots_say(&s->replies, &s->relay.refusal);
+		return false;
+	}
+	if (judge_stage(s->hearing, STAGE_DATA, &v) != WAIT_OK)
+		return false;
+	session_log_checks(s);
+	if (v.kind == VERDICT_DISCARD)
+		text_discard(s, &v);
+	else if (verdict_final(&v))
+		say_verdict(s, &v, STAGE_DATA, NULL);
+	return v.kind == VERDICT_DISCARD || !verdict_final(&v);
+}
+
+void
+data_run(struct session *s, struct strv rest)
+{
 	(void)rest;
 	if (!any_recipient(s)) {
 		say_error(s, 554, "5.5.1", SV("no valid recipients"));
 		return;
 	}
-	if (s->relay.broken) {
-		slots_say(&s->replies, &s->relay.refusal);
+	if (!text_is_discarded(s) && !may_come(s))
 		return;
-	}
-	if (judge_stage(s->hearing, STAGE_DATA, &v) != WAIT_OK)
-		return;
-	if (verdict_final(&v)) {
-		say_verdict(s, &v, STAGE_DATA, NULL);
-		return;
-	}
 	text_begin(s, false);
 	say(s, 354, "", SV("End data with <CR><LF>.<CR><LF>"));
 	s->phase = PHASE_TEXT;
@@ -128,7 +147,7 @@ text_take(struct session *s, struct strv text)
 	/* RFC 1870 6.3: what was told as SIZE holds, ours and the server's. */
 	uint64_t max = s->offered.size > 0 ? s->offered.size : s->smtp->conf->limits.message_size;
 
-	if (s->text.fault.code != 0) {
+	if (s->text.fault.code != 0 || s->text.drop) {
 		m->octets += text.n;
 		s->text.dropped += text.n;
 		return;
@@ -221,11 +240,13 @@ last_checks(struct session *s)
 	struct strv body = { NULL, 0 };
 	uint64_t    line = s->smtp->conf->limits.line;
 
-	if (s->text.fault.code == 0) {
+	if (s->text.fault.code == 0 && !s->text.drop) {
 		feed_fault(s, message_end(&session_tx(s)->msg, &body));
 		header_is_there(s);
 		take_body(s, body);
 	}
+	if (s->text.drop)
+		return;
 	if (s->text.dots.odd && refuses_odd(s))
 		text_fault(s, 550, "5.5.2", "the message has bare CR, bare LF or NUL octets");
 	if (line > 0 && s->text.dots.longest > line)
@@ -240,13 +261,37 @@ discard(struct session *s, struct reply *r)
 	*r = (struct reply){ 250, "2.0.0", SV("Ok") };
 }
 
-/* Who decides, in order: limits, filters and policy, the hop. */
+/* The one place in which a message gets its 250: of the hop, of the disk, or because a rule says discard. */
+static void
+carry_out(struct session *s, const struct verdict *v, struct reply *r)
+{
+	bool nobody = envelope_taken(&session_tx(s)->env) == 0;
+
+	/* Where every recipient was discarded there is nobody to keep it for. */
+	if (v->kind == VERDICT_DISCARD || (nobody && v->kind == VERDICT_QUARANTINE) ||
+	    (nobody && v->kind == VERDICT_NONE))
+		discard(s, r);
+	else if (v->kind == VERDICT_NONE)
+		relay_finish(s, r);
+	else if (v->kind != VERDICT_QUARANTINE)
+		*r = verdict_reply(s, v);
+	else if (v->to.p == NULL)
+		relay_quarantine(s, r);
+	else if (relay_redirect(s, v->to, r))
+		relay_finish(s, r);
+}
+
+/* Who decides, in order: what was decided before the text, limits, filters and policy, the hop. */
 static void
 decide(struct session *s, struct reply *r)
 {
 	struct transaction *tx = session_tx(s);
 	struct verdict      v = { 0 };
 
+	if (s->text.drop) {
+		discard(s, r);
+		return;
+	}
 	if (s->text.fault.code != 0) {
 		*r = s->text.fault;
 		s->errors += r->code >= 500;
@@ -254,16 +299,10 @@ decide(struct session *s, struct reply *r)
 	}
 	if (judge_message(s->hearing, &v) != WAIT_OK)
 		return;
+	session_log_checks(s);
 	if (verdict_final(&v))
 		tx->verdict = v;
-	if (v.kind == VERDICT_DISCONNECT)
-		session_end(s, "disconnected by policy");
-	if (v.kind == VERDICT_DISCARD || (!verdict_final(&v) && envelope_taken(&tx->env) == 0))
-		discard(s, r);
-	else if (verdict_final(&v))
-		*r = reply_of_verdict(&v);
-	else
-		relay_finish(s, r);
+	carry_out(s, &v, r);
 }
 
 static void
@@ -272,10 +311,11 @@ count(struct session *s, const struct reply *r)
 	struct smtp *m = s->smtp;
 
 	counters_add(m->counters, m->place, COUNTER_OCTETS_IN, (int64_t)session_tx(s)->msg.octets);
-	if (s->relay.outcome == OUTCOME_TAKEN) {
+	if (s->relay.outcome == OUTCOME_TAKEN || s->relay.outcome == OUTCOME_QUARANTINED) {
 		counters_add(m->counters, m->place, COUNTER_MESSAGES, 1);
 		s->n_taken++;
 		s->junk = 0;
+		s->forgiven = s->errors;
 	} else if (s->relay.outcome == OUTCOME_REFUSED) {
 		counters_add(m->counters, m->place, COUNTER_UPSTREAM_REFUSED, 1);
 	} else if (s->relay.outcome == OUTCOME_DISCARDED) {

@@ -3,6 +3,7 @@
  */
 #include "proxy/smtp/auth.h"
 #include "proxy/smtp/route.h"
+#include "proxy/smtp/sessionlog.h"
 #include "proxy/smtp/xclient_in.h"
 
 #define RECEIVED_MAX 1024 /* octets of a Received field of ours: names are at most 255 each */
@@ -57,6 +58,7 @@ take_name(struct session *s, struct strv rest, bool esmtp)
 	s->state = SMTP_READY;
 	if (judge_stage(s->hearing, STAGE_HELO, &v) != WAIT_OK)
 		return false;
+	session_log_checks(s);
 	if (!verdict_final(&v))
 		return true;
 	s->state = SMTP_NEW;

@@ -30,6 +30,7 @@ const struct hop hop_lmtp = {
 	.settle = hop_settle,
 	.stream = hop_stream,
 	.finish = hop_finish,
+	.redirect = hop_redirect,
 	.end = hop_end,
 	.close = hop_close,
 };

@@ -137,6 +137,14 @@ closing_reply(struct session *s, struct owed o, const struct reply *r)
 	lose(s);
 }
 
+/* The client hears it.  5xx is an error of its, as in Postfix: who tries names is stopped. */
+static void
+tell(struct session *s, struct slot *slot, const struct reply *r)
+{
+	s->errors += r->code >= 500;
+	slots_fill(&s->replies, slot, r);
+}
+
 static void
 mail_answered(struct session *s, struct owed o, struct reply *r)
 {
@@ -156,7 +164,7 @@ mail_answered(struct session *s, struct owed o, struct reply *r)
 	}
 	rl->answered = rl->answered || o.slot != NULL;
 	if (o.slot != NULL)
-		slots_fill(&s->replies, o.slot, r);
+		tell(s, o.slot, r);
 }
 
 static void
@@ -167,7 +175,7 @@ rcpt_answered(struct session *s, struct owed o, struct reply *r)
 	s->relay.answered = true;
 	if (s->relay.mail == MAIL_REFUSED) {
 		if (o.slot != NULL)
-			slots_fill(&s->replies, o.slot, &s->relay.refusal);
+			tell(s, o.slot, &s->relay.refusal);
 		return;
 	}
 	rcpt->upstream_took = reply_is_ok(r);
@@ -177,7 +185,7 @@ rcpt_answered(struct session *s, struct owed o, struct reply *r)
 		session_log_refusal(s, STAGE_RCPT, r, SV("upstream"), &rcpt->to);
 	}
 	if (o.slot != NULL)
-		slots_fill(&s->replies, o.slot, r);
+		tell(s, o.slot, r);
 }
 
 /* One reply to its command.  False: the connection is lost. */
@@ -449,7 +457,7 @@ hop_end(struct session *s)
 		end_lost(s);
 		return;
 	}
-	if (up->n_owed > 0 || (s->relay.streaming && s->relay.outcome == OUTCOME_NONE))
+	if (up->n_owed > 0 || (s->relay.streaming && !s->relay.committed))
 		up->tainted = true;
 	buf_clear(&up->cmds);
 	if (s->bound && !up->tainted && !up->io.fault)
@@ -481,6 +489,7 @@ const struct hop hop_smtp = {
 	.settle = hop_settle,
 	.stream = hop_stream,
 	.finish = hop_finish,
+	.redirect = hop_redirect,
 	.end = hop_end,
 	.close = hop_close,
 };

@@ -100,5 +100,6 @@ void xforward_answered(struct session *s, const struct reply *r);
 
 MAY_YIELD bool hop_stream(struct session *s, struct strv text);
 MAY_YIELD void hop_finish(struct session *s, struct reply *out);
+MAY_YIELD bool hop_redirect(struct session *s, unsigned i);
 
 #endif

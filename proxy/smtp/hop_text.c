@@ -208,6 +208,23 @@ finish_held(struct session *s, struct reply *out)
 		finish_data(s, out);
 }
 
+/* A connection that is still there is kept: RSET goes in front of MAIL.  Else all is said to a fresh one. */
+bool
+hop_redirect(struct session *s, unsigned i)
+{
+	struct rcpt *r = &session_tx(s)->env.rcpt[i];
+
+	if (s->relay.up == NULL || upstream_quiet(s->relay.up) != UP_QUIET) {
+		r->upstream_took = true;
+		return hop_still_there(s);
+	}
+	s->relay.mail = MAIL_HELD;
+	hop_queue_mail(s, NULL);
+	hop_queue_rcpt(s, i, NULL);
+	hop_settle(s);
+	return !s->relay.broken && session_tx(s)->env.rcpt[i].upstream_took;
+}
+
 void
 hop_finish(struct session *s, struct reply *out)
 {

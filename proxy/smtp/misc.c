@@ -30,20 +30,29 @@ say_error(struct session *s, uint16_t code, const char *enh, struct strv text)
 }
 
 /* The id lets a sender's postmaster and ours talk of the same line in the log. */
-void
-say_verdict(struct session *s, const struct verdict *v, enum stage at, const struct path *rcpt)
+struct reply
+verdict_reply(struct session *s, const struct verdict *v)
 {
 	struct reply  r = reply_of_verdict(v);
 	struct arena *a = session_tx(s) != NULL ? session_tx(s)->a : s->a;
+	struct strv   id = session_id(s);
+
+	r.text = arena_printf(a, "%.*s (%.*s)", (int)r.text.n, r.text.p, (int)id.n, id.p);
+	s->errors += r.code >= 500;
+	if (v->kind == VERDICT_DISCONNECT)
+		session_end(s, "disconnected by policy");
+	return r;
+}
+
+void
+say_verdict(struct session *s, const struct verdict *v, enum stage at, const struct path *rcpt)
+{
+	struct reply r = reply_of_verdict(v);
 
 	session_log_refusal(s, at, &r, v->by, rcpt);
 	counters_add(s->smtp->counters, s->smtp->place, COUNTER_REFUSED, 1);
-	r.text = arena_printf(
-	    a, "%.*s (%.*s)", (int)r.text.n, r.text.p, (int)session_id(s).n, session_id(s).p);
-	s->errors++;
+	r = verdict_reply(s, v);
 	slots_say(&s->replies, &r);
-	if (v->kind == VERDICT_DISCONNECT)
-		session_end(s, "disconnected by policy");
 }
 
 void

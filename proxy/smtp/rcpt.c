@@ -2,6 +2,7 @@
  * rcpt -- RCPT: parsed, judged, passed on.  RFC 5321 4.1.1.3.
  */
 #include "proxy/smtp/route.h"
+#include "proxy/smtp/sessionlog.h"
 
 /* RFC 5321 4.5.3.1.10: 452, and the client comes again with the rest. */
 static bool
@@ -56,8 +57,10 @@ rcpt_run(struct session *s, struct strv rest)
 
 	if (too_many(s) || parse_it(s, rest) == NULL)
 		return;
-	if (judge_rcpt(s->hearing, i, &v) == WAIT_OK)
+	if (judge_rcpt(s->hearing, i, &v) == WAIT_OK) {
+		session_log_checks(s);
 		answer(s, i, &v);
+	}
 	if (arena_spent(session_tx(s)->a)) {
 		relay_settle(s);
 		tx_end(s);

@@ -61,6 +61,7 @@ relay_refuse_rcpt(struct session *s, unsigned i, struct slot *slot)
 {
 	session_log_refusal(
 	    s, STAGE_RCPT, &s->relay.refusal, SV("upstream"), &session_tx(s)->env.rcpt[i].to);
+	s->errors += s->relay.refusal.code >= 500;
 	slots_fill(&s->replies, slot, &s->relay.refusal);
 }
 
@@ -126,6 +127,55 @@ relay_finish(struct session *s, struct reply *out)
 		*out = s->relay.refusal;
 	else
 		s->relay.hop->finish(s, out);
+}
+
+/* RFC 3461 4: what was asked of the fate of recipients was asked for those that are gone. */
+static void
+drop_dsn(struct mail_params *p)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < p->n; i++)
+		if (!strv_ieq(p->v[i].name, SV("RET")) && !strv_ieq(p->v[i].name, SV("ENVID")))
+			p->v[n++] = p->v[i];
+	p->n = n;
+	p->ret = p->envid = (struct strv){ NULL, 0 };
+}
+
+/* The hop must not hear of the recipients that it took before; what it thinks of the new one is not the client's affair. */
+bool
+relay_redirect(struct session *s, struct strv to, struct reply *out)
+{
+	struct envelope *e = &session_tx(s)->env;
+	struct path      path;
+	const char      *why = "";
+	unsigned         i;
+
+	*out = (struct reply){ 451, "4.3.0", SV("could not keep the message now, try again") };
+	if (s->relay.broken || s->relay.streaming ||
+	    path_parse_plain(session_tx(s)->a, to, &path, &why) != PATH_OK) {
+		session_log_event(
+		    s, "quarantine-failed", "the envelope cannot be changed any more");
+		return false;
+	}
+	for (i = 0; i < e->n_rcpt; i++) {
+		e->rcpt[i].replaced = e->rcpt[i].upstream_took;
+		e->rcpt[i].upstream_took = false;
+	}
+	*envelope_add(session_tx(s)->a, e) = (struct rcpt){ .to = path };
+	drop_dsn(&e->params);
+	if (s->relay.hop->redirect == NULL)
+		e->rcpt[i].upstream_took = true;
+	else if (!s->relay.hop->redirect(s, i))
+		session_log_event(s, "quarantine-failed", "the server does not take its address");
+	return e->rcpt[i].upstream_took && !s->relay.broken;
+}
+
+void
+relay_give_up(struct session *s)
+{
+	if (s->relay.hop->end != NULL)
+		s->relay.hop->end(s);
 }
 
 /*

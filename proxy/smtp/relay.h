@@ -19,7 +19,8 @@ struct hop;
 
 enum mail_state { MAIL_NONE, MAIL_HELD, MAIL_SENT, MAIL_OK, MAIL_REFUSED };
 enum way { WAY_HELD, WAY_DATA, WAY_BDAT };      /* how the text goes: after its end, or streamed */
-enum outcome { OUTCOME_NONE, OUTCOME_TAKEN, OUTCOME_REFUSED, OUTCOME_FAILED, OUTCOME_UNKNOWN, OUTCOME_DISCARDED };
+enum outcome { OUTCOME_NONE, OUTCOME_TAKEN, OUTCOME_REFUSED, OUTCOME_FAILED, OUTCOME_UNKNOWN, OUTCOME_DISCARDED,
+	OUTCOME_QUARANTINED };
 
 struct relay {
 	const struct hop *hop;          /* pool's */
@@ -58,6 +59,11 @@ struct hop {
 	/* All of the message is there: sends (the rest of) it, commits; *out answers the client and is valid
 	 * until end.  Sets relay.outcome. */
 	MAY_YIELD void (*finish)(struct session *, struct reply *out);
+	/*
+	 * Recipient i instead of all that were taken: said on the same connection, behind RSET, MAIL.  Sets its
+	 * upstream_took; false: the hop would not, or is lost.  NULL: nothing was said of recipients yet.
+	 */
+	MAY_YIELD bool (*redirect)(struct session *, unsigned i);
 	/* The transaction is over, however: what was taken goes back.  Never parks. */
 	void (*end)(struct session *);
 	void (*close)(struct session *);        /* the session is over */
@@ -77,6 +83,12 @@ MAY_YIELD void relay_text(struct session *s, struct strv text);
 /* Adds to the message's spool; false: no space or a fault, logged, and the transaction is broken. */
 bool relay_spool(struct session *s, struct strv text);
 MAY_YIELD void relay_finish(struct session *s, struct reply *out);
+/* `quarantine to': the message goes to that address alone.  False: it cannot, *out says so. */
+MAY_YIELD bool relay_redirect(struct session *s, struct strv to, struct reply *out);
+/* `quarantine': the message into the Maildir of the configuration; relay.outcome and *out as of finish.  hop_quarantine.c */
+MAY_YIELD void relay_quarantine(struct session *s, struct reply *out);
+/* The hop hears nothing more of this transaction. */
+void relay_give_up(struct session *s);
 /* A look just before the octets that commit; true: the session is cut, the hop is to give up. */
 bool relay_client_left(struct session *s);
 void relay_end(struct session *s);

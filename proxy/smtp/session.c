@@ -112,20 +112,48 @@ session_later(struct session *s)
 
 /* --- the turn --------------------------------------------------------------------------------- */
 
-/* Greets, or says why not.  RFC 5321 3.1, 4.2: 220 or 554; 421 where no server is up. */
+/*
+ * RFC 5321 3.1, 4.3.2: a greeting is 220, 554 or 421.  Behind 554 we wait for QUIT; to come again later a client
+ * must have heard 421.
+ */
+static void
+greet_not(struct session *s, struct verdict *v)
+{
+	bool later = verdict_code(v) < 500;
+
+	v->code = later ? 421 : 554;
+	say_verdict(s, v, STAGE_CONNECT, NULL);
+	if (later)
+		session_end(s, "refused");
+	s->state = SMTP_REFUSED;
+	s->phase = PHASE_COMMAND;
+}
+
+/* Who speaks before the greeting.  Under TLS, or behind the XCLIENT of a peer, octets say nothing of the client. */
+static void
+hear_early(struct session *s)
+{
+	if (s->phase == PHASE_GREET && !s->client.tls.on && !s->introduced && !s->client.early)
+		s->client.early = conn_waits(&s->io);
+}
+
+/* Greets, or says why not. */
 static void
 greet(struct session *s)
 {
 	struct verdict v = { 0 };
 
+	/* What came in one piece with a PROXY header. */
+	s->client.early = s->client.early ||
+	    (intake_unread(&s->in).n > 0 && !s->client.tls.on && !s->introduced);
 	if (judge_stage(s->hearing, STAGE_CONNECT, &v) != WAIT_OK) {
 		session_cut(s, "cancelled");
 		return;
 	}
+	session_log_checks(s);
 	s->greeted = true;
 	if (verdict_final(&v)) {
-		say_verdict(s, &v, STAGE_CONNECT, NULL);
-		session_end(s, "refused");
+		greet_not(s, &v);
 		return;
 	}
 	say(s, 220, "", arena_concat(s->a, s->smtp->conf->hostname, SV(" ESMTP")));
@@ -238,8 +266,10 @@ session_turn(void *arg)
 		session_check_errors(s);
 		check_quota(s);
 	}
-	if (!s->gone && !s->turn->cancelled)
+	if (!s->gone && !s->turn->cancelled) {
 		relay_settle(s);
+		session_check_errors(s);
+	}
 	if (s->turn->cancelled)
 		session_cut(s, s->end_why != NULL ? s->end_why : "client reset the connection");
 	/* The last words travel with the end: session_begin_closing. */
@@ -272,8 +302,12 @@ start_turn(struct session *s)
 static void
 look_for_reset(struct session *s)
 {
-	if (s->turn == NULL || s->gone || (!s->io.fault && conn_peek(&s->io) >= 0))
+	if (s->turn == NULL || s->gone)
 		return;
+	if (!s->io.fault && conn_peek(&s->io) >= 0) {
+		hear_early(s);
+		return;
+	}
 	s->gone = true;
 	s->end_why = "client reset the connection";
 	if (!s->relay.committed)
@@ -393,10 +427,12 @@ session_event(void *arg)
 {
 	struct session *s = arg;
 
-	if (s->in_turn)
+	if (s->in_turn) {
 		look_for_reset(s);
-	else
-		session_advance(s);
+		return;
+	}
+	hear_early(s);
+	session_advance(s);
 }
 
 static void

@@ -63,7 +63,8 @@ enum smtp_state {                       /* what commands are timely */
 	SMTP_NEW,                       /* no HELO yet */
 	SMTP_READY,                     /* no transaction */
 	SMTP_MAIL,                      /* MAIL was taken */
-	SMTP_BDAT                       /* chunks have come */
+	SMTP_BDAT,                      /* chunks have come */
+	SMTP_REFUSED                    /* 554 was the greeting: QUIT is all that is left (RFC 5321 3.1) */
 };
 
 /* The text of a message on its way in: what is wrong with it is told after its end. */
@@ -77,6 +78,7 @@ struct intext {
 	bool           last;            /* of this BDAT */
 	bool           failed;          /* a chunk was refused: the transaction takes no more (RFC 3030 2) */
 	bool           headed;          /* the filters have seen the header */
+	bool           drop;            /* a rule has discarded the message: its text is only counted */
 };
 
 struct session {
@@ -94,6 +96,7 @@ struct session {
 	struct intext          text;
 	struct reply           skip;    /* PHASE_SKIP: what is said when the octets are gone; static text */
 	struct auth           *auth;    /* an exchange that is under way; NULL: none. auth.h */
+	struct noted          *noted[2];/* of the checks, for the line of a message: session's, transaction's. sessionlog.c's */
 	struct fiber          *turn;    /* NULL: waiting for the client */
 	struct timer           timer;
 	uint64_t               deadline;        /* of the client; looked at when the timer fires */
@@ -117,6 +120,7 @@ struct session {
 	bool                   lingering;       /* our side is shut; input is dropped until the client closes */
 	uint32_t               drained;         /* octets dropped while lingering */
 	unsigned               errors, junk, commands, n_tx, n_taken;
+	unsigned               forgiven;        /* of the errors: those before the last message that was taken */
 	const char            *end_why;         /* static: how the session ended, for its log line */
 };
 
@@ -131,11 +135,16 @@ session_tx(const struct session *s)
 void say(struct session *s, uint16_t code, const char *enh, struct strv text);
 /* The same and counts an error of the client; too many end the session with 421. */
 void say_error(struct session *s, uint16_t code, const char *enh, struct strv text);
-/* A refusal by policy: the verdict's reply with the id behind it, and a log line. Disconnect ends the session. */
+/* The reply of a verdict, with the id behind its text: a refusal is counted, disconnect ends the session. */
+struct reply verdict_reply(struct session *s, const struct verdict *v);
+/* A refusal by policy is said, and logged. */
 void say_verdict(struct session *s, const struct verdict *v, enum stage at, const struct path *rcpt);
 /* What moves no mail may be said a number of times between two messages, then it is an error. */
 void session_count_junk(struct session *s);
-/* RFC 5321 4.3.2: too many errors end the session with 421. */
+/*
+ * RFC 5321 4.3.2: too many errors end the session with 421.  As Postfix counts: 5xx that the client heard, the
+ * server's, too, since it last had a message taken.
+ */
 void session_check_errors(struct session *s);
 /* No more commands: what is queued goes out, then the connection is closed. */
 void session_end(struct session *s, const char *why);
@@ -152,16 +161,6 @@ void tx_arena_give(struct smtp *m, struct arena *a);
 MAY_YIELD void smtp_dispatch(struct session *s, struct strv line);
 MAY_YIELD void data_turn(struct session *s);
 MAY_YIELD void bdat_turn(struct session *s);
-/* The message has come whole: judge, hop, reply, log. data.c; used by bdat.c */
-void text_begin(struct session *s, bool chunked);
-MAY_YIELD void text_take(struct session *s, struct strv canonical);
-MAY_YIELD void text_done(struct session *s);
-/* More was dropped after an error than a message may be long: 421, the client does not mean it well. */
-bool text_too_much(struct session *s);
-/* Takes *v as text, to its end or to the end mark (DOTS_END; *v is what follows). */
-MAY_YIELD enum dots_rc text_decode(struct session *s, struct strv *v);
-void text_fault(struct session *s, uint16_t code, const char *enh, const char *text);  /* the first one counts */
-
 /* Deadlines of the client, session.c. */
 void session_deadline(struct session *s, uint64_t at);
 /* n octets of text came: the deadline moves by n / min-data-rate, never beyond command-timeout (Postfix's rule). */

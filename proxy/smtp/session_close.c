@@ -100,9 +100,20 @@ session_closing(struct session *s)
 		session_free(s);
 }
 
+static void
+quiet(void *arg)
+{
+	session_advance(arg);
+}
+
+/* Look-ups that were started early work in the arenas that go: they end first. */
 void
 session_begin_closing(struct session *s)
 {
+	if (!judge_quiet(s->hearing, quiet, s)) {
+		session_deadline(s, loop_now(s->smtp->loop) + CLOSE_MS);
+		return;
+	}
 	tx_end(s);
 	if (!s->gone && !slots_flush_last(&s->replies, &s->io))
 		s->gone = true;

@@ -162,8 +162,8 @@ enter(struct session *s)
 		to_greeting(s);
 }
 
-static void
-list(struct smtp *m, struct session *s)
+void
+session_list(struct smtp *m, struct session *s)
 {
 	s->next = m->sessions;
 	if (m->sessions != NULL)
@@ -186,7 +186,7 @@ make_id(struct world *w, char *id, size_t n)
 	id[n - 1] = '\0';
 }
 
-static struct session *
+struct session *
 session_new(struct smtp *m, const struct listener *l, const struct endpoint *peer,
     const struct endpoint *local)
 {
@@ -215,7 +215,7 @@ session_open(struct smtp *m, const struct listener *l, int fd, const struct endp
 {
 	struct session *s = session_new(m, l, peer, local);
 
-	list(m, s);
+	session_list(m, s);
 	if (!conn_init(&s->io, m->loop, fd, session_event, s))
 		session_cut(s, "no memory");
 	else if (l->proxy_from != NULL && netset_has(l->proxy_from, &peer->addr)) {

@@ -1,6 +1,6 @@
 /*
- * session_own -- what session.c, session_open.c, session_close.c and xclient_in.c share; nobody else
- * includes it.
+ * session_own -- what session.c, session_open.c, session_close.c, xclient_in.c and resend.c share; nobody
+ * else includes it.
  */
 #ifndef PROXY_SMTP_SESSION_OWN_H
 #define PROXY_SMTP_SESSION_OWN_H
@@ -14,7 +14,11 @@ void session_later(struct session *s);
 void session_event(void *arg);           /* the connection's on_event */
 void session_timer(void *arg);
 
-/* session_open.c: steps of the phases before the greeting. */
+/* session_open.c: one that is not listed yet and has no connection; among those of m. */
+struct session *session_new(struct smtp *m, const struct listener *l, const struct endpoint *peer,
+    const struct endpoint *local);
+void session_list(struct smtp *m, struct session *s);
+/* Steps of the phases before the greeting. */
 void session_proxy_header(struct session *s);
 void session_handshake(struct session *s);
 /* The upstream's EHLO is known (or the hop has none).  False: it is being watched, with a deadline. */

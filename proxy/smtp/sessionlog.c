@@ -54,12 +54,121 @@ session_log_refusal(struct session *s, enum stage at, const struct reply *r, str
 	log_end(&l);
 }
 
+/* --- checks ----------------------------------------------------------------------------------- */
+
+#define NAMES_MAX 256 /* octets of one list in a message's line */
+
+struct noted { /* names, with commas, each once */
+	struct strv tag, warn, also;
+};
+
+static bool
+has_name(struct strv list, struct strv name)
+{
+	while (list.n > 0)
+		if (strv_eq(strv_cut(&list, ','), name))
+			return true;
+	return false;
+}
+
+static void
+keep_name(struct arena *a, struct strv *list, struct strv name)
+{
+	if (has_name(*list, name) || list->n + name.n >= NAMES_MAX)
+		return;
+	*list = list->n == 0 ? arena_dup(a, name) :
+			       arena_concat(a, arena_concat(a, *list, SV(",")), name);
+}
+
+static void
+keep_note(struct session *s, const struct note *n)
+{
+	bool           tx = session_tx(s) != NULL;
+	struct arena  *a = tx ? session_tx(s)->a : s->a;
+	struct noted **to = &s->noted[tx];
+
+	if (n->kind != NOTE_TAG && n->kind != NOTE_WARN && n->kind != NOTE_ALSO)
+		return;
+	if (*to == NULL)
+		*to = arena_alloc(a, sizeof **to);
+	if (n->kind == NOTE_TAG)
+		keep_name(a, &(*to)->tag, n->text);
+	else
+		keep_name(a, n->kind == NOTE_WARN ? &(*to)->warn : &(*to)->also, n->check);
+}
+
+static void
+log_note(struct session *s, const struct note *n)
+{
+	static const char *const came[] = {
+		[NOTE_FIRED] = "fired",
+		[NOTE_WARN] = "warn",
+		[NOTE_ALSO] = "also",
+		[NOTE_UNKNOWN] = "unknown",
+		[NOTE_LOG] = "log",
+		[NOTE_TAG] = "tag",
+	};
+	struct transaction *tx = session_tx(s);
+	struct log_line     l;
+
+	log_begin(&l, s->smtp->world, session_id(s), "check");
+	log_strv(&l, "check", n->check);
+	log_z(&l, "stage", stage_word(n->at));
+	log_z(&l, "came", came[n->kind]);
+	if (verdict_final(&n->verdict))
+		log_z(&l, "verdict", verdict_word(n->verdict.kind));
+	log_client(&l, s);
+	if (tx != NULL)
+		log_path(&l, "from", &tx->env.from);
+	if (tx != NULL && n->rcpt < tx->env.n_rcpt)
+		log_path(&l, "to", &tx->env.rcpt[n->rcpt].to);
+	if (n->kind == NOTE_LOG)
+		log_strv(&l, "text", n->text);
+	log_end(&l);
+}
+
+void
+session_log_checks(struct session *s)
+{
+	for (const struct note *n = judge_notes(s->hearing); n != NULL; n = n->next) {
+		keep_note(s, n);
+		if (n->kind != NOTE_TAG)
+			log_note(s, n);
+	}
+}
+
+void
+session_log_forget(struct session *s, bool transaction)
+{
+	s->noted[transaction] = NULL;
+}
+
+static void
+log_names(struct log_line *l, const struct session *s)
+{
+	for (unsigned i = 0; i < 2; i++)
+		if (s->noted[i] != NULL) {
+			log_strv(l, "tags", s->noted[i]->tag);
+			log_strv(l, "warn", s->noted[i]->warn);
+			log_strv(l, "also", s->noted[i]->also);
+		}
+}
+
+/* --- the message ------------------------------------------------------------------------------ */
+
 static const char *
 outcome_word(const struct session *s, const struct reply *r, bool heard)
 {
+	bool replaced = envelope_taken(&session_tx(s)->env) > 0 &&
+	    session_tx(s)->verdict.kind == VERDICT_QUARANTINE;
+
 	switch (s->relay.outcome) {
 	case OUTCOME_TAKEN:
+		if (replaced)
+			return heard ? "quarantined" : "quarantined-unacknowledged";
 		return heard ? "accepted" : "accepted-unacknowledged";
+	case OUTCOME_QUARANTINED:
+		return heard ? "quarantined" : "quarantined-unacknowledged";
 	case OUTCOME_UNKNOWN:
 		return "unknown";
 	case OUTCOME_DISCARDED:
@@ -84,12 +193,16 @@ way_word(const struct session *s)
 static void
 log_recipients(struct log_line *l, const struct envelope *e)
 {
+	unsigned replaced = 0;
+
 	for (unsigned i = 0; i < e->n_rcpt; i++)
-		if (e->rcpt[i].upstream_took || e->rcpt[i].dropped) {
+		replaced += e->rcpt[i].replaced;
+	for (unsigned i = 0; i < e->n_rcpt; i++)
+		if (e->rcpt[i].upstream_took || e->rcpt[i].dropped || e->rcpt[i].replaced) {
 			log_path(l, "to", &e->rcpt[i].to);
 			break;
 		}
-	log_number(l, "rcpts", envelope_taken(e));
+	log_number(l, "rcpts", replaced > 0 ? replaced : envelope_taken(e));
 	if (envelope_dropped(e) > 0)
 		log_number(l, "discarded", envelope_dropped(e));
 }
@@ -109,6 +222,24 @@ log_server(struct log_line *l, const struct session *s)
 	log_strv(l, "upstream-tls", tls.version);
 }
 
+/* Whose word the reply is: a check's, the gate's, a limit's, the server's; of recipients that were dropped: the first's. */
+static struct strv
+decided_by(const struct session *s, const struct reply *r)
+{
+	const struct transaction *tx = session_tx(s);
+
+	if (s->relay.outcome == OUTCOME_REFUSED)
+		return SV("upstream");
+	if (verdict_final(&tx->verdict))
+		return tx->verdict.by;
+	if (s->relay.outcome == OUTCOME_NONE && s->text.fault.code != 0 && r->code >= 500)
+		return SV("limits");
+	for (unsigned i = 0; i < tx->env.n_rcpt && s->relay.outcome == OUTCOME_DISCARDED; i++)
+		if (tx->env.rcpt[i].dropped)
+			return tx->env.rcpt[i].said.by;
+	return (struct strv){ NULL, 0 };
+}
+
 void
 session_log_message(struct session *s, const struct reply *r, bool heard)
 {
@@ -123,8 +254,10 @@ session_log_message(struct session *s, const struct reply *r, bool heard)
 	log_number(&l, "size", tx->msg.octets);
 	log_z(&l, "way", way_word(s));
 	log_server(&l, s);
-	if (verdict_final(&tx->verdict))
-		log_strv(&l, "by", tx->verdict.by);
+	log_strv(&l, "by", decided_by(s, r));
+	if (tx->verdict.kind == VERDICT_QUARANTINE)
+		log_strv(&l, "quarantine", tx->verdict.to);
+	log_names(&l, s);
 	log_reply(&l, r);
 	log_number(&l, "ms", loop_now(s->smtp->loop) - s->text.began);
 	log_end(&l);

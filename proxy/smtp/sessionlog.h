@@ -1,5 +1,5 @@
 /*
- * sessionlog -- the log lines of a session: one a message, a refusal and a session.
+ * sessionlog -- the log lines of a session: one a message, a refusal, a check that did something, and a session.
  */
 #ifndef PROXY_SMTP_SESSIONLOG_H
 #define PROXY_SMTP_SESSIONLOG_H
@@ -11,6 +11,13 @@ void session_log_refusal(struct session *s, enum stage at, const struct reply *r
 /* The end of data was answered with r; `heard`: the client's connection took the reply. */
 void session_log_message(struct session *s, const struct reply *r, bool heard);
 void session_log_end(struct session *s);
+/*
+ * What the checks did since this was last called, a line each (tags none): behind judge_stage, judge_rcpt and
+ * judge_message.  Names are kept for the message's line.
+ */
+void session_log_checks(struct session *s);
+/* A transaction, or a client that XCLIENT named, begins: what was kept of the one before is forgotten. */
+void session_log_forget(struct session *s, bool transaction);
 /* Something that an operator wants to know; text is escaped. */
 void session_log_event(struct session *s, const char *what, const char *text);
 

@@ -3,7 +3,7 @@
  *
  * The input is the main file; behind a line "%%%%" stands what every other file holds.  What
  * parses without a mistake must print to a text that parses to the same tree; what loads must
- * decide.
+ * decide at every stage, and say only what can be said there.
  */
 #include "proxy/base/buf.h"
 #include "tests/policy/canned.h"
@@ -103,32 +103,104 @@ route(const struct policy *p, unsigned rcpt, struct facts *f, struct arena *a)
 	    "a route without a statement");
 }
 
+/* ---- a session, from beginning to end, in which little is known ---- */
+
+struct life {
+	struct canned      known;
+	struct facts       of_session, of_tx;
+	struct policy_case session, tx;
+	struct envelope    env;
+	struct edits       early, edits;
+};
+
+/* What is said can be said at that stage, by somebody, in one line. */
 static void
-decide(const struct policy *p, struct arena *a)
+sound(const struct verdict *v, enum stage at)
+{
+	struct strv text = verdict_text(v);
+
+	if (v->kind == VERDICT_NONE)
+		return;
+	must(v->by.n > 0, "a verdict without a name");
+	must(verdict_legal(v->kind, at), "a verdict where it cannot be said");
+	must(text.n > 0 || v->text.p != NULL, "a verdict without a word");
+	for (size_t i = 0; i < text.n; i++)
+		must((unsigned char)text.p[i] >= 32 && (unsigned char)text.p[i] < 127,
+		    "a reply holds what no reply may hold");
+	must(text.n <= 510, "a reply is too long");
+}
+
+static void
+hear(const struct policy *p, struct life *l, enum stage at, unsigned rcpt)
+{
+	struct policy_case *c = at < STAGE_MAIL ? &l->session : &l->tx;
+	struct verdict      v;
+	unsigned            first, n = policy_wants(p, at, &first);
+
+	for (unsigned i = 0; i < n; i++)
+		must(policy_want(p, first + i, rcpt, c) == WAIT_OK, "policy_want");
+	must(policy_eval(p, at, rcpt, c, &v) == WAIT_OK, "policy_eval");
+	sound(&v, at);
+	must(c->delay <= 60000, "a delay without end");
+	c->delay = 0;
+}
+
+static void
+edits_sound(const struct edits *e)
+{
+	const char *why;
+
+	for (unsigned i = 0; i < e->n; i++)
+		must(edit_check(&e->v[i], &why), "an edit that cannot be made");
+}
+
+static void
+recipients(const struct policy *p, struct life *l, struct arena *a)
 {
 	static const char *const to[] = { "u@ours.example", "<postmaster>", "x%y@ours.example",
 		"<>" };
-	struct canned            c = { .unknown = 1u << CANNED_SPF };
+	const char              *why;
 
-	c.v[CANNED_CLIENT_IP].addr = (struct addr){ ADDR_IP4, { 192, 0, 2, 1 } };
-	c.v[CANNED_CLIENT] = c.v[CANNED_CLIENT_IP];
-	c.v[CANNED_HELO].text = SV("mx.ours.example");
-	c.v[CANNED_SIZE].number = FACT_NUMBER_ABSENT;
 	for (unsigned i = 0; i < sizeof(to) / sizeof(to[0]); i++) {
-		struct facts       f = { .a = a, .ask = canned_ask, .ctx = &c };
-		struct policy_case k = { .a = a, .facts = &f };
-		struct verdict     v;
-		struct path        path;
-		const char        *why;
+		struct rcpt *r = envelope_add(a, &l->env);
+		struct path *path = arena_alloc(a, sizeof(*path));
 
-		must(path_parse_plain(a, strv_z(to[i]), &path, &why) == PATH_OK,
+		must(path_parse_plain(a, strv_z(to[i]), path, &why) == PATH_OK,
 		    "a path of the test");
-		c.v[CANNED_RCPT].path = c.v[CANNED_SENDER].path = &path;
-		must(policy_eval(p, STAGE_RCPT, i, &k, &v) == WAIT_OK, "policy_eval");
-		must(v.kind == VERDICT_NONE || (v.by.n == 5 && v.text.n > 0),
-		    "a verdict without a name");
-		route(p, i, &f, a);
+		r->to = *path;
+		l->known.v[CANNED_RCPT].path = l->known.v[CANNED_SENDER].path = path;
+		l->known.v[CANNED_RCPT_DOMAIN].text = path->domain;
+		hear(p, l, STAGE_RCPT, i);
+		route(p, i, &l->of_tx, a);
+		l->env.rcpt[i].upstream_took = i % 2 == 0;
 	}
+}
+
+static void
+decide(const struct policy *p, struct arena *a, enum policy_mode mode)
+{
+	struct life l = { .known = { .unknown = 1u << CANNED_SPF } };
+
+	l.known.v[CANNED_CLIENT_IP].addr = (struct addr){ ADDR_IP4, { 192, 0, 2, 1 } };
+	l.known.v[CANNED_CLIENT] = l.known.v[CANNED_CLIENT_IP];
+	l.known.v[CANNED_HELO].text = SV("mx.ours.example");
+	l.known.v[CANNED_FROM_DOMAIN].text = SV("a.example\r\nX: y\xff");
+	l.known.v[CANNED_SIZE].number = FACT_NUMBER_ABSENT;
+	l.of_session = (struct facts){ .a = a, .ask = canned_ask, .ctx = &l.known };
+	l.of_tx =
+	    (struct facts){ .outer = &l.of_session, .a = a, .ask = canned_ask, .ctx = &l.known };
+	l.session = (struct policy_case){ .a = a, .facts = &l.of_session, .mode = mode };
+	l.tx = (struct policy_case){
+		.a = a, .facts = &l.of_tx, .mode = mode, .env = &l.env, .edits = &l.edits
+	};
+	for (unsigned at = STAGE_CONNECT; at <= STAGE_AUTH; at++)
+		hear(p, &l, (enum stage)at, 0);
+	policy_begin(p, &l.session, &l.tx);
+	hear(p, &l, STAGE_MAIL, 0);
+	recipients(p, &l, a);
+	hear(p, &l, STAGE_DATA, 0);
+	hear(p, &l, STAGE_MESSAGE, 0);
+	edits_sound(&l.edits);
 }
 
 int
@@ -156,7 +228,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	diag_print(&d, false, no_controls, NULL);
 	if (p != NULL) {
 		policy_explain(p, a, no_controls, NULL);
-		decide(p, a);
+		decide(p, a, POLICY_LIVE);
+		decide(p, a, POLICY_EXPLAIN);
 	}
 	policy_free(p);
 	arena_free(a);

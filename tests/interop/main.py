@@ -11,14 +11,27 @@ from harness import Late, Run, Skip
 
 import t_auth
 import t_beside
+import t_dns
 import t_estate
 import t_faults
 import t_octets
 import t_postfix
+import t_quarantine
 import t_sink
 import t_tls
 
-MODULES = (t_tls, t_postfix, t_auth, t_estate, t_sink, t_octets, t_faults, t_beside)
+MODULES = (
+    t_tls,
+    t_postfix,
+    t_auth,
+    t_estate,
+    t_sink,
+    t_octets,
+    t_faults,
+    t_beside,
+    t_dns,
+    t_quarantine,
+)
 LIMIT = 240  # seconds a test may take
 
 

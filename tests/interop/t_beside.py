@@ -58,7 +58,8 @@ def test_proxy_header_to_postfix(run):
     postern = Postern(run, "", start=False)
     conf = before_postfix("postern.conf", postern.port, postfix.port, "workers 2\n")
     conf = re.sub(r"^(listen .*)$", r"\1 proxy-protocol from { 127.0.0.1 }", conf, flags=re.M)
-    postern.write(conf.replace("127.0.0.0/8, ::1/128", "0.0.0.0/0, ::/0"))
+    nets = "127.0.0.0/8, 192.0.2.0/24, 198.51.100.0/24, 2001:db8::/32"
+    postern.write(conf.replace("127.0.0.0/8, ::1/128", nets))
     postern.start()
     heads = (
         ("v1 IPv4", b"PROXY TCP4 192.0.2.9 192.0.2.1 4000 25\r\n", "192.0.2.9"),

@@ -103,7 +103,8 @@ canned_world(struct canned_files *f)
 enum canned_fact { CANNED_CLIENT, CANNED_CLIENT_IP, CANNED_PORT, CANNED_LISTENER, CANNED_TLS, CANNED_HELO, CANNED_USER,
 	CANNED_AUTHENTICATED, CANNED_SENDER, CANNED_SENDER_LOCAL, CANNED_SENDER_DOMAIN, CANNED_SIZE,
 	CANNED_RCPT, CANNED_RCPT_LOCAL, CANNED_RCPT_DOMAIN, CANNED_COUNT, CANNED_MESSAGE_SIZE, CANNED_SPF,
-	CANNED_DNSBL, CANNED_RECEIVED, CANNED_N };
+	CANNED_DNSBL, CANNED_RECEIVED, CANNED_LISTED, CANNED_WHITE, CANNED_RHSBL, CANNED_LIST_TEXT, CANNED_RESOLVES,
+	CANNED_RESOLVES_HOST, CANNED_MX, CANNED_HEADER, CANNED_FROM_DOMAIN, CANNED_N };
 
 static const char *const canned_spf[] = { "none", "neutral", "pass", "fail", "softfail", "temperror", "permerror", NULL };
 
@@ -129,6 +130,24 @@ CANNED_UNUSED static const struct fact_def canned_facts[CANNED_N + 1] = {
 	[CANNED_SPF]           = { .name = "spf", .type = FACT_WORD, .first = STAGE_MAIL, .words = canned_spf },
 	[CANNED_DNSBL]         = { .name = "asn", .type = FACT_ADDRS, .first = STAGE_CONNECT },
 	[CANNED_RECEIVED]      = { .name = "dkim.domains", .type = FACT_TEXTS, .first = STAGE_RCPT },
+	[CANNED_LISTED]        = { .name = "dnsbl", .type = FACT_ADDRS, .first = STAGE_CONNECT, .per_session = true,
+	    .args = "sn", .cost = COST_DNS },
+	[CANNED_WHITE]         = { .name = "dnswl", .type = FACT_ADDRS, .first = STAGE_CONNECT, .per_session = true,
+	    .args = "sn", .cost = COST_DNS },
+	[CANNED_RHSBL]         = { .name = "rhsbl", .type = FACT_ADDRS, .first = STAGE_CONNECT, .args = "sfn",
+	    .cost = COST_DNS },
+	[CANNED_LIST_TEXT]     = { .name = "dnsbl.text", .type = FACT_TEXT, .first = STAGE_CONNECT,
+	    .per_session = true, .cost = COST_DNS },
+	[CANNED_RESOLVES]      = { .name = "resolves", .inner = true, .type = FACT_BOOL, .first = STAGE_CONNECT,
+	    .args = "f", .cost = COST_DNS },
+	[CANNED_RESOLVES_HOST] = { .name = "resolves.host", .inner = true, .type = FACT_BOOL, .first = STAGE_CONNECT,
+	    .args = "f", .cost = COST_DNS },
+	[CANNED_MX]            = { .name = "mx", .type = FACT_BOOL, .first = STAGE_CONNECT, .args = "f",
+	    .cost = COST_DNS },
+	[CANNED_HEADER]        = { .name = "header", .type = FACT_TEXTS, .first = STAGE_MESSAGE, .args = "s",
+	    .cost = COST_TEXT },
+	[CANNED_FROM_DOMAIN]   = { .name = "from.domain", .type = FACT_TEXT, .first = STAGE_MESSAGE,
+	    .cost = COST_TEXT },
 };
 /* clang-format on */
 

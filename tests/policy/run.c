@@ -8,10 +8,12 @@
  */
 #include <unistd.h>
 
+#include "filters/registry.h"
+#include "policy/patterns.h"
 #include "proxy/base/buf.h"
 #include "tests/policy/canned.h"
 
-static unsigned passed, failed;
+static unsigned passed, failed, skipped;
 
 static void
 keep(struct strv line, void *arg)
@@ -56,6 +58,22 @@ round_trip(const struct conf *c, struct arena *a, struct buf *out)
 	return same;
 }
 
+/* The facts of this build, and of those types that no filter of it has the canned ones. */
+static struct policy *
+load(struct arena *a, struct world *w, const struct conf *c, struct diags *d)
+{
+	unsigned               n;
+	const struct fact_def *facts = registry_facts(&n);
+	struct fact_def       *all = arena_array(a, n + CANNED_N + 1, sizeof(*all));
+
+	memcpy(all, facts, n * sizeof(*all));
+	for (unsigned i = 0; i < CANNED_N; i++) {
+		if (fact_find(all, n, strv_z(canned_facts[i].name)) < 0)
+			all[n++] = canned_facts[i];
+	}
+	return policy_load(a, w, c, all, n, &canned_names, &canned_key, d);
+}
+
 /*
  * Everything that there is to say of one configuration, into out; whether it is as good or bad
  * as its folder.
@@ -68,7 +86,7 @@ judge(const char *path, bool good, struct buf *out)
 	struct canned_files files = { .disk = true };
 	struct world        w = canned_world(&files);
 	struct conf        *c = conf_parse(a, &w, path, &d);
-	struct policy      *p = canned_load(a, &w, c, &d);
+	struct policy      *p = load(a, &w, c, &d);
 	bool                ok = (d.errors == 0) == good && (p != NULL) == good;
 
 	diag_print(&d, false, keep, out);
@@ -101,6 +119,12 @@ one(const char *path, bool good, bool update)
 	struct buf    out;
 	bool          ok;
 
+	/* What PCRE2 says is said with PCRE2 alone. */
+	if (!patterns_here() &&
+	    (strstr(path, "pattern") != NULL || strstr(path, "matches") != NULL)) {
+		skipped++;
+		return;
+	}
 	name.n -= 5;
 	expected = arena_z(a, arena_concat(a, name, good ? SV(".out") : SV(".err")));
 	buf_init(&out, 1 << 24);
@@ -145,6 +169,6 @@ main(int argc, char **argv)
 	}
 	all("good/*.conf", true, update);
 	all("bad/*.conf", false, update);
-	printf("%u passed, %u failed, 0 skipped\n", passed, failed);
+	printf("%u passed, %u failed, %u skipped\n", passed, failed, skipped);
 	return failed > 0 || passed == 0;
 }

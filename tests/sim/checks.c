@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 
+#include "tests/sim/dns_sim.h"
 #include "tests/sim/player.h"
 
 #define MESSAGES_MAX 64
@@ -341,6 +342,10 @@ check_one(struct checking *k, const struct check *c)
 	case CHECK_MESSAGES:
 		check_count(k, c, "messages",
 		    k->n_taken > 0 || k->only != NULL ? k->n_taken : collect_files(k), c->n);
+		break;
+	case CHECK_DNS:
+		check_count(k, c, "such questions to the DNS",
+		    sim_dns_asked(k->p->sim->dns, c->text, c->word), c->n);
 		break;
 	case CHECK_MESSAGE:
 		find_message(k, c);

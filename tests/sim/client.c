@@ -4,6 +4,7 @@
  * It connects with its first step that is not a wait.  Invariant: a step that waits has set `wake`,
  * or is woken by octets or by `settled`; each expectation has a limit of simulated time.
  */
+#include "tests/sim/dns_sim.h"
 #include "tests/sim/player.h"
 
 #define LIMIT_DEFAULT 30000u
@@ -78,7 +79,7 @@ static bool
 changes_the_world(enum step_op op)
 {
 	return op == STEP_SERVER || op == STEP_OFFERS || op == STEP_WRITE || op == STEP_REMOVE ||
-	    op == STEP_COPY || op == STEP_RELOAD;
+	    op == STEP_COPY || op == STEP_RELOAD || op == STEP_DNS;
 }
 
 static bool
@@ -335,11 +336,22 @@ reload(struct client_actor *c, const struct step *s)
 		fail(c, s->a > 0 ? "the reload was to fail" : "the reload failed", s->text);
 }
 
+static void
+change_dns(struct client_actor *c, const struct step *s)
+{
+	const char *why = "";
+
+	if (!sim_dns_change(c->play->sim->dns, s->text, s->word, s->more, &why))
+		fail(c, why, s->text);
+}
+
 static bool
 change_world(struct client_actor *c, const struct step *s)
 {
 	if (s->op == STEP_RELOAD)
 		reload(c, s);
+	else if (s->op == STEP_DNS)
+		change_dns(c, s);
 	else if (s->op == STEP_SERVER || s->op == STEP_OFFERS)
 		turn_server(c, s);
 	else

@@ -7,6 +7,7 @@
 #include "proxy/judge.h"
 #include "proxy/smtp/session.h"
 #include "tests/sim/certs.h"
+#include "tests/sim/dns_sim.h"
 #include "tests/sim/house.h"
 
 #define HOUSE_PLACES 8 /* columns of the counters: generations that may live side by side */
@@ -224,6 +225,8 @@ remains(struct house *h)
 		return "the loop never rests";
 	if (loop_next_timer(s->loop) != UINT64_MAX)
 		return "a timer is left";
+	if (sim_dns_waiting(s->dns) > 0)
+		return "a question to the DNS is left";
 	if (counters_sum(h->counters, COUNTER_SESSIONS_OPEN) != 0)
 		return "sessions_open is not 0";
 	if (counters_sum(h->counters, COUNTER_UPSTREAM_OPEN) != 0)
@@ -249,13 +252,14 @@ house_close(struct house *h)
 		return left;
 	for (struct house_generation *g = h->now; g != NULL; g = g->older)
 		smtp_free(g->smtp);
-	left = remains(h);
+	/* With the configuration go the questions that filters asked for themselves. */
 	while (h->now != NULL) {
 		struct house_generation *g = h->now;
 
 		h->now = g->older;
 		generation_free(g);
 	}
+	left = remains(h);
 	counters_free(h->counters);
 	return left;
 }

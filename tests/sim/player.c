@@ -29,6 +29,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+#include "tests/sim/dns_sim.h"
 #include "tests/sim/player.h"
 #include "tests/sim/wire.h"
 
@@ -149,6 +150,19 @@ clients_done(void *arg)
 }
 
 static void
+state_dns(struct play *p, const struct script_dns *d)
+{
+	const char *why = "";
+
+	if (d->op == SCRIPT_DNS_DELAY)
+		sim_dns_delay(p->sim->dns, d->name, d->ms);
+	else if (d->op == SCRIPT_DNS_KEEP)
+		sim_dns_keep(p->sim->dns, d->ms);
+	else if (!sim_dns_add(p->sim->dns, d->name, d->type, d->value, &why))
+		play_fail(p, d->line, "dns: %s", why);
+}
+
+static void
 run(struct play *p)
 {
 	struct script *s = p->script;
@@ -157,6 +171,8 @@ run(struct play *p)
 
 	for (unsigned i = 0; i < s->n_file; i++)
 		sim_write_file(p->sim, arena_z(s->a, s->file[i].path), s->file[i].text);
+	for (unsigned i = 0; i < s->n_dns; i++)
+		state_dns(p, &s->dns[i]);
 	p->up = arena_alloc(s->a, s->n_up * sizeof(*p->up));
 	for (unsigned i = 0; i < s->n_up; i++)
 		p->up[i] = open_upstream(p, &s->up[i]);

@@ -182,12 +182,14 @@ section_begin(struct parser *p, struct strv v)
 	} else if (strv_eq(word, SV("upstream"))) {
 		p->in = IN_UPSTREAM;
 		script_up_begin(p, v);
-	} else if (strv_eq(word, SV("expect")))
+	} else if (strv_eq(word, SV("dns")))
+		p->in = IN_DNS;
+	else if (strv_eq(word, SV("expect")))
 		p->in = IN_EXPECT;
 	else if (strv_eq(word, SV("sndbuf")))
 		s->sndbuf = script_number(p, strv_word(&v));
 	else
-		script_bad(p, "a section is config, file, client, upstream, expect or sndbuf");
+		script_bad(p, "a section is config, file, client, upstream, dns, expect or sndbuf");
 }
 
 static void
@@ -207,6 +209,9 @@ inner_line(struct parser *p, struct strv v)
 		break;
 	case IN_UPSTREAM:
 		script_up_line(p, v);
+		break;
+	case IN_DNS:
+		script_dns_line(p, v);
 		break;
 	case IN_EXPECT:
 		script_expect_line(p, v);

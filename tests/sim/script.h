@@ -24,6 +24,7 @@ enum step_op {
 	STEP_TLS_INFO, STEP_RENEGOTIATE,
 	STEP_WRITE, STEP_REMOVE,        /* text: the path; more: the text */
 	STEP_COPY,                      /* text, more: from, to */
+	STEP_DNS,                       /* text, word, more: name, type, value from now on */
 	STEP_RELOAD                     /* text: a name of `other', absent: as it is; a: it is to fail */
 };
 
@@ -32,7 +33,7 @@ enum { TLS_RESUMES = 1, TLS_FAILS = 2 };        /* of STEP_STARTTLS, in b; a: en
 struct step {
 	enum step_op op;
 	unsigned     line;              /* in the file */
-	struct strv  text, more;
+	struct strv  text, more, word;
 	uint64_t     a, b;
 };
 
@@ -74,17 +75,27 @@ enum check_op {
 	CHECK_LOG, CHECK_NO_LOG, CHECK_LOG_TIMES,
 	CHECK_MESSAGES, CHECK_MESSAGE,
 	CHECK_FROM, CHECK_RCPT, CHECK_RCPTS, CHECK_TEXT, CHECK_HAS, CHECK_LACKS, CHECK_OCTETS,
-	CHECK_VIA
+	CHECK_VIA,
+	CHECK_DNS                       /* text: name; word: type; n: how often it was asked for */
 };
 
 struct check {
 	enum check_op op;
 	unsigned      line;
-	struct strv   text;
+	struct strv   text, word;
 	uint64_t      n;
 };
 
 struct script_file { struct strv path, text; };
+
+enum script_dns_op { SCRIPT_DNS_RECORD, SCRIPT_DNS_DELAY, SCRIPT_DNS_KEEP };
+
+struct script_dns {                     /* one line of `dns` */
+	enum script_dns_op op;
+	unsigned           line;
+	struct strv        name, type, value;
+	uint64_t           ms;
+};
 
 struct script {
 	struct arena         *a;
@@ -98,6 +109,8 @@ struct script {
 	unsigned              n_client, max_client;
 	struct up_script     *up;               /* at least one */
 	unsigned              n_up, max_up;
+	struct script_dns    *dns;
+	unsigned              n_dns, max_dns;
 	uint64_t              sndbuf;
 	struct check         *check;
 	unsigned              n_check, max_check;

@@ -256,6 +256,18 @@ reload_step(struct parser *p, struct strv rest)
 	}
 }
 
+/* What a name has from now on. */
+static void
+dns_step(struct parser *p, struct strv rest)
+{
+	struct script_dns d = script_dns_record(p, rest);
+	struct step      *s = step(p, STEP_DNS);
+
+	s->text = d.name;
+	s->word = d.type;
+	s->more = d.value;
+}
+
 /* Words of a client that take at most one duration, number or name. */
 static bool
 client_word(struct parser *p, struct strv word, struct strv rest)
@@ -329,6 +341,7 @@ client_phrase(struct parser *p, struct strv word, struct strv rest)
 		{ "write", write_step },
 		{ "copy", copy_step },
 		{ "reload", reload_step },
+		{ "dns", dns_step },
 	};
 
 	for (unsigned i = 0; i < sizeof(phrases) / sizeof(phrases[0]); i++)

@@ -5,6 +5,17 @@
  */
 #include "tests/sim/script_own.h"
 
+/* NAME TYPE asked N [times] */
+static void
+dns_check(struct parser *p, struct check *c, struct strv rest)
+{
+	c->text = strv_word(&rest);
+	c->word = strv_word(&rest);
+	if (!strv_eq(strv_word(&rest), SV("asked")))
+		script_bad(p, "dns NAME TYPE asked N times");
+	c->n = script_number(p, strv_word(&rest));
+}
+
 void
 script_expect_line(struct parser *p, struct strv v)
 {
@@ -34,6 +45,7 @@ script_expect_line(struct parser *p, struct strv v)
 		{ "lacks", CHECK_LACKS, 't' },
 		{ "octets", CHECK_OCTETS, 'n' },
 		{ "via", CHECK_VIA, 't' },
+		{ "dns", CHECK_DNS, 'd' },
 	};
 	struct strv    rest = v, word = strv_word(&rest);
 	struct script *s = p->s;
@@ -51,6 +63,8 @@ script_expect_line(struct parser *p, struct strv v)
 			c->n = script_number(p, strv_word(&rest));
 		if (arg == 't' || arg == 'b')
 			c->text = strv_trim(rest);
+		if (arg == 'd')
+			dns_check(p, c, rest);
 		if (arg == 'o')
 			c->text = script_octets(p, rest);
 		if (arg == 'l')

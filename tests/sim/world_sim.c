@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/sim/dns_sim.h"
 #include "tests/sim/world_sim.h"
 
 #define WALL_START 1767225600000000u /* 2026-01-01 00:00:00 UTC */
@@ -347,6 +348,7 @@ sim_new(uint64_t seed)
 	buf_init(&s->log, STORY_MAX);
 	buf_init(&s->story, STORY_MAX);
 	s->loop = loop_new(&s->world);
+	s->dns = sim_dns_new(s);
 	return s;
 }
 
@@ -372,6 +374,7 @@ void
 sim_free(struct sim *s)
 {
 	bury(s, true);
+	sim_dns_free(s->dns);
 	while (s->temps != NULL)
 		forget_temp(s, s->temps->path);
 	while (s->files != NULL)

@@ -51,6 +51,7 @@ struct sim_place {
 };
 
 struct sim_temp;                        /* a file being written */
+struct sim_dns;                         /* dns_sim.h */
 
 struct sim {
 	struct world      world;
@@ -61,6 +62,7 @@ struct sim {
 	struct sim_place *places;
 	struct sim_file  *files;
 	struct sim_temp  *temps;
+	struct sim_dns   *dns;
 	bool              disk_full;
 	bool              shuffle;      /* ready actors act or not by chance */
 	int               sndbuf;       /* octets a connection holds, 0: the system's */

@@ -9,7 +9,7 @@
 
 static const char *const words[] = { "none", "pass", NULL };
 
-enum { SESSION, PLAIN, PER_RCPT, FAILS, FORGETS, ITSELF, OTHER, N_DEFS };
+enum { SESSION, PLAIN, PER_RCPT, FAILS, FORGETS, ITSELF, OTHER, LATER, N_DEFS };
 
 /* clang-format off */
 static const struct fact_def defs[] = {
@@ -20,6 +20,7 @@ static const struct fact_def defs[] = {
 	[FORGETS] = { .name = "forgets", .type = FACT_NUMBER },
 	[ITSELF] = { .name = "itself", .type = FACT_NUMBER },
 	[OTHER] = { .name = "other", .type = FACT_NUMBER },
+	[LATER] = { .name = "later", .type = FACT_NUMBER, .per_session = true, .first = STAGE_MAIL },
 	{ 0 },
 };
 /* clang-format on */
@@ -104,6 +105,71 @@ asks_once(void)
 	g = get(&s.tx, PER_RCPT, 1, NULL);
 	T_CHECK(f != g && get(&s.tx, PER_RCPT, 1, NULL) == g && g->rcpt == 1);
 	T_EQ_NUM(s.asked, 6);
+	arena_free(s.a);
+}
+
+/* A thousand recipients with a fact each, and as many arguments: every one is found again. */
+static void
+many_are_found(void)
+{
+	static const unsigned n = 1000;
+	struct stand          s;
+	char                  arg[16];
+	struct fact          *first;
+
+	begin(&s);
+	first = get(&s.tx, PLAIN, 0, NULL);
+	for (unsigned i = 0; i < n; i++) {
+		snprintf(arg, sizeof(arg), "d%u.example", i);
+		T_EQ_NUM(get(&s.tx, PER_RCPT, i, NULL)->v.number, 2 + 2 * i);
+		T_EQ_NUM(get(&s.tx, PLAIN, 0, arg)->v.number, 3 + 2 * i);
+	}
+	/* without argument, behind more than an octet can count */
+	get(&s.tx, FORGETS, 0, NULL);
+	for (unsigned i = 0; i < n; i++) {
+		snprintf(arg, sizeof(arg), "d%u.example", i);
+		T_EQ_NUM(get(&s.tx, PER_RCPT, i, NULL)->v.number, 2 + 2 * i);
+		T_EQ_NUM(get(&s.tx, PLAIN, 0, arg)->v.number, 3 + 2 * i);
+	}
+	T_CHECK(get(&s.tx, PLAIN, 0, NULL) == first);
+	get(&s.tx, FORGETS, 0, NULL);
+	T_EQ_NUM(s.asked, 2 * n + 2);
+	arena_free(s.a);
+}
+
+static void
+peeks(void)
+{
+	struct stand       s;
+	const struct fact *f;
+
+	begin(&s);
+	T_CHECK(fact_peek(&s.tx, defs, PLAIN, 0, strv(NULL, 0)) == NULL);
+	T_EQ_NUM(s.asked, 0);
+	f = get(&s.tx, PLAIN, 0, NULL);
+	T_CHECK(fact_peek(&s.tx, defs, PLAIN, 3, strv(NULL, 0)) == f);
+	T_CHECK(fact_peek(&s.tx, defs, PLAIN, 0, SV("x")) == NULL);
+	f = get(&s.tx, FAILS, 0, NULL);
+	T_CHECK(fact_peek(&s.tx, defs, FAILS, 0, strv(NULL, 0)) == f);
+	f = get(&s.tx, SESSION, 0, NULL);
+	T_CHECK(fact_peek(&s.tx, defs, SESSION, 0, strv(NULL, 0)) == f);
+	T_EQ_NUM(s.asked, 3);
+	arena_free(s.a);
+}
+
+/* What is known for good at connect stays; what may change is asked again. */
+static void
+forgets(void)
+{
+	struct stand s;
+	struct fact *f;
+
+	begin(&s);
+	f = get(&s.tx, SESSION, 0, NULL);
+	get(&s.tx, LATER, 0, NULL);
+	facts_forget(&s.session, STAGE_CONNECT);
+	T_CHECK(get(&s.tx, SESSION, 0, NULL) == f);
+	T_EQ_NUM(get(&s.tx, LATER, 0, NULL)->v.number, 3);
 	arena_free(s.a);
 }
 
@@ -356,6 +422,9 @@ main(int argc, char **argv)
 {
 	t_begin(argc, argv);
 	T_RUN(asks_once);
+	T_RUN(many_are_found);
+	T_RUN(peeks);
+	T_RUN(forgets);
 	T_RUN(lives_where_it_belongs);
 	T_RUN(is_unknown_when_asking_failed);
 	T_RUN(does_not_wait_for_itself);

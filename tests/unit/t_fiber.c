@@ -750,6 +750,46 @@ overflow_hits_the_guard_page(void)
 	T_CHECKF(WIFSIGNALED(status) || WEXITSTATUS(status) != 0, "it went on, status %d", status);
 }
 
+static void
+spawned(void *arg)
+{
+	struct one *o = arg;
+
+	T_CHECK(fiber_self()->parent == NULL);
+	o->rc[o->n++] = fiber_sleep(10);
+	o->over = true;
+}
+
+static unsigned n_spawned;
+
+/* It starts as many as it is allowed, and is over before they are. */
+static void
+spawns(void *arg)
+{
+	struct one *o = arg;
+
+	while (n_spawned < 8 && fiber_spawn("spawned", spawned, &o[n_spawned]) != NULL)
+		n_spawned++;
+	T_CHECK(!o[0].over && o[0].n == 0);
+}
+
+static void
+spawned_ones_are_nobodys(void)
+{
+	struct one o[8] = { 0 };
+
+	setup(8, 2);
+	T_CHECK(fiber_start(pool, "spawns", spawns, o) != NULL);
+	/* one quarter of the pool is kept back, and one is who started them */
+	T_EQ_NUM(n_spawned, 5);
+	pass(0);
+	T_EQ_NUM(fiber_pool_live(pool), 5);
+	pass(10);
+	for (unsigned i = 0; i < 5; i++)
+		T_CHECK(o[i].over && o[i].rc[0] == WAIT_OK);
+	teardown();
+}
+
 int
 main(int argc, char **argv)
 {
@@ -780,5 +820,6 @@ main(int argc, char **argv)
 	T_RUN(errno_survives_a_park);
 	T_RUN(list_shows_live_fibers);
 	T_RUN(overflow_hits_the_guard_page);
+	T_RUN(spawned_ones_are_nobodys);
 	return t_end();
 }

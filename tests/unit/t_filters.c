@@ -24,6 +24,8 @@ numbers_all_facts(void)
 		T_CHECK((d[i].type == FACT_WORD) == (d[i].words != NULL));
 		T_CHECK(!d[i].per_rcpt || d[i].first >= STAGE_RCPT);
 		T_CHECK(!d[i].per_session || d[i].first == STAGE_CONNECT);
+		T_CHECK(d[i].args == NULL || strspn(d[i].args, "sfn") == strlen(d[i].args));
+		T_CHECK((d[i].cost == COST_TEXT) == (d[i].first == STAGE_MESSAGE));
 	}
 }
 
@@ -59,6 +61,22 @@ has_the_facts_of_the_manual(void)
 		{ "rcpt.local", FACT_TEXT, STAGE_RCPT, false, true },
 		{ "rcpt.domain", FACT_TEXT, STAGE_RCPT, false, true },
 		{ "rcpt.count", FACT_NUMBER, STAGE_DATA, false, false },
+		{ "client.name", FACT_TEXT, STAGE_CONNECT, true, false },
+		{ "client.rdns", FACT_TEXT, STAGE_CONNECT, true, false },
+		{ "early-talker", FACT_BOOL, STAGE_CONNECT, true, false },
+		{ "resolves", FACT_BOOL, STAGE_CONNECT, false, false },
+		{ "resolves.host", FACT_BOOL, STAGE_CONNECT, false, false },
+		{ "mx", FACT_BOOL, STAGE_CONNECT, false, false },
+		{ "dnsbl", FACT_ADDRS, STAGE_CONNECT, true, false },
+		{ "dnswl", FACT_ADDRS, STAGE_CONNECT, true, false },
+		{ "rhsbl", FACT_ADDRS, STAGE_CONNECT, false, false },
+		{ "dnsbl.text", FACT_TEXT, STAGE_CONNECT, true, false },
+		{ "dnsbl.text.of", FACT_TEXT, STAGE_CONNECT, true, false },
+		{ "message.size", FACT_NUMBER, STAGE_MESSAGE, false, false },
+		{ "header", FACT_TEXTS, STAGE_MESSAGE, false, false },
+		{ "from.address", FACT_TEXT, STAGE_MESSAGE, false, false },
+		{ "from.domain", FACT_TEXT, STAGE_MESSAGE, false, false },
+		{ "received", FACT_NUMBER, STAGE_MESSAGE, false, false },
 	};
 	/* clang-format on */
 	unsigned               n;

@@ -104,6 +104,7 @@ has_defaults(void)
 		T_EQ_NUM(s->workers, 0);
 		T_CHECK(s->user == NULL && s->log == LOG_STDERR && s->log_file == NULL);
 		T_EQ_NUM(s->drain, 600000);
+		T_EQ_NUM(s->resolver.n, 0);
 		T_EQ_NUM(s->smtp.limits.message_size, 25u << 20);
 		T_EQ_NUM(s->smtp.limits.command_timeout, 300000);
 		T_EQ_NUM(s->smtp.lines, LINES_NORMALIZE);
@@ -128,7 +129,7 @@ takes_what_is_said(void)
 	    "limits { message-size 1M recipients 100 errors 3 command-timeout 90s line 0 min-data-rate 0 auth-delay 0s }\n"
 	    "line-endings reject for near\n"
 	    "user root\nworkers 3\nspool \"sp\" memory 64K\ndrain 1h\nlog syslog\nreceived on\n"
-	    "reject-at stage\n");
+	    "reject-at stage\nresolver 192.0.2.53 127.0.0.1:5353 \"2001:db8::53\" [::1]:54\n");
 	struct settings *s = l.s;
 	struct addr      near;
 
@@ -158,6 +159,11 @@ takes_what_is_said(void)
 		T_EQ_NUM(s->smtp.limits.auth_delay, 0);
 		T_EQ_NUM(s->smtp.limits.transactions, 1000);
 		T_CHECK(s->smtp.lines == LINES_REJECT && s->smtp.lines_for != NULL);
+		T_EQ_NUM(s->resolver.n, 4);
+		T_EQ_NUM(s->resolver.forward[0].port, 53);
+		T_EQ_NUM(s->resolver.forward[1].port, 5353);
+		T_EQ_NUM(s->resolver.forward[2].addr.family, ADDR_IP6);
+		T_EQ_NUM(s->resolver.forward[3].port, 54);
 		T_EQ_STR(s->user, "root");
 		T_EQ_NUM(s->workers, 3);
 		T_EQ_STR(s->smtp.spool_dir, "/etc/postern/sp");
@@ -268,6 +274,13 @@ static const struct mistake mistakes[] = {
 	{ "log file", 5, "a file is missing here" },
 	{ "log stderr json", 12, "`json' is not in this build" },
 	{ "received maybe", 10, "`maybe' is not on or off" },
+	{ "resolver", 1, "an address is missing here" },
+	{ "resolver ns.example", 10, "`ns.example' is not the address of a resolver" },
+	{ "resolver 192.0.2.53:0", 10, "`192.0.2.53:0' is not the address of a resolver" },
+	{ "resolver system 192.0.2.53", 17, "nothing more is expected here" },
+	{ "resolver 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.9", 74,
+	    "more than 8 resolvers" },
+	{ "resolver system; resolver system", 18, "a second `resolver'" },
 	{ "hostname { }", 10, "a name is expected here" },
 	{ "frobnicate 1", 1, "frobnicate" },
 	{ "decide-within 120s", 1, "not in this build" },

@@ -1,0 +1,191 @@
+/*
+ * patterns -- PCRE2 behind a small face: compiled with ceilings, matched with ceilings.
+ *
+ * No pattern, whoever wrote it, and no text, whoever sent it, costs more than the limits below: a
+ * match that runs into one is unknown, neither yes nor no.  Nothing here parks, so that what a match
+ * needs for itself is there once a process.
+ */
+#include "policy/patterns.h"
+
+#include "config.h"
+#include "proxy/base/arena.h"
+
+#if HAVE_PCRE2
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+#define STEPS_MAX     200000 /* about a millisecond or two */
+#define DEPTH_MAX     10000
+#define HEAP_KIB      2048
+#define NEST_MAX      100 /* of ( ) */
+#define JIT_STACK_MIN ((size_t)32 << 10)
+#define JIT_STACK_MAX ((size_t)512 << 10) /* not that of a fiber */
+#define WHY_OCTETS    200
+
+struct pattern {
+	pcre2_code *code;
+	struct strv text;
+};
+
+/* What all matches of the process share. */
+static struct {
+	pcre2_match_context *limits;
+	pcre2_match_data    *data;
+	pcre2_jit_stack     *stack;
+} matching;
+
+static void *
+take(size_t n, void *arg)
+{
+	(void)arg;
+	return mem_alloc(n);
+}
+
+static void
+give(void *p, void *arg)
+{
+	(void)arg;
+	mem_free(p);
+}
+
+static void
+free_code(void *code)
+{
+	pcre2_code_free(code);
+}
+
+static void
+prepare(pcre2_general_context *g)
+{
+	if (matching.limits != NULL)
+		return;
+	matching.limits = pcre2_match_context_create(g);
+	pcre2_set_match_limit(matching.limits, STEPS_MAX);
+	pcre2_set_depth_limit(matching.limits, DEPTH_MAX);
+	pcre2_set_heap_limit(matching.limits, HEAP_KIB);
+	/* Of the captures only the whole match is of use, and that only to PCRE2. */
+	matching.data = pcre2_match_data_create(1, g);
+	matching.stack = pcre2_jit_stack_create(JIT_STACK_MIN, JIT_STACK_MAX, g);
+	if (matching.stack != NULL)
+		pcre2_jit_stack_assign(matching.limits, NULL, matching.stack);
+}
+
+static struct strv
+reason(struct arena *a, int error)
+{
+	unsigned char text[WHY_OCTETS];
+
+	if (pcre2_get_error_message(error, text, sizeof(text)) < 0)
+		return SV("it is no regular expression");
+	return arena_dup(a, strv_z((const char *)text));
+}
+
+/*
+ * PCRE2_MATCH_INVALID_UTF: texts come from strangers and need no check of their own.  \C would split a
+ * character.
+ */
+static pcre2_code *
+compile(pcre2_general_context *g, struct strv v, int *error, size_t *offset)
+{
+	pcre2_compile_context *c = pcre2_compile_context_create(g);
+	pcre2_code            *code;
+
+	pcre2_set_parens_nest_limit(c, NEST_MAX);
+	code = pcre2_compile((PCRE2_SPTR)v.p, v.n,
+	    PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C,
+	    error, offset, c);
+	pcre2_compile_context_free(c);
+	return code;
+}
+
+struct pattern *
+pattern_new(struct arena *a, struct strv v, struct strv *why, size_t *offset)
+{
+	pcre2_general_context *g = pcre2_general_context_create(take, give, NULL);
+	struct pattern        *p = arena_alloc(a, sizeof(*p));
+	int                    error = 0;
+
+	prepare(g);
+	p->code = compile(g, v, &error, offset);
+	pcre2_general_context_free(g);
+	if (p->code == NULL) {
+		*why = reason(a, error);
+		return NULL;
+	}
+	p->text = arena_dup(a, v);
+	arena_defer(a, free_code, p->code);
+	/* Where the system forbids it, or the pattern does, the interpreter does the same. */
+	(void)pcre2_jit_compile(p->code, PCRE2_JIT_COMPLETE);
+	return p;
+}
+
+struct strv
+pattern_text(const struct pattern *p)
+{
+	return p->text;
+}
+
+enum pattern_rc
+pattern_match(const struct pattern *p, struct strv text)
+{
+	int rc;
+
+	if (text.n > PATTERN_SUBJECT_OCTETS)
+		return PATTERN_UNKNOWN;
+	rc = pcre2_match(p->code, (PCRE2_SPTR)(text.p == NULL ? "" : text.p), text.n, 0, 0,
+	    matching.data, matching.limits);
+	return rc >= 0 ? PATTERN_YES : rc == PCRE2_ERROR_NOMATCH ? PATTERN_NO : PATTERN_UNKNOWN;
+}
+
+#else
+
+struct pattern *
+pattern_new(struct arena *a, struct strv v, struct strv *why, size_t *offset)
+{
+	(void)a, (void)v;
+	*why = SV("this build has no PCRE2");
+	*offset = 0;
+	return NULL;
+}
+
+struct strv
+pattern_text(const struct pattern *p)
+{
+	(void)p;
+	return SV("");
+}
+
+enum pattern_rc
+pattern_match(const struct pattern *p, struct strv text)
+{
+	(void)p, (void)text;
+	return PATTERN_UNKNOWN;
+}
+
+#endif
+
+bool
+patterns_here(void)
+{
+	return HAVE_PCRE2;
+}
+
+enum pattern_rc
+patterns_match(const struct pattern *const *p, unsigned n, struct strv text)
+{
+	unsigned tired = 0;
+
+	for (unsigned i = 0; i < n && tired < PATTERNS_TIRED; i++) {
+		switch (pattern_match(p[i], text)) {
+		case PATTERN_YES:
+			return PATTERN_YES;
+		case PATTERN_UNKNOWN:
+			tired++;
+			break;
+		case PATTERN_NO:
+			break;
+		}
+	}
+	return tired > 0 ? PATTERN_UNKNOWN : PATTERN_NO;
+}

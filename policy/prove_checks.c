@@ -1,0 +1,232 @@
+/*
+ * prove_checks -- checks that can never fire, that always do, and that stand behind one which fires
+ * whenever they would.
+ *
+ * All warnings: such a policy does what it says, but hardly what was meant.  Nothing is said of what
+ * could not be told (patterns, maps, very long lists): what is said is so for all sessions in which the
+ * facts are known.
+ */
+#include "policy/prove.h"
+#include "proxy/base/arena.h"
+
+#define RCPTS_MAX 4 /* recipients of a made-up transaction */
+
+struct pair {
+	struct rule *yes, *no; /* yes, and not no: NULL: nothing asked of it */
+};
+
+struct known { /* of one check */
+	bool dead, always, skipped;
+};
+
+enum found { FOUND_NONE, FOUND_ONE, FOUND_UNSURE };
+
+static enum answer
+ask_pair(struct act *t, void *arg)
+{
+	const struct pair *p = arg;
+	enum answer        yes = p->yes != NULL ? act_ask_rule(t, p->yes) : ANSWER_YES, no;
+
+	if (yes == ANSWER_NO || p->no == NULL)
+		return yes;
+	no = (enum answer)(ANSWER_YES - act_ask_rule(t, p->no));
+	return no < yes ? no : yes;
+}
+
+/* Each `any rcpt' or `all rcpt' may speak of a recipient of its own. */
+static unsigned
+quantifiers(const struct rule *r)
+{
+	unsigned n = r->kind == EXPR_ANY_RCPT || r->kind == EXPR_ALL_RCPT;
+
+	for (unsigned i = 0; i < r->n_kid; i++)
+		n += quantifiers(r->kid[i]);
+	return n;
+}
+
+/* Is there a session in which `yes' is true and `no' is not? */
+static enum found
+find_pair(struct prover *x, struct pair p, unsigned *left)
+{
+	struct act t;
+	unsigned   n = (p.yes != NULL ? quantifiers(p.yes) : 0) +
+	    (p.no != NULL ? quantifiers(p.no) : 0);
+	bool found;
+
+	if (n > RCPTS_MAX)
+		return FOUND_UNSURE;
+	act_init(&t, x->p, x->a, x->scratch, left);
+	t.n_rcpt = n > 0 ? n : 1;
+	if (p.yes != NULL)
+		act_learn(&t, p.yes);
+	if (p.no != NULL)
+		act_learn(&t, p.no);
+	picks_fill(&t);
+	found = act_find(&t, ask_pair, &p);
+	return found ? FOUND_ONE : t.maybe || t.over ? FOUND_UNSURE : FOUND_NONE;
+}
+
+/* ---- one check by itself ---- */
+
+static void
+warn(struct prover *x, const struct check *c, const char *text, const char *hint)
+{
+	diag_add(x->d, DIAG_WARNING, c->conf->when->pos, strv_z(hint), "%s", text);
+}
+
+/* A part behind `or' that is never true is a slip, too. */
+static bool
+prove_parts(struct prover *x, const struct expr *e, const struct rule *r, unsigned *left)
+{
+	bool told = false;
+
+	if (e->kind != r->kind || e->n_kid != r->n_kid)
+		return false;
+	for (unsigned i = 0; i < r->n_kid; i++) {
+		if (r->kind == EXPR_OR &&
+		    find_pair(x, (struct pair){ r->kid[i], NULL }, left) == FOUND_NONE) {
+			diag_add(x->d, DIAG_WARNING, e->kid[i]->pos, strv(NULL, 0),
+			    "this part can never be true");
+			told = true;
+		} else if (r->kid[i]->kind != EXPR_PRED) {
+			told = prove_parts(x, e->kid[i], r->kid[i], left) || told;
+		}
+	}
+	return told;
+}
+
+static void
+prove_alone(struct prover *x, const struct check *c, struct known *k, unsigned *left)
+{
+	k->dead = rule_contrary(c->when) ||
+	    find_pair(x, (struct pair){ c->when, NULL }, left) == FOUND_NONE;
+	if (k->dead) {
+		warn(x, c, "this `when' can never be true: the check is dead",
+		    "facts have one value at a time, but for those with several");
+		return;
+	}
+	(void)prove_parts(x, c->conf->when, c->when, left);
+	k->always = find_pair(x, (struct pair){ NULL, c->when }, left) == FOUND_NONE;
+	if (k->always && c->final.kind != VERDICT_NONE)
+		warn(x, c, "this `when' is true for every session",
+		    "a check that should rest is better taken out, or given the word `warn'");
+}
+
+/* ---- two checks ---- */
+
+/* Is a's verdict in force before b is looked at?  Then b comes to nothing. */
+static bool
+comes_first(const struct check *a, const struct check *b)
+{
+	if (a->at == b->at)
+		return a->number < b->number && (!a->per_rcpt || b->per_rcpt);
+	/* A refusal of AUTH leaves the session as it was; one recipient is not all. */
+	return a->at < b->at && a->at != STAGE_AUTH && !a->per_rcpt;
+}
+
+static bool
+skips(const struct check *a, const struct check *b)
+{
+	for (unsigned i = 0; i < a->n_effect; i++) {
+		if (a->effect[i].kind == EFFECT_SKIP && a->effect[i].number == b->number)
+			return !a->warn && (!a->per_rcpt || b->per_rcpt);
+	}
+	return false;
+}
+
+/* t: a session in which b fires.  Mostly a does not in that very session, and no search is needed. */
+static bool
+implies(
+    struct prover *x, struct act *t, const struct check *b, const struct check *a, unsigned *left)
+{
+	struct prover inner = *x;
+
+	if (rule_implies(b->when, a->when))
+		return true;
+	if (act_ask_rule(t, a->when) == ANSWER_NO)
+		return false;
+	inner.a = x->inner;
+	arena_reset(inner.a);
+	return find_pair(&inner, (struct pair){ b->when, a->when }, left) == FOUND_NONE;
+}
+
+static void
+tell_pair(struct prover *x, const struct check *a, const struct check *b, bool skip)
+{
+	const char *verb = skip ? "skips it" : "has given its verdict";
+
+	diag_add(x->d, DIAG_WARNING, b->pos, strv(NULL, 0),
+	    "the check %s never comes to anything: whenever it would fire %s %s",
+	    diag_quote(x->a, b->name), diag_quote(x->a, a->name), verb);
+	diag_add(x->d, DIAG_NOTE, a->pos, strv(NULL, 0), "%s is here", diag_quote(x->a, a->name));
+}
+
+/* Would a's verdict leave nothing of b? */
+static bool
+ends(const struct check *a, const struct check *b, const struct known *known)
+{
+	return a->final.kind != VERDICT_NONE && !a->warn && !known[a->number].skipped &&
+	    comes_first(a, b) &&
+	    (b->on_unknown.kind == VERDICT_NONE || a->on_unknown.kind != VERDICT_NONE);
+}
+
+static void
+prove_behind(struct prover *x, const struct known *known, const struct check *b, unsigned *left)
+{
+	struct act  t;
+	struct pair fires = { b->when, NULL };
+
+	act_init(&t, x->p, x->a, x->scratch, left);
+	t.n_rcpt = 1 + quantifiers(b->when);
+	act_learn(&t, b->when);
+	picks_fill(&t);
+	(void)act_find(&t, ask_pair, &fires);
+	for (unsigned k = 0; k<x->p->n_check && * left> 0; k++) {
+		const struct check *a = &x->p->check[k];
+		bool                skip = a != b && skips(a, b);
+
+		/* Of one that is always true enough is said already. */
+		if (a == b || known[k].dead || known[k].always || !(skip || ends(a, b, known)))
+			continue;
+		if (implies(x, &t, b, a, left)) {
+			tell_pair(x, a, b, skip);
+			return;
+		}
+	}
+}
+
+/* Behind a verdict nothing is left that could be skipped. */
+static void
+prove_skips(struct prover *x, const struct check *c, struct known *known)
+{
+	for (unsigned i = 0; i < c->n_effect; i++) {
+		if (c->effect[i].kind != EFFECT_SKIP)
+			continue;
+		known[c->effect[i].number].skipped = true;
+		if (c->final.kind != VERDICT_NONE && !c->warn)
+			diag_add(x->d, DIAG_WARNING, c->conf->effect[i].pos,
+			    SV("take out one of the two"),
+			    "`skip' does nothing here: the verdict of this check ends it all");
+	}
+}
+
+void
+prove_checks(struct prover *x)
+{
+	struct known *known = arena_array(x->keep, x->p->n_check, sizeof(*known));
+	unsigned      left = ACT_EVALS;
+
+	for (unsigned i = 0; i < x->p->n_check; i++) {
+		prove_alone(x, &x->p->check[i], &known[i], &left);
+		prove_skips(x, &x->p->check[i], known);
+		arena_reset(x->a);
+	}
+	for (unsigned i = 0; i < x->p->n_check; i++) {
+		if (!known[i].dead)
+			prove_behind(x, known, &x->p->check[i], &left);
+		arena_reset(x->a);
+	}
+	if (left == 0 && x->p->n_check > 0)
+		diag_add(x->d, DIAG_WARNING, x->p->check[0].pos, strv(NULL, 0),
+		    "not proved: there are too many checks to compare all of them in time");
+}

@@ -1,0 +1,27 @@
+/*
+ * text -- a message's text on its way in: what data.c does for itself and for bdat.c.
+ */
+#ifndef PROXY_SMTP_TEXT_H
+#define PROXY_SMTP_TEXT_H
+
+#include "proxy/smtp/session.h"
+
+/* The message has come whole: judge, hop, reply, log. data.c; used by bdat.c */
+void text_begin(struct session *s, bool chunked);
+MAY_YIELD void text_take(struct session *s, struct strv canonical);
+MAY_YIELD void text_done(struct session *s);
+/* The message is discarded, whatever comes: the hop is given back, what it was told is undone. */
+MAY_YIELD void text_discard(struct session *s, const struct verdict *v);
+/* `discard' for the whole message: of mail, helo or data. */
+static inline bool
+text_is_discarded(const struct session *s)
+{
+	return session_tx(s)->verdict.kind == VERDICT_DISCARD;
+}
+/* More was dropped after an error than a message may be long: 421, the client does not mean it well. */
+bool text_too_much(struct session *s);
+/* Takes *v as text, to its end or to the end mark (DOTS_END; *v is what follows). */
+MAY_YIELD enum dots_rc text_decode(struct session *s, struct strv *v);
+void text_fault(struct session *s, uint16_t code, const char *enh, const char *text);  /* the first one counts */
+
+#endif

@@ -1,0 +1,93 @@
+"""Verdicts that keep a message, before a real Postfix: on disk until somebody releases it, or to an address."""
+import os
+
+from client import Client
+from harness import PROGRAM, until
+from servers import FarEnd, Postern, Postfix, before_postfix
+
+OUTSIDE = "127.0.0.3"
+CHECKS = """
+quarantine "@KEPT@" max 10M
+check odd { when header("Subject") matches "suspect"  quarantine }
+check aside { when header("Subject") matches "strange"  quarantine to kept@example.com }
+"""
+LETTER = b"Subject: %s\r\nX-Letter: q1\r\n\r\n..two dots\r\n.one\r\n\xe4 8-bit\r\n"
+
+
+def set_up(run):
+    """The far end, Postfix, Postern before it; the folder of its quarantine."""
+    far = FarEnd(run, keep=True)
+    postfix = Postfix(run, far.port)
+    kept = os.path.join(run.folder("quarantine", mode=0o777), "kept")
+    postern = Postern(run, "", start=False)
+    text = before_postfix(
+        "postern.conf", postern.port, postfix.port, CHECKS.replace("@KEPT@", kept)
+    )
+    postern.write(text.replace("127.0.0.0/8, ::1/128", "127.0.0.2"))
+    postern.start()
+    return far, postfix, postern, kept
+
+
+def send(port, to, subject):
+    with Client(port, source=OUTSIDE) as c:
+        c.ehlo("outside.example")
+        c.mail(to, sender="a@outside.example")
+        r = c.text_by_data(LETTER % subject)
+        c.quit()
+        return r
+
+
+def release(run, postern, *ids):
+    return run.command([PROGRAM, "release", "-c", postern.file, *ids])
+
+
+def files(kept):
+    return [f for below in ("new", "cur", "tmp") for f in os.listdir(os.path.join(kept, below))]
+
+
+def test_quarantine_and_release(run):
+    """what is kept reaches nobody until it is released; then Postfix has it, from its own client"""
+    far, postfix, postern, kept = set_up(run)
+    r = send(postern.port, ["one@example.com", "two@example.com"], b"suspect")
+    run.same("the client is told yes", r.code, 250)
+    run.same("one file is there", len(files(kept)), 1)
+    status, text = release(run, postern)
+    run.same("the list can be had", status, 0)
+    run.ok("and names it", "<a@outside.example> -> <one@example.com> and 1 more" in text, text)
+    run.same("nobody has it", far.entries(), [])
+    message_id = text.split()[0]
+    run.ok("the log has the id", postern.lines(message_id, "outcome=quarantined", "by=odd"))
+
+    conf = open(postern.file, encoding="utf-8").read()
+    postern.write(conf.replace("{ example.com, .example.com }", "{ other.example }"))
+    status, text = release(run, postern, message_id)
+    run.same("the relay gate is asked again", status, 1)
+    run.ok("and speaks", "550 5.7.1" in text and "not taken: <one@example.com>" in text, text)
+    run.same("it stays", len(files(kept)), 1)
+
+    postern.write(conf)
+    status, text = release(run, postern, message_id, "nothing.1")
+    run.same("one of two cannot be", status, 1)
+    run.ok("Postfix has it", "250 2.0.0 Ok:" in text and "queued as" in text, text)
+    run.ok("the other is not there", "nothing.1: there is no such message" in text, text)
+    entry = far.wait_for("one@example.com")
+    run.ok("it arrives for both", entry and any("two@example.com" in to for to in entry["to"]))
+    run.ok("octet for octet", entry and far.text(entry).endswith(LETTER % b"suspect"))
+    run.ok("Postfix knows its client", postfix.wait_log(r"client=unknown\[127\.0\.0\.3\]"))
+    run.same("it is gone from the quarantine", files(kept), [])
+    run.same("and cannot be sent twice", release(run, postern, message_id)[0], 1)
+
+
+def test_quarantine_to_an_address(run):
+    """quarantine to ADDRESS: Postfix gets that recipient alone, and its 250 is the client's"""
+    far, _postfix, postern, kept = set_up(run)
+    r = send(postern.port, ["one@example.com", "two@example.com"], b"strange")
+    run.ok("Postfix' own words", r.code == 250 and "queued as" in r.text, r.text)
+    entry = far.wait_for("kept@example.com")
+    run.ok("it arrives there", entry)
+    run.same("for nobody else", len(entry["to"]), 1)
+    r = send(postern.port, ["one@example.com"], b"harmless")
+    run.same("the next one passes", r.code, 250)
+    run.ok("to its own recipient", far.wait_for("one@example.com"))
+    run.ok("nothing is on disk", not os.path.exists(kept) or files(kept) == [])
+    run.ok("the log says so", until(lambda: postern.lines("outcome=quarantined", "by=aside"), 5))
