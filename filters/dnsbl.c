@@ -85,7 +85,7 @@ forget_texts(struct seat *s)
 static void
 remember(struct seat *s, struct strv zone, struct strv question)
 {
-	struct answered now;
+	struct answered now = { 0 };
 	unsigned        i = 0;
 
 	if (!dns_name(zone, now.zone) || !dns_name(question, now.question))

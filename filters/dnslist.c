@@ -179,14 +179,14 @@ point_done(struct dns_query *q, enum dns_rc rc, struct strv packet)
 		conclude(p->of);
 }
 
-/* As arena_defer wants it; also for questions that nobody answers. */
+/* As arena_defer wants it; also for questions that nobody answers. A resolver that is gone has forgotten them. */
 static void
 cancel(void *arg)
 {
 	struct dnslist *l = arg;
 
 	for (unsigned i = 0; i < POINTS; i++) {
-		if (l->point[i].running)
+		if (l->point[i].running && l->w->dns_cancel != NULL)
 			l->w->dns_cancel(l->w, &l->point[i].q);
 		l->point[i].running = false;
 	}
@@ -293,6 +293,9 @@ dnslist_await(struct dnslist *l, uint64_t until)
 	struct waiter me = { .fiber = fiber_self() }, **at = &l->waiting;
 	enum wait_rc  rc = WAIT_OK;
 
+	/* Behind that test_if_due gives them up, and wakes nobody. */
+	if (until > l->since + DNS_TIME)
+		until = l->since + DNS_TIME;
 	while (*at != NULL)
 		at = &(*at)->next;
 	*at = &me;

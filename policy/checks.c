@@ -513,11 +513,15 @@ keeps(const struct say *v)
 }
 
 bool
-policy_keeps(const struct policy *p)
+policy_keeps(const struct policy *p, struct pos *where)
 {
 	for (unsigned i = 0; i < p->n_check; i++) {
-		if (keeps(&p->check[i].final) || keeps(&p->check[i].on_unknown))
-			return true;
+		const struct check *c = &p->check[i];
+
+		if (!keeps(&c->final) && !keeps(&c->on_unknown))
+			continue;
+		*where = keeps(&c->final) ? c->conf->final.pos : c->conf->on_unknown.pos;
+		return true;
 	}
 	return false;
 }

@@ -106,6 +106,19 @@ value_path(struct pred_state *s, const struct lit *v)
 	return true;
 }
 
+/* A text is held against any word, so a slip in a word of the language would go unnoticed. */
+static void
+warn_slip(struct pred_state *s, const struct lit *v)
+{
+	static const char *const special[] = { "absent", "fqdn", "literal", NULL };
+	const char              *near = diag_nearest(v->text, special);
+
+	if (near == NULL || v->quoted || s->x->op != PRED_IS || strv_eq(v->text, strv_z(near)))
+		return;
+	diag_add(s->l->d, DIAG_WARNING, v->pos, diag_did_you_mean(s->l->a, strv_z(near)),
+	    "%s is taken for a text; in quotes nobody doubts that", diag_quote(s->l->a, v->text));
+}
+
 /* The name of a listener that is not there can never be. */
 static bool
 value_text(struct pred_state *s, const struct lit *v)
@@ -124,6 +137,7 @@ value_text(struct pred_state *s, const struct lit *v)
 		    "no listener is called %s", diag_quote(l->a, v->text));
 		return false;
 	}
+	warn_slip(s, v);
 	add_match(l, s->r, &s->max, MATCH_TEXT)->text = v->text;
 	return true;
 }

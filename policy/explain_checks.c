@@ -235,7 +235,7 @@ tell_unknown(struct teller *t)
 			continue;
 		buf_add(&t->b,
 		    n++ == 0 ?
-			SV("without `on unknown', so nothing happens where look-ups fail: ") :
+			SV("without `on unknown', so nothing happens where a look-up fails or a search is too long: ") :
 			SV(", "));
 		buf_add(&t->b, c->name);
 	}

@@ -139,7 +139,9 @@ facts_at(struct loader *l, const struct fact_ref *f, unsigned number, enum stage
 
 	if (at == STAGE_MAX || first <= at)
 		return true;
-	diag_add(l->d, DIAG_ERROR, f->name.pos, strv(NULL, 0),
+	/* What decides at one stage for ever, such as the relay gate, takes no `at`. */
+	diag_add(l->d, DIAG_ERROR, f->name.pos,
+	    l->tags ? arena_printf(l->a, "write `at %s'", stage_word(first)) : strv(NULL, 0),
 	    "%s is known at %s, which comes behind %s", diag_quote(l->a, f->name.text),
 	    stage_word(first), stage_word(at));
 	return false;

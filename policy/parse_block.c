@@ -339,6 +339,13 @@ parse_step(struct parser *p, struct test_step *x)
 {
 	struct lit v;
 
+	if (parse_is(p, "data") || parse_is(p, "quit") || parse_is(p, "rset")) {
+		diag_add(p->d, DIAG_ERROR, parse_peek(p)->pos,
+		    parse_is(p, "data") ? SV("`message' says DATA and the text") :
+					  SV("`mail' begins anew, `client' another session"),
+		    "%s is no step of a test", diag_quote(p->a, parse_peek(p)->text));
+		return false;
+	}
 	if (!parse_one_of(p, test_words, "a step of the test", &x->word))
 		return false;
 	if (strv_eq(x->word.text, SV("tls")))

@@ -218,6 +218,45 @@ part_at(const struct parser *p)
 	return PART_OTHER;
 }
 
+/* What is said elsewhere, and what it would be here. */
+static const struct {
+	const char *word, *hint;
+} elsewhere[] = {
+	{ "if", "did you mean `when'?" },
+	{ "then", "effects and verdict follow the expression without a word" },
+	{ "do", "effects and verdict follow the expression without a word" },
+	{ "accept", "a check can only take away: `skip NAME' spares a message other checks" },
+	{ "permit", "a check can only take away: `skip NAME' spares a message other checks" },
+	{ "allow", "a check can only take away: `skip NAME' spares a message other checks" },
+	{ "pass", "a check can only take away: `skip NAME' spares a message other checks" },
+	{ "ok", "a check can only take away: `skip NAME' spares a message other checks" },
+	{ "dunno", "a check that has no verdict leaves it to the others" },
+	{ "warn", "`warn' stands behind the name of the check" },
+	{ "deny", "did you mean `reject'?" },
+	{ "drop", "`discard' says yes and drops it, `disconnect' ends the connection" },
+	{ "defer", "did you mean `tempfail'?" },
+	{ "hold", "did you mean `quarantine'?" },
+	{ "redirect", "did you mean `quarantine to ADDRESS'?" },
+	{ "prepend", "did you mean `add-header'?" },
+	{ "sleep", "did you mean `delay'?" },
+	{ "else", "there is no else: another check says `when not ...'" },
+	{ "absent", "did you mean `is absent'?" },
+};
+
+static struct strv
+hint_other(struct parser *p, const struct token *t)
+{
+	const struct token *before = p->at > p->start ? t - 1 : t;
+
+	for (size_t i = 0; i < sizeof(elsewhere) / sizeof(elsewhere[0]); i++)
+		if (strv_ieq(t->text, strv_z(elsewhere[i].word)))
+			return strv_z(elsewhere[i].hint);
+	if (before->kind == TOKEN_WORD &&
+	    (word_is_xcode(before->text) || word_is_code(before->text)))
+		return SV("a text stands between \" and \"");
+	return diag_did_you_mean(p->a, strv_z(diag_nearest(t->text, check_words)));
+}
+
 static bool
 parse_part(struct parser *p, struct conf_check *c, enum part part)
 {
@@ -242,8 +281,7 @@ parse_part(struct parser *p, struct conf_check *c, enum part part)
 	if (parse_is_kind(p, TOKEN_WORD)) {
 		const struct token *t = parse_peek(p);
 
-		diag_add(p->d, DIAG_ERROR, t->pos,
-		    diag_did_you_mean(p->a, strv_z(diag_nearest(t->text, check_words))),
+		diag_add(p->d, DIAG_ERROR, t->pos, hint_other(p, t),
 		    "expected an effect, a verdict or `}', found %s", diag_quote(p->a, t->text));
 	} else {
 		parse_expected(p, "an effect, a verdict or `}'");

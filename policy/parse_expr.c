@@ -195,6 +195,22 @@ pred_matches(struct parser *p, struct pred *x)
 	return true;
 }
 
+/* `= absent' would ask for that text. */
+static bool
+is_state(struct parser *p)
+{
+	const struct token *t = parse_peek(p);
+
+	if (!parse_is(p, "absent") && !parse_is(p, "null") && !parse_is(p, "fqdn") &&
+	    !parse_is(p, "literal"))
+		return false;
+	diag_add(p->d, DIAG_ERROR, t->pos,
+	    arena_printf(p->a, "did you mean `is %.*s'?  A text stands between \" and \"",
+		(int)t->text.n, t->text.p),
+	    "%s is asked with `is'", diag_quote(p->a, t->text));
+	return true;
+}
+
 /* ("=" | "!=") (value|set) | ("<"|"<="|">"|">=") value */
 static bool
 pred_compare(struct parser *p, struct pred *x, enum pred_op op)
@@ -202,6 +218,8 @@ pred_compare(struct parser *p, struct pred *x, enum pred_op op)
 	struct lit v;
 
 	x->op = op;
+	if (is_state(p))
+		return false;
 	if (op == PRED_EQ && parse_is_kind(p, TOKEN_OPEN)) {
 		x->list.kind = REF_SET;
 		x->list.name.pos = parse_peek(p)->pos;
@@ -223,7 +241,14 @@ pred_not(struct parser *p, struct pred *x)
 	}
 	if (parse_accept(p, "matches"))
 		return pred_matches(p, x);
-	parse_expected(p, "`in' or `matches' behind `not'");
+	if (parse_is(p, "resolves") || parse_is(p, "is"))
+		diag_add(p->d, DIAG_ERROR, x->op_pos,
+		    parse_is(p, "is") ? SV("did you mean `is not'?") :
+					SV("such as: not sender.domain resolves"),
+		    "%s cannot follow `not': it stands in front of the fact, or behind `is'",
+		    diag_quote(p->a, parse_peek(p)->text));
+	else
+		parse_expected(p, "`in' or `matches' behind `not'");
 	return false;
 }
 
@@ -337,7 +362,11 @@ parse_quantifier(struct parser *p)
 	e = new_expr(p, strv_eq(t->text, SV("any")) ? EXPR_ANY_RCPT : EXPR_ALL_RCPT, t->pos);
 	parse_take(p);
 	if (!parse_is_kind(p, TOKEN_LPAREN)) {
-		parse_expected(p, "`('");
+		diag_add(p->d, DIAG_ERROR, t->pos,
+		    arena_printf(p->a, "such as: %.*s rcpt (rcpt.domain in { example.com })",
+			(int)t->text.n, t->text.p),
+		    "behind `%.*s rcpt' a question stands in parentheses", (int)t->text.n,
+		    t->text.p);
 		return NULL;
 	}
 	kid = parse_parens(p);

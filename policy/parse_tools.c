@@ -156,10 +156,24 @@ parse_string(struct parser *p, const char *what, struct lit *out)
 	return false;
 }
 
+/* 'x' is a word like any other to the lexer, and never what was meant. */
+static bool
+other_quotes(struct parser *p)
+{
+	struct strv v = parse_peek(p)->text;
+
+	if (!parse_is_kind(p, TOKEN_WORD) || v.n < 2 || v.p[0] != '\'' || v.p[v.n - 1] != '\'')
+		return false;
+	diag_add(p->d, DIAG_ERROR, parse_peek(p)->pos,
+	    arena_printf(p->a, "write \"%.*s\"", (int)(v.n - 2), v.p + 1),
+	    "a string stands between double quotes");
+	return true;
+}
+
 bool
 parse_value(struct parser *p, const char *what, struct lit *out)
 {
-	if (reserved(p))
+	if (reserved(p) || other_quotes(p))
 		return false;
 	if (!parse_is_kind(p, TOKEN_WORD) && !parse_is_kind(p, TOKEN_STRING)) {
 		parse_expected(p, what);

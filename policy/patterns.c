@@ -15,7 +15,8 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
-#define STEPS_MAX     200000 /* about a millisecond or two */
+#define STEPS_MAX     200000  /* of one match: about a millisecond or two */
+#define STEPS_ALL     4000000 /* of all the places of a text where one may begin */
 #define DEPTH_MAX     10000
 #define HEAP_KIB      2048
 #define NEST_MAX      100 /* of ( ) */
@@ -61,7 +62,6 @@ prepare(pcre2_general_context *g)
 	if (matching.limits != NULL)
 		return;
 	matching.limits = pcre2_match_context_create(g);
-	pcre2_set_match_limit(matching.limits, STEPS_MAX);
 	pcre2_set_depth_limit(matching.limits, DEPTH_MAX);
 	pcre2_set_heap_limit(matching.limits, HEAP_KIB);
 	/* Of the captures only the whole match is of use, and that only to PCRE2. */
@@ -126,6 +126,18 @@ pattern_text(const struct pattern *p)
 	return p->text;
 }
 
+/*
+ * PCRE2 counts anew wherever in the text it tries, and the interpreter does not count what `\s+' runs over: so
+ * the longer a text is, the less each try may cost.
+ */
+static void
+set_limit(size_t octets)
+{
+	size_t most = STEPS_ALL / (octets + 1);
+
+	pcre2_set_match_limit(matching.limits, most < STEPS_MAX ? (uint32_t)most : STEPS_MAX);
+}
+
 enum pattern_rc
 pattern_match(const struct pattern *p, struct strv text)
 {
@@ -133,6 +145,7 @@ pattern_match(const struct pattern *p, struct strv text)
 
 	if (text.n > PATTERN_SUBJECT_OCTETS)
 		return PATTERN_UNKNOWN;
+	set_limit(text.n);
 	rc = pcre2_match(p->code, (PCRE2_SPTR)(text.p == NULL ? "" : text.p), text.n, 0, 0,
 	    matching.data, matching.limits);
 	return rc >= 0 ? PATTERN_YES : rc == PCRE2_ERROR_NOMATCH ? PATTERN_NO : PATTERN_UNKNOWN;

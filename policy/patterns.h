@@ -12,7 +12,7 @@ struct arena;
 struct pattern;
 
 #define PATTERN_OCTETS         2000     /* of one pattern, as it is written */
-#define PATTERN_SUBJECT_OCTETS 65536    /* of what is searched; longer: unknown */
+#define PATTERN_SUBJECT_OCTETS 4096     /* of what is searched; longer: unknown */
 #define PATTERNS_MAX           1000     /* of one list: they are tried from the front */
 
 enum pattern_rc { PATTERN_NO, PATTERN_YES, PATTERN_UNKNOWN };

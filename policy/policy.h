@@ -139,7 +139,7 @@ MAY_YIELD enum wait_rc policy_route(const struct policy *p, unsigned rcpt, struc
  * Then it is spooled, never streamed. */
 bool policy_edits(const struct policy *p);
 /* Has it a `quarantine' without an address? */
-bool policy_keeps(const struct policy *p);
+bool policy_keeps(const struct policy *p, struct pos *where);
 /* Has it checks at message that read the text (header, from)?  A verdict of theirs comes behind it. */
 bool policy_reads_text(const struct policy *p);
 /* No relay block: every recipient is refused.  `check` says so. */

@@ -100,15 +100,16 @@ picks_add(struct act *t, struct var *v, union fact_value value, bool own)
 
 	if (!is_outside(t, v, &value, own))
 		return;
+	/* Whether it is a new one would cost a look at all uses for each of them. */
+	if (v->n == ACT_PICKS) {
+		v->partial = true;
+		return;
+	}
 	for (unsigned i = 0; i < v->n_use; i++)
 		sign = sign_use(&v->use[i], &value, sign);
 	for (unsigned i = 0; i < v->n; i++) {
 		if (v->pick[i].sign == sign)
 			return;
-	}
-	if (v->n == ACT_PICKS) {
-		v->partial = true;
-		return;
 	}
 	v->pick = arena_grow(t->a, v->pick, &v->max, v->n + 1, sizeof(*v->pick));
 	v->pick[v->n++] = (struct pick){ value, own, sign };
@@ -415,7 +416,9 @@ from_match(struct act *t, struct var *v, const struct use *u, const struct match
 		v->partial = true;
 	else if (m->kind == MATCH_PATTERN)
 		add_patterns(t, v, u->part, m);
-	if (m->kind == MATCH_MAP)
+	if (m->kind == MATCH_MAP && u->def->type == FACT_TEXTS)
+		v->partial = true;
+	else if (m->kind == MATCH_MAP)
 		add_values(t, v, u->part, m->call.map->map);
 	if (u->def->type == FACT_TEXTS && m->kind == MATCH_TEXT)
 		add_texts(t, v, m->text);

@@ -207,6 +207,7 @@ rules_load(struct loader *l)
 	for (unsigned i = 0; i < p->n_check; i++)
 		compile_when(l, &p->check[i]);
 	stages_infer(l);
+	l->tags = true;
 	for (unsigned i = 0; i < p->n_check; i++) {
 		struct check *c = &p->check[i];
 		enum stage    at = c->when == NULL ? STAGE_MAX : c->at;
@@ -215,6 +216,7 @@ rules_load(struct loader *l)
 		effects_load(l, c);
 		finals_load(l, &c->conf->final, at, &c->final);
 	}
+	l->tags = false;
 	/* Where there are mistakes, what seems to be missing may only be what could not be read. */
 	if (l->d->errors > 0)
 		return;

@@ -65,6 +65,7 @@ word_is_code(struct strv v)
 	return v.n == 3 && all_digits(v);
 }
 
+/* RFC 3463 2: no leading zeros. */
 bool
 word_is_xcode(struct strv v)
 {
@@ -75,7 +76,7 @@ word_is_xcode(struct strv v)
 	while (v.p != NULL) {
 		struct strv part = strv_cut(&v, '.');
 
-		if (!all_digits(part) || part.n > 3)
+		if (!all_digits(part) || part.n > 3 || (part.n > 1 && part.p[0] == '0'))
 			return false;
 		parts++;
 	}

@@ -50,7 +50,8 @@ static const char help[] =
     "Without FILE it is " DEFAULT_FILE ".\n"
     "To a running postern: SIGHUP reloads, SIGTERM stops when what is in hand is finished,\n"
     "a second SIGTERM stops at once, SIGUSR1 opens the log file again.\n"
-    "Exit status: 0 good, 1 mistakes in FILE or a socket that cannot be opened, 2 wrong usage.\n"
+    "Exit status: 0 good, 1 mistakes in FILE, a socket that cannot be opened, a message that\n"
+    "could not be released, 2 wrong usage.\n"
     "postern(8) and postern.conf(5) say more.\n";
 
 static bool
@@ -65,6 +66,13 @@ static void
 to_stream(struct strv line, void *arg)
 {
 	fprintf(arg, "%.*s\n", (int)line.n, line.p);
+}
+
+/* Whether all of it went through: a buffer that could not be written is forgotten by the next fflush. */
+static bool
+printed(void)
+{
+	return fflush(stdout) == 0 && ferror(stdout) == 0;
 }
 
 static int
@@ -199,6 +207,8 @@ warn_folders(const struct settings *s, struct arena *a)
 		if (s->server[i].kind == HOP_MAILDIR)
 			warn_folder(
 			    a, "upstream maildir", s->server[i].dir, parent(s->server[i].dir));
+	if (s->smtp.quarantine != NULL)
+		warn_folder(a, "quarantine", s->smtp.quarantine, parent(s->smtp.quarantine));
 }
 
 static void
@@ -231,7 +241,7 @@ run_check(const struct given *g, struct arena *a)
 		probe(s, w);
 	warn_folders(s, a);
 	settings_free(s);
-	return fflush(stdout) == 0 ? EXIT_GOOD : EXIT_MISTAKES;
+	return printed() ? EXIT_GOOD : EXIT_MISTAKES;
 }
 
 /* ---- explain --------------------------------------------------------------------------------- */
@@ -284,7 +294,7 @@ tell(const struct settings *s, struct world *w, const struct given *g, struct ar
 	if (x->listener == NULL || !read_message(w, a, g->message, &x->message))
 		return EXIT_USAGE;
 	if (story_tell(s, w, x, wants_colour(STDOUT_FILENO), to_stream, stdout, &why))
-		return fflush(stdout) == 0 ? EXIT_GOOD : EXIT_MISTAKES;
+		return printed() ? EXIT_GOOD : EXIT_MISTAKES;
 	fprintf(stderr, "postern: the story has no end: %s\n", why);
 	return EXIT_MISTAKES;
 }
@@ -344,7 +354,7 @@ release(const struct settings *s, struct world *w, const struct given *g, struct
 		fprintf(stderr, "postern: %.*s\n", (int)why.n, why.p);
 		rc = EXIT_MISTAKES;
 	}
-	return fflush(stdout) == 0 ? rc : EXIT_MISTAKES;
+	return printed() ? rc : EXIT_MISTAKES;
 }
 
 static int
@@ -394,7 +404,7 @@ run_help(const struct given *g, struct arena *a)
 	(void)g;
 	(void)a;
 	fputs(help, stdout);
-	return fflush(stdout) == 0 ? EXIT_GOOD : EXIT_MISTAKES;
+	return printed() ? EXIT_GOOD : EXIT_MISTAKES;
 }
 
 static const char libraries[] = ""
@@ -418,7 +428,7 @@ run_version(const struct given *g, struct arena *a)
 	(void)g;
 	(void)a;
 	printf("postern %s\nlibraries:%s\n", VERSION, libraries);
-	return fflush(stdout) == 0 ? EXIT_GOOD : EXIT_MISTAKES;
+	return printed() ? EXIT_GOOD : EXIT_MISTAKES;
 }
 
 static const struct command {

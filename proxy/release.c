@@ -227,6 +227,9 @@ read_file(struct release *r)
 		return no(r, fault(r->a, r->path));
 	if (!quarantine_parse(r->a, all, &r->q, &used, &why))
 		return no(r, arena_printf(r->a, "%s: %s", r->path, why));
+	/* A host's name in that of the file is no ID. */
+	if (!strv_eq(r->q.id, strv_z(r->id[r->at])))
+		return no(r, SV("there is no such message in the quarantine"));
 	r->resend.text = canonical(r->a, strv_from(all, used));
 	if (r->resend.text.n != r->q.octets)
 		return no(r, SV("the message is not as long as it was: the file was changed"));

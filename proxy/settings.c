@@ -92,6 +92,7 @@ load_policy(struct load *l)
 	unsigned               n_facts;
 	const struct fact_def *facts = registry_facts(&n_facts);
 	struct hash_key        key;
+	struct pos             keeps;
 
 	for (unsigned i = 0; i < s->n_listener; i++)
 		names[i] = s->listener[i].name;
@@ -111,9 +112,10 @@ load_policy(struct load *l)
 	}
 	if (l->lines_for != NULL)
 		s->smtp.lines_for = policy_networks(s->policy, l->lines_for, l->d);
-	if (policy_keeps(s->policy) && s->smtp.quarantine == NULL)
-		missing(l, "such as: quarantine \"/var/spool/postern/quarantine\" max 1G",
-		    "a check says `quarantine' without an address, and nothing says where to keep it");
+	if (policy_keeps(s->policy, &keeps) && s->smtp.quarantine == NULL)
+		diag_add(l->d, DIAG_ERROR, keeps,
+		    SV("outside of checks: quarantine \"/var/spool/postern/quarantine\" max 1G"),
+		    "this check says `quarantine' without an address, and nothing says where to keep it");
 	s->smtp.judge = judge_new(l->a, s->policy);
 }
 

@@ -243,12 +243,17 @@ tell_message(struct telling *t, struct trial_session *s)
 	struct trial_answer got;
 
 	if (!trial_has_recipient(s)) {
+		bool forced = trial_force(s);
+
 		line(t, strv("", 0));
-		line(t, SV("No recipient is left, so no message comes.  If it came all the same:"));
-		if (!trial_force(s))
+		line(t,
+		    forced ?
+			SV("No recipient is left, so no message comes.  If it came all the same:") :
+			SV("No recipient is left, so no message comes."));
+		if (!forced)
 			return;
 	}
-	heading(t, x->message.p != NULL ? "The message" : "A message with nothing in it",
+	heading(t, x->message.p != NULL ? "The message" : "A short message, as none was given",
 	    strv("", 0), "");
 	trial_message(s, x->message.p != NULL ? x->message : trial_minimal(s, t->a), &got);
 	(void)heard(t, &got);
@@ -334,7 +339,8 @@ story_tell(const struct settings *s, struct world *w, const struct story *x, boo
 	spool_pool_free(t.house.spools);
 	if (fiber_pool_live(fibers) == 0)
 		fiber_pool_free(fibers);
-	world_real_stop(w);
+	/* What the judge has asked of the DNS for itself is taken back as its arena goes. */
 	arena_free(a);
+	world_real_stop(w);
 	return t.done && !t.late;
 }

@@ -155,11 +155,13 @@ trial_greet(struct trial_session *s, struct trial_answer *out)
 {
 	if (!trial_stage(s, STAGE_CONNECT, out))
 		return;
-	if (out->code == 0)
+	if (out->code == 0) {
 		trial_say(s, out, STAGE_CONNECT, 220, "", s->t->s->smtp.hostname, strv(NULL, 0));
-	/* RFC 5321 3.1: who was not greeted can say nothing but QUIT. */
-	else
-		close_it(s, out);
+		return;
+	}
+	/* RFC 5321 3.1: a greeting is 220, 554 or 421, and who was not greeted can say nothing but QUIT. */
+	out->code = out->code < 500 ? 421 : 554;
+	close_it(s, out);
 }
 
 void

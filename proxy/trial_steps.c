@@ -301,7 +301,8 @@ step_client(struct trial *t, const struct test_block_step *x)
 	command(t, COMMAND_CONNECT, "the connection from ", x->arg[0].text, "");
 	if (addr_parse(x->arg[0].text, &t->client))
 		return true;
-	wrong(t, x->arg[0].pos, "such as 198.51.100.9", x->arg[0].text, "is not an IP address");
+	diag_add(t->d, DIAG_ERROR, x->arg[0].pos, SV("such as 198.51.100.9"),
+	    "%s is not an IP address", diag_quote(t->d->a, x->arg[0].text));
 	return false;
 }
 

@@ -127,25 +127,31 @@ take_all(struct trial_session *s, struct strv text, struct trial_answer *out)
 static void
 decide(struct trial_session *s, struct trial_answer *out)
 {
-	struct envelope *env = &s->hearing->tx->env;
-	struct verdict   v = { 0 };
+	struct verdict v = { 0 };
 
 	s->hearing->tx->msg.complete = true;
 	if (judge_message(s->hearing, &v) != WAIT_OK)
 		return;
-	if (verdict_final(&v) && (v.kind != VERDICT_QUARANTINE || envelope_taken(env) > 0)) {
+	if (verdict_final(&v)) {
 		trial_say_verdict(s, out, STAGE_MESSAGE, &v);
 		return;
 	}
-	if (envelope_taken(env) > 0) {
-		trial_say(s, out, STAGE_MESSAGE, 250, "2.0.0", SV("Ok"), SV("upstream"));
-		return;
-	}
-	/* All of its recipients were dropped: the word is that of the check that dropped the first. */
+	trial_say(s, out, STAGE_MESSAGE, 250, "2.0.0", SV("Ok"), SV("upstream"));
+}
+
+/* All of its recipients were dropped: the word is that of the check that dropped the first. */
+static bool
+is_dropped(struct trial_session *s, struct trial_answer *out)
+{
+	struct envelope *env = &s->hearing->tx->env;
+
+	if (envelope_taken(env) > 0)
+		return false;
 	for (unsigned i = 0; i < env->n_rcpt && out->code == 0; i++) {
 		if (env->rcpt[i].dropped)
 			trial_say_verdict(s, out, STAGE_MESSAGE, &env->rcpt[i].said);
 	}
+	return out->code != 0;
 }
 
 static void
@@ -190,7 +196,7 @@ trial_message(struct trial_session *s, struct strv text, struct trial_answer *ou
 		no_recipient(s, out);
 	else if (verdict_final(&s->drop))
 		trial_say_verdict(s, out, STAGE_MESSAGE, &s->drop);
-	else
+	else if (!is_dropped(s, out))
 		hear_text(s, text, out);
 	trial_end_transaction(s);
 }

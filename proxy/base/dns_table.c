@@ -78,7 +78,7 @@ read_mx(struct dns_table *t, struct entry *e, struct strv v, const char **why)
 	uint64_t preference;
 
 	if (!strv_number(strv_word(&v), UINT16_MAX, &preference)) {
-		*why = "MX: a preference and a name";
+		*why = "MX is a preference and a name, such as \"10 mx.example.net\"";
 		return false;
 	}
 	e->record.preference = (uint16_t)preference;

@@ -88,6 +88,8 @@ event(void *arg, unsigned what)
 
 	if (what & LOOP_CLOSED)
 		c->eof = true;
+	if (what & LOOP_FAULT)
+		c->hung = true;
 	if (reads && c->tls != NULL)
 		tls_event(c->tls);
 	if (what & LOOP_WRITE) {

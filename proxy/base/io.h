@@ -36,6 +36,7 @@ struct conn {
 	bool          readable;         /* octets, EOF or a fault may wait in the kernel (or in TLS) */
 	bool          eof;              /* the peer has ended its side (RDHUP seen or recv gave 0) */
 	bool          fault;            /* reset or TLS fault: nothing more goes out; what came can be read */
+	bool          hung;             /* an event told of a fault beside what can be read: nothing tells of it again */
 	bool          connecting;       /* not yet known whether connect() worked */
 	bool          want_write;       /* a write was short: none is tried until the socket is writable */
 	/* io.c's own */

@@ -56,6 +56,7 @@ first_chunk(struct session *s)
 	uint64_t       left = s->text.left;
 	bool           last = s->text.last;
 
+	text_discard_if_nobody(s);
 	if (!text_is_discarded(s) && s->relay.broken) {
 		skip(s, 451, "4.3.2", "the mail server was lost, try again");
 		return false;

@@ -68,6 +68,22 @@ text_discard(struct session *s, const struct verdict *v)
 	relay_give_up(s);
 }
 
+/* The first final verdict holds, and a refusal at the end would show a trap for what it is. */
+void
+text_discard_if_nobody(struct session *s)
+{
+	const struct envelope *e = &session_tx(s)->env;
+
+	if (envelope_taken(e) > 0 || text_is_discarded(s))
+		return;
+	for (unsigned i = 0; i < e->n_rcpt; i++) {
+		if (e->rcpt[i].dropped) {
+			text_discard(s, &e->rcpt[i].said);
+			return;
+		}
+	}
+}
+
 /* False: DATA was answered. */
 static bool
 may_come(struct session *s)
@@ -96,6 +112,7 @@ data_run(struct session *s, struct strv rest)
 		say_error(s, 554, "5.5.1", SV("no valid recipients"));
 		return;
 	}
+	text_discard_if_nobody(s);
 	if (!text_is_discarded(s) && !may_come(s))
 		return;
 	text_begin(s, false);

@@ -67,7 +67,7 @@ fields(struct session *s, uint64_t octets)
 	struct transaction *tx = session_tx(s);
 	char                text[ENDPOINT_TEXT];
 	struct quarantined  q = {
-		 .id = strv_z(tx->id),
+		 .id = session_id(s),
 		 .check = tx->verdict.by,
 		 .time = moment(tx->a, s->smtp->world),
 		 .client = arena_dup(tx->a, endpoint_print(&s->client.addr, text)),

@@ -193,10 +193,12 @@ session_resend(struct smtp *m, struct resend *r, int fd)
 	s->hearing = judge_open(m->conf->judge, s->a, &s->client);
 	e = arena_alloc(s->a, sizeof *e);
 	*e = (struct errand){ s, r };
-	s->in_turn = conn_init(&s->io, m->loop, fd, ignore, s) &&
-	    fiber_start(m->fibers, "resend", run, e) != NULL;
-	if (s->turn != NULL || s->ending)
+	/* It may be over when fiber_start comes back: where nothing was waited for. */
+	s->in_turn = true;
+	if (conn_init(&s->io, m->loop, fd, ignore, s) &&
+	    fiber_start(m->fibers, "resend", run, e) != NULL)
 		return;
+	s->in_turn = false;
 	tell(r, "no memory", SV(""));
 	session_cut(s, "no memory");
 	session_later(s);

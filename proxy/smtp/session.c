@@ -410,8 +410,12 @@ session_advance(struct session *s)
 	     i++)
 		more = advance_step(s);
 	s->advancing = false;
-	if (s->in_turn)
+	if (s->in_turn) {
+		/* The reset came with what the turn works on, in one event: there is no second one. */
+		if (s->io.hung)
+			look_for_reset(s);
 		return;
+	}
 	if (s->phase == PHASE_CLOSING)
 		session_closing(s);
 	else if (s->ending)

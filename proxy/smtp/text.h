@@ -12,6 +12,8 @@ MAY_YIELD void text_take(struct session *s, struct strv canonical);
 MAY_YIELD void text_done(struct session *s);
 /* The message is discarded, whatever comes: the hop is given back, what it was told is undone. */
 MAY_YIELD void text_discard(struct session *s, const struct verdict *v);
+/* Where every recipient was discarded the message is, too: nothing that would be decided later is of any use. */
+MAY_YIELD void text_discard_if_nobody(struct session *s);
 /* `discard' for the whole message: of mail, helo or data. */
 static inline bool
 text_is_discarded(const struct session *s)

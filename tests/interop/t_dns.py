@@ -2,12 +2,13 @@
 import os
 import socket
 import struct
+import subprocess
 import sys
 import time
 
 from client import Client
 from harness import HERE, end, find, read, until
-from servers import FarEnd, Postern
+from servers import PROGRAM, FarEnd, Postern
 
 ZONE = """$TTL 300
 @ IN SOA ns hostmaster 1 3600 900 604800 60
@@ -26,8 +27,9 @@ nullandaddress IN MX 0 .
 nullandaddress IN A 192.0.2.3
 2.0.0.127.bl IN A 127.0.0.2
 2.0.0.127.bl IN TXT "the test point"
-1.0.0.127.white IN A 127.0.0.3
 2.0.0.127.white IN A 127.0.0.2
+10.9.0.127.white IN A 127.0.0.3
+10.9.0.127.bl IN A 127.0.0.4
 9.9.0.127.bl IN A 127.0.0.4
 9.9.0.127.bl IN TXT "127.0.9.9 sent junk"
 2.0.0.127.dead IN A 127.0.0.2
@@ -219,6 +221,7 @@ check broken { when dnsbl("dead.zone.example")  reject 550 5.7.1 "by a list that
     reply, _ = mail(postern, "a@example.com", "127.0.9.9")
     run.same("listed", reply.code, 550)
     run.has("with the list's text", reply.text, "127.0.9.9 is listed: 127.0.9.9 sent junk")
+    run.same("listed, and known to be good", mail(postern, "a@example.com", "127.0.9.10")[0].code, 250)
     run.ok("a list that lists all is told of", postern.wait_log("dead.zone.example"), postern.log())
 
 
@@ -279,3 +282,26 @@ def test_dns_client_gone(run):
     begun = time.monotonic()
     run.same("it ends in order", postern.stop(20), 0)
     run.ok("and does not wait for answers to nobody", time.monotonic() - begun < 4, postern.log())
+
+
+def test_dns_explain(run):
+    """A made-up session asks the real DNS: each answer with its source, and what is unknown."""
+    port = udp_port(run)
+    stub(run, port)
+    postern = Postern(run, conf(FarEnd(run), f"127.0.0.1:{port}"), start=False)
+    for domain, *told in (
+        ("a1", "check exists does not fire", "a1.example resolves: yes (MX a1.example "),
+        ("none1", "check exists fires: 550 5.7.27", "none1.example resolves: no (MX none1.example no such name"),
+        ("fail1", "check exists cannot be decided, and says: 451 4.4.3", "fail1.example resolves: unknown (MX "),
+        ("dead1", "check exists cannot be decided, and says: 451 4.4.3", "dead1.example resolves: unknown (MX "),
+    ):
+        begun = time.monotonic()
+        out = subprocess.run(
+            [PROGRAM, "explain", "-c", postern.file, "--client", "127.0.0.9"]
+            + ["--mail", f"a@{domain}.example", "--rcpt", "u@example.com"],
+            capture_output=True, text=True, timeout=60, check=False,
+        )
+        run.same(f"{domain}: exit status", out.returncode, 0)
+        for text in told:
+            run.has(domain, out.stdout, text)
+        run.ok(f"{domain}: no longer than DNS may take", time.monotonic() - begun < 12, out.stdout)

@@ -248,6 +248,9 @@ right_pool(const struct estate *e, const struct estate_server *sv, const struct 
 	for (unsigned i = 0; e->routed && i < m->n_rcpt; i++) {
 		bool second = sim_match(SV("*@second.example>*"), strv_z(m->rcpt[i]));
 
+		/* `quarantine to': it goes where the others would have gone. */
+		if (sim_match(SV("*@elsewhere.example>*"), strv_z(m->rcpt[i])))
+			continue;
 		if ((second && !l->authenticated) != sv->second)
 			return false;
 	}

@@ -99,6 +99,41 @@ size_of(struct sim *s, uint64_t largest)
 	return sim_below(s, largest);
 }
 
+/* As it is read: with the word of the tests or without. */
+static const struct {
+	const char *raw;
+	bool        odd;
+} subjects[] = {
+	{ "a letter", false },
+	{ "a letter", false },
+	{ "an odd letter", true },
+	{ "=?utf-8?B?b2Rk?=", true },
+	{ "=?iso-8859-1?q?an_=6Fdd_one?=", true },
+	{ "folded,\r\n but odd", true },
+	{ "=?utf-8?B?b2Rk", false },
+	{ "%{sender} \x80\xff\xc3 =?x-none?q?=FF?= oddly", false },
+};
+
+static void
+header(struct letter *l, struct sim *s)
+{
+	unsigned k = (unsigned)sim_below(s, sizeof(subjects) / sizeof(subjects[0]));
+
+	buf_printf(
+	    &l->wire, "X-Letter: s%u-t%u\r\nSubject: %s\r\n", l->client, l->no, subjects[k].raw);
+	l->odd = subjects[k].odd;
+	l->boom = sim_chance(s, 15);
+	if (l->boom)
+		buf_add(
+		    &l->wire, SV("X-Boom: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!\r\n"));
+	if (sim_chance(s, 30)) {
+		l->old_at = l->wire.n;
+		buf_add(&l->wire, SV("x-oLD : one\r\n\tmore\r\n"));
+		l->old_n = l->wire.n - l->old_at;
+	}
+	buf_add(&l->wire, SV("To: somebody\r\n\r\n"));
+}
+
 void
 letter_write(struct letter *l, struct sim *s, uint64_t largest, bool stuffed)
 {
@@ -107,7 +142,7 @@ letter_write(struct letter *l, struct sim *s, uint64_t largest, bool stuffed)
 
 	if (strange(l, s))
 		return;
-	buf_printf(&l->wire, "X-Letter: s%u-t%u\r\nSubject: a letter\r\n\r\n", l->client, l->no);
+	header(l, s);
 	buf_add(&l->text, buf_view(&l->wire));
 	for (unsigned i = 0; i < 200 && l->text.n < size; i++) {
 		line(l, s, stuffed);

@@ -25,6 +25,7 @@ struct up_conn {
 	unsigned           no;
 	enum up_state      state;
 	bool               greeted, helo, extended, xclient_done;
+	bool            too_many;       /* it was given more replies than commands */
 	bool               proxied;     /* its PROXY header has come */
 	bool               shake_next;  /* 220 to STARTTLS is on its way */
 	bool               secret, tls_noted;

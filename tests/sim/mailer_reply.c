@@ -69,13 +69,29 @@ commit(struct up_conn *c)
 
 /* ---- replies ---- */
 
+static unsigned
+count_replies(struct strv octets)
+{
+	unsigned n = 0;
+
+	while (octets.n > 0) {
+		struct strv line = strv_cut(&octets, '\n');
+
+		n += line.n < 4 || line.p[3] != '-';
+	}
+	return n;
+}
+
 void
 mailer_say(struct up_conn *c, struct strv octets)
 {
 	struct mailer *u = c->up;
 	bool in_text = c->state == UP_DATA || (c->state == UP_BDAT && c->chunk != UINT64_MAX);
 
-	if (!mailer_offered(c, "PIPELINING") && !in_text && wire_unread(&c->wire).n > 0)
+	/* Who is given a reply too many takes it for that of its next command: the fault is ours. */
+	c->too_many |= count_replies(octets) > 1;
+	if (!mailer_offered(c, "PIPELINING") && !in_text && !c->too_many &&
+	    wire_unread(&c->wire).n > 0)
 		mailer_fault(c, "a command ahead of a reply, without PIPELINING");
 	sim_note_octets(u->sim, c->actor.name, ">", octets);
 	wire_add(&c->wire, octets);

@@ -17,8 +17,14 @@ enum letter_fate {
 	LETTER_REFUSED                  /* 4xx or 5xx was heard */
 };
 
+/* What the DNS says of a sender's domain: it has a server, is not there, fails, never answers. */
+enum letter_domain { DOMAIN_GOOD, DOMAIN_GONE, DOMAIN_DIM, DOMAIN_MUTE };
+
 struct letter {
-	unsigned         client, no;    /* MAIL FROM:<s<client>-t<no>@sender.example> */
+	unsigned         client, no;    /* MAIL FROM:<s<client>-t<no>@DOMAIN> */
+	enum letter_domain domain;
+	bool             odd, boom;     /* its Subject has that word; a field that regular expressions fall for */
+	size_t           old_at, old_n; /* a field X-Old of the text, with its end; 0: none */
 	struct buf       wire, text;    /* as sent (dots doubled, odd octets), and canonical */
 	unsigned         n_rcpt;
 	char             address[20];   /* whose it is, as the server must be told */

@@ -35,12 +35,14 @@ begin_letter(struct rogue *r)
 static void
 send_mail(struct rogue *r)
 {
-	struct letter *l = r->l;
-	char           size[32] = "";
+	static const char *const domains[] = { "good", "gone", "dim", "mute" };
+	struct letter           *l = r->l;
+	char                     size[32] = "";
 
 	if (r->esmtp && sim_chance(rogue_sim(r), 30))
 		snprintf(size, sizeof(size), " SIZE=%zu", l->wire.n);
-	rogue_command(r, K_MAIL, "MAIL FROM:<s%u-t%u@sender.example>%s", l->client, l->no, size);
+	rogue_command(r, K_MAIL, "MAIL FROM:<s%u-t%u@%s.example>%s", l->client, l->no,
+	    domains[l->domain], size);
 	r->at = TX_RCPT;
 }
 

@@ -5,7 +5,8 @@
  *
  * Sessions run in worlds of 25, each world with a seed and a configuration of its own, and each
  * runs twice: the two stories must be equal octet for octet.  Then it is held against the mail
- * server's journal that nothing was lost, doubled, changed or falsely acknowledged.
+ * server's journal, the quarantine and the law of that world (law.h) that nothing was lost, doubled,
+ * changed or falsely acknowledged, and that no rule spoke but the one that had to.
  */
 #include <signal.h>
 #include <stdarg.h>
@@ -13,19 +14,22 @@
 #include <unistd.h>
 
 #include "tests/sim/estate.h"
+#include "tests/sim/law.h"
 #include "tests/sim/rogue.h"
 
 #define SESSIONS 25              /* of one world */
 #define LONGEST  (24 * 3600000u) /* ms of a world's clock */
 
 struct run {
-	uint64_t      seed;
-	struct sim   *sim;
-	struct house  house;
-	struct estate estate;
-	struct crowd  crowd;
-	unsigned      complaints;
-	bool          quiet; /* the second run says nothing */
+	uint64_t           seed;
+	struct sim        *sim;
+	struct house       house;
+	struct estate      estate;
+	struct law         law;
+	struct up_message *kept; /* in the quarantine */
+	struct crowd       crowd;
+	unsigned           complaints;
+	bool               quiet; /* the second run says nothing */
 };
 
 /* Things that happen to the whole house, at moments of its own. */
@@ -38,6 +42,7 @@ struct fate {
 
 struct totals {
 	unsigned accepted, refused, unknown, unheard, unsent, passed, failed;
+	unsigned discarded, kept, away;
 };
 
 __attribute__((format(printf, 2, 3))) static void
@@ -119,6 +124,7 @@ furnish(struct run *r, struct buf *config)
 	s->shuffle = true;
 	s->sndbuf = buffers[sim_below(s, sizeof(buffers) / sizeof(buffers[0]))];
 	estate_open(&r->estate, s, config);
+	law_open(&r->law, s, config);
 	r->crowd = (struct crowd){ .sim = s,
 		.house = &r->house,
 		.rudeness = sim_chance(s, 30) ? 0 : (unsigned)sim_below(s, 12),
@@ -139,34 +145,89 @@ bracketed(struct strv v)
 	return z;
 }
 
-/* Return-Path and Delivered-To in front are its own; the text behind has plain line ends. */
+static void
+add_rcpt(struct up_message *m, char *rcpt)
+{
+	m->rcpt = mem_resize(m->rcpt, (m->n_rcpt + 1) * sizeof(*m->rcpt));
+	m->rcpt[m->n_rcpt++] = rcpt;
+}
+
+/* What is on disk has plain line ends. */
+static void
+read_text(struct up_message *m, struct strv all)
+{
+	buf_init(&m->text, WIRE_MAX);
+	while (all.n > 0) {
+		buf_add(&m->text, strv_cut(&all, '\n'));
+		buf_add(&m->text, SV("\r\n"));
+	}
+}
+
+/* Return-Path and Delivered-To in front are its own. */
 static struct up_message *
 read_maildir_file(struct strv all)
 {
 	struct up_message *m = mem_alloc(sizeof(*m));
+	struct strv        line = strv_cut(&all, '\n');
+
+	m->from = strndup(line.p, line.n);
+	while (strv_starts(all, SV("Delivered-To: ")))
+		add_rcpt(m, bracketed(strv_from(strv_cut(&all, '\n'), 14)));
+	read_text(m, all);
+	return m;
+}
+
+/* Fields of the quarantine, up to X-Postern-Octets, are its own. */
+static struct up_message *
+read_kept_file(struct strv all)
+{
+	struct up_message *m = mem_alloc(sizeof(*m));
 	struct strv        line;
 
-	buf_init(&m->text, WIRE_MAX);
-	line = strv_cut(&all, '\n');
-	m->from = strndup(line.p, line.n);
-	while (strv_starts(all, SV("Delivered-To: "))) {
-		line = strv_from(strv_cut(&all, '\n'), 14);
-		m->rcpt = mem_resize(m->rcpt, (m->n_rcpt + 1) * sizeof(*m->rcpt));
-		m->rcpt[m->n_rcpt++] = bracketed(line);
-	}
-	while (all.n > 0) {
+	do {
 		line = strv_cut(&all, '\n');
-		buf_add(&m->text, line);
-		buf_add(&m->text, SV("\r\n"));
-	}
+		if (strv_starts(line, SV("X-Postern-Sender: ")))
+			m->from = strndup(line.p, line.n);
+		if (strv_starts(line, SV("X-Postern-Recipient: ")))
+			add_rcpt(m, strndup(line.p, line.n));
+	} while (all.n > 0 && !strv_starts(line, SV("X-Postern-Octets: ")));
+	read_text(m, all);
 	return m;
+}
+
+static void
+kept_from_files(struct run *r)
+{
+	for (struct sim_file *f = r->sim->files; f != NULL; f = f->next)
+		if (f->made && strv_starts(strv_z(f->path), SV(LAW_KEPT "/new/"))) {
+			struct up_message *m = read_kept_file(buf_view(&f->text));
+
+			m->next = r->kept;
+			r->kept = m;
+		}
+}
+
+static void
+kept_free(struct run *r)
+{
+	while (r->kept != NULL) {
+		struct up_message *m = r->kept;
+
+		r->kept = m->next;
+		for (unsigned i = 0; i < m->n_rcpt; i++)
+			free(m->rcpt[i]);
+		mem_free(m->rcpt);
+		free(m->from);
+		buf_fini(&m->text);
+		mem_free(m);
+	}
 }
 
 static void
 journal_from_maildir(struct run *r)
 {
 	for (struct sim_file *f = r->sim->files; f != NULL; f = f->next)
-		if (f->made) {
+		if (f->made && strv_starts(strv_z(f->path), SV("/mail/box/"))) {
 			struct up_message *m = read_maildir_file(buf_view(&f->text));
 
 			m->next = r->estate.server[0].m->message;
@@ -212,6 +273,7 @@ play_world(struct run *r, unsigned sessions, bool verbose)
 		complain(r, "at the end: %s", left);
 	if (r->estate.maildir)
 		journal_from_maildir(r);
+	kept_from_files(r);
 }
 
 /* ---- what must hold ---- */
@@ -229,22 +291,137 @@ log_says(const struct run *r, const struct letter *l, const char *outcome)
 	return false;
 }
 
+static bool
+has_rcpt(const struct up_message *m, const char *pattern)
+{
+	bool there = false;
+
+	for (unsigned k = 0; k < m->n_rcpt; k++)
+		there |= sim_match(strv_z(pattern), strv_z(m->rcpt[k]));
+	return there;
+}
+
 static void
 check_recipients(struct run *r, const struct letter *l, const struct up_message *m)
 {
 	for (unsigned i = 0; i < l->n_rcpt; i++) {
 		char want[64];
-		bool there = false;
+		bool there, drop = law_rcpt(&r->law, l, i).kind == VERDICT_DISCARD;
 
 		snprintf(
 		    want, sizeof(want), "*<r%u@%s.example>*", i, l->second[i] ? "second" : "ours");
-		for (unsigned k = 0; k < m->n_rcpt; k++)
-			there |= sim_match(strv_z(want), strv_z(m->rcpt[k]));
-		if (l->told[i] && there != l->took[i])
+		there = has_rcpt(m, want);
+		if (l->told[i] && there != (l->took[i] && !drop))
 			complain(r, "s%u-t%u: recipient %u was told %s, the server has%s",
 			    l->client, l->no, i, l->took[i] ? "250" : "no",
 			    there ? " it" : " it not");
+		if (there && law_rcpt(&r->law, l, i).kind != VERDICT_NONE)
+			complain(r, "s%u-t%u: recipient %u is refused by c%d, the server has it",
+			    l->client, l->no, i, law_rcpt(&r->law, l, i).check);
 	}
+}
+
+/* ---- what the law says ---- */
+
+/* Who else was told 250 for the message: with `quarantine to' it is that address alone. */
+static void
+check_diverted(struct run *r, const struct letter *l, const struct up_message *m)
+{
+	if (m->n_rcpt != 1 || !has_rcpt(m, "*<" LAW_TO ">*"))
+		complain(r, "s%u-t%u: goes elsewhere, the server has it for %s", l->client, l->no,
+		    m->n_rcpt > 0 ? m->rcpt[0] : "nobody");
+}
+
+/* A message that somebody has: the law wants it there. */
+static void
+check_place(struct run *r, const struct letter *l, bool kept)
+{
+	struct law_says before = law_before(&r->law, l), behind = law_behind(&r->law, l);
+	bool            keeps = behind.kind == VERDICT_QUARANTINE && !behind.away;
+	bool            passes = behind.kind == VERDICT_NONE || behind.away;
+
+	if (before.kind != VERDICT_NONE)
+		complain(r, "s%u-t%u: c%d says %s, and somebody has it", l->client, l->no,
+		    before.check, verdict_word(before.kind));
+	else if (kept ? !keeps : !passes)
+		complain(r, "s%u-t%u: c%d says %s, and %s has it", l->client, l->no, behind.check,
+		    verdict_word(behind.kind), kept ? "the quarantine" : "the server");
+}
+
+static bool
+check_is_of(const struct run *r, const struct letter *l, int no)
+{
+	struct law_says before = law_before(&r->law, l);
+	bool            is = law_behind(&r->law, l).check == no;
+
+	if (before.kind != VERDICT_NONE)
+		return before.check == no;
+	for (unsigned i = 0; i < l->n_rcpt; i++)
+		is |= law_rcpt(&r->law, l, i).check == no;
+	return is;
+}
+
+/* Whatever the log says of a letter by the name of a check, the law says that check. */
+static void
+check_log(struct run *r, const struct letter *l)
+{
+	struct strv all = buf_view(&r->sim->log);
+	char        want[80], by[24];
+
+	while (all.p != NULL) {
+		struct strv line = strv_cut(&all, '\n');
+
+		snprintf(want, sizeof(want), "*from=s%u-t%u@*", l->client, l->no);
+		for (int i = 0; sim_match(strv_z(want), line) && i < (int)r->law.n; i++) {
+			snprintf(by, sizeof(by), "* by=c%d *", i);
+			if (sim_match(strv_z(by), line) && !check_is_of(r, l, i))
+				complain(r, "s%u-t%u: c%d must not speak: %.*s", l->client, l->no,
+				    i, (int)line.n, line.p);
+		}
+	}
+}
+
+/* 250 was heard and no server has it: it is kept, or it was to be thrown away. */
+static bool
+law_discards(const struct run *r, const struct letter *l)
+{
+	struct law_says before = law_before(&r->law, l), behind = law_behind(&r->law, l);
+	bool            nobody = true;
+
+	if (before.kind != VERDICT_NONE)
+		return before.kind == VERDICT_DISCARD;
+	for (unsigned i = 0; i < l->n_rcpt; i++)
+		nobody &= !l->told[i] || !l->took[i] ||
+		    law_rcpt(&r->law, l, i).kind == VERDICT_DISCARD;
+	return behind.kind == VERDICT_DISCARD ||
+	    (nobody && (behind.kind == VERDICT_NONE || behind.kind == VERDICT_QUARANTINE));
+}
+
+/* Recipients that a check refuses hear no 250. */
+static void
+check_told(struct run *r, const struct letter *l)
+{
+	struct law_says before = law_before(&r->law, l);
+
+	for (unsigned i = 0; i < l->n_rcpt; i++) {
+		struct law_says says = before.kind != VERDICT_NONE ? before :
+								     law_rcpt(&r->law, l, i);
+
+		if (l->told[i] && l->took[i] && says.kind != VERDICT_NONE &&
+		    says.kind != VERDICT_DISCARD)
+			complain(r, "s%u-t%u: c%d says %s, recipient %u heard 250", l->client,
+			    l->no, says.check, verdict_word(says.kind), i);
+	}
+}
+
+static unsigned
+times_kept(const struct run *r, const struct letter *l)
+{
+	unsigned n = 0;
+
+	for (struct up_message *m = r->kept; m != NULL; m = m->next)
+		n += crowd_find(&r->crowd, strv_z(m->from)) == l;
+	return n;
 }
 
 /* How often the whole journal has a letter. */
@@ -259,6 +436,39 @@ times_taken(const struct run *r, const struct letter *l)
 	return n;
 }
 
+static void
+check_whole(struct run *r, const struct letter *l, const struct up_message *m)
+{
+	const char *wrong = law_text_wrong(&r->law, l, buf_view(&m->text));
+
+	if (wrong != NULL)
+		complain(r, "s%u-t%u: %s: %zu octets, sent were %zu", l->client, l->no, wrong,
+		    m->text.n, l->text.n);
+	if (l->fate == LETTER_UNSENT)
+		complain(r, "s%u-t%u: taken before its end was sent", l->client, l->no);
+	if (times_taken(r, l) + times_kept(r, l) > 1)
+		complain(r, "s%u-t%u: taken twice", l->client, l->no);
+}
+
+/* One message of the quarantine. */
+static void
+check_kept(struct run *r, const struct up_message *m)
+{
+	struct letter *l = m->from == NULL ? NULL : crowd_find(&r->crowd, strv_z(m->from));
+
+	if (l == NULL) {
+		complain(r, "the quarantine has a message that nobody sent: %s",
+		    m->from == NULL ? "no sender" : m->from);
+		return;
+	}
+	check_whole(r, l, m);
+	check_place(r, l, true);
+	check_recipients(r, l, m);
+	if (l->fate != LETTER_ACCEPTED && !log_says(r, l, "quarantined-unacknowledged"))
+		complain(r, "s%u-t%u: kept, the client heard %u and the log does not say why",
+		    l->client, l->no, l->code);
+}
+
 /* One message of the journal: it is a letter's, whole, sent to its end, once, by whom it says. */
 static void
 check_entry(struct run *r, const struct estate_server *sv, const struct up_message *m)
@@ -271,20 +481,19 @@ check_entry(struct run *r, const struct estate_server *sv, const struct up_messa
 		complain(r, "the server took a message that nobody sent: %s", m->from);
 		return;
 	}
-	if (!strv_eq(buf_view(&l->text), buf_view(&m->text)))
-		complain(r, "s%u-t%u: the text differs: %zu octets, want %zu", l->client, l->no,
-		    m->text.n, l->text.n);
-	if (l->fate == LETTER_UNSENT)
-		complain(r, "s%u-t%u: taken before its end was sent", l->client, l->no);
-	if (times_taken(r, l) > 1)
-		complain(r, "s%u-t%u: taken twice", l->client, l->no);
-	check_recipients(r, l, m);
+	check_whole(r, l, m);
+	check_place(r, l, false);
+	if (law_behind(&r->law, l).away)
+		check_diverted(r, l, m);
+	else
+		check_recipients(r, l, m);
 	wrong = estate_wrong(&r->estate, sv, m, l, text);
 	if (wrong != NULL)
 		complain(r, "s%u-t%u: %s", l->client, l->no, wrong);
 	if (l->fate == LETTER_ACCEPTED)
 		return;
-	if (!log_says(r, l, "unknown") && !log_says(r, l, "accepted-unacknowledged"))
+	if (!log_says(r, l, "unknown") && !log_says(r, l, "accepted-unacknowledged") &&
+	    !log_says(r, l, "quarantined-unacknowledged"))
 		complain(r, "s%u-t%u: taken, the client heard %u and the log does not say why",
 		    l->client, l->no, l->code);
 }
@@ -308,9 +517,15 @@ check_letter(struct run *r, const struct letter *l, struct totals *t)
 	}
 	if (log_says(r, l, "unknown"))
 		t->unknown++;
-	if (l->fate == LETTER_ACCEPTED && times_taken(r, l) == 0)
-		complain(
-		    r, "s%u-t%u: the client heard 250 and the server has it not", l->client, l->no);
+	t->kept += times_kept(r, l);
+	t->away += law_behind(&r->law, l).away && times_taken(r, l) > 0;
+	check_told(r, l);
+	check_log(r, l);
+	if (l->fate != LETTER_ACCEPTED || times_taken(r, l) + times_kept(r, l) > 0)
+		return;
+	t->discarded++;
+	if (!law_discards(r, l) || !log_says(r, l, "discarded"))
+		complain(r, "s%u-t%u: the client heard 250 and nobody has it", l->client, l->no);
 }
 
 static void
@@ -336,6 +551,8 @@ check_world(struct run *r, struct totals *t)
 			complain(r, "the server %s saw: %.*s", sv->m->name,
 			    (int)sv->m->faults.n - 1, sv->m->faults.p);
 	}
+	for (struct up_message *m = r->kept; m != NULL; m = m->next)
+		check_kept(r, m);
 	for (struct letter *l = r->crowd.letters; l != NULL; l = l->next) {
 		check_letter(r, l, t);
 		check_user(r, l);
@@ -368,6 +585,7 @@ static void
 raze(struct run *r)
 {
 	sim_free(r->sim);
+	kept_free(r);
 	estate_free(&r->estate);
 	crowd_free(&r->crowd);
 }
@@ -426,6 +644,8 @@ main(int argc, char **argv)
 	printf("letters: %u accepted, %u refused (%u with unknown outcome), %u without an answer, "
 	       "%u not sent\n",
 	    t.accepted, t.refused, t.unknown, t.unheard, t.unsent);
+	printf("of those accepted: %u discarded, %u kept, %u sent elsewhere\n", t.discarded, t.kept,
+	    t.away);
 	printf("%u passed, %u failed, 0 skipped\n", t.passed, t.failed);
 	return t.failed > 0 || t.passed == 0;
 }

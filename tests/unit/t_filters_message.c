@@ -103,6 +103,18 @@ tells_of_from(void)
 	}
 }
 
+/* Of two of one name one may be forged, and hidden. */
+static void
+passes_over_hidden_fields(void)
+{
+	take(SV("A-R: ours\r\nA-R: theirs\r\nFrom: a@b.example\r\n\r\n"));
+	message.h[0].hidden = true;
+	T_EQ_TEXT(value("header", "A-R"), "theirs");
+	T_EQ_TEXT(source, "header");
+	message.h[2].hidden = true;
+	T_EQ_TEXT(value("from.address", NULL), "-");
+}
+
 /* Before the header is there nothing is said. */
 static void
 says_nothing_too_early(void)
@@ -145,6 +157,7 @@ main(int argc, char **argv)
 	a = arena_new(4096, 0);
 	T_RUN(tells_of_a_message);
 	T_RUN(tells_of_from);
+	T_RUN(passes_over_hidden_fields);
 	T_RUN(says_nothing_too_early);
 	T_RUN(is_bounded);
 	arena_free(a);

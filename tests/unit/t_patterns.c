@@ -98,7 +98,7 @@ catastrophes(void)
 static void
 recursion(void)
 {
-	size_t n = 60000;
+	size_t n = PATTERN_SUBJECT_OCTETS;
 	char  *deep = arena_bytes(arena, n);
 
 	memset(deep, '(', n / 2);
@@ -117,6 +117,21 @@ long_texts(void)
 	T_EQ_NUM(pattern_match(make("a$"), strv(text, PATTERN_SUBJECT_OCTETS)), PATTERN_YES);
 	T_EQ_NUM(
 	    pattern_match(make("a$"), strv(text, PATTERN_SUBJECT_OCTETS + 1)), PATTERN_UNKNOWN);
+}
+
+/* Each try is cheap, but there is one for each octet: 60,000 blanks took the interpreter most of a minute. */
+static void
+many_tries(void)
+{
+	char *text = arena_bytes(arena, PATTERN_SUBJECT_OCTETS);
+
+	memset(text, ' ', PATTERN_SUBJECT_OCTETS);
+	text[PATTERN_SUBJECT_OCTETS - 1] = 'x';
+	T_EQ_NUM(pattern_match(make("(*NO_JIT)\\s+$"), strv(text, PATTERN_SUBJECT_OCTETS)),
+	    PATTERN_UNKNOWN);
+	T_EQ_NUM(
+	    pattern_match(make("(*NO_JIT)\\s+$"), strv(text + PATTERN_SUBJECT_OCTETS - 1000, 1000)),
+	    PATTERN_NO);
 }
 
 static void
@@ -171,6 +186,7 @@ main(int argc, char **argv)
 		T_RUN(catastrophes);
 		T_RUN(recursion);
 		T_RUN(long_texts);
+		T_RUN(many_tries);
 		T_RUN(several);
 		T_RUN(wrong);
 	} else {

@@ -74,6 +74,10 @@ static const struct row rows[] = {
 	  "  rcpt u@ours.example expect 250 message \"x: y\" expect 250 expect 250 2.0.0 by upstream }\n", OFFICE, 1, "" },
 	{ "what is held is told at rcpt", "test \"t\" { client 198.51.100.9 mail a@no.example expect 250\n"
 	  "  rcpt u@ours.example expect 550 5.1.8 by sender-domain message \"x: y\" expect 550 5.1.8 by sender-domain }\n", OFFICE, 1, "" },
+	{ "in place of a greeting there is 554 or 421", "test \"t\" { client 203.0.113.1 expect 554 5.7.1 by never mail a@b.example expect 554 by never }\n"
+	  "test \"u\" { client 203.0.113.2 expect 421 4.7.5 by later rcpt u@ours.example expect 421 by later }\n",
+	  "reject-at stage\n" SERVER GATE "check never { when client in { 203.0.113.1 } reject 550 5.7.1 }\n"
+	  "check later { when client in { 203.0.113.2 } tempfail 450 4.7.5 }\n", 2, "" },
 	{ "reject-at stage says it at once", "test \"t\" { client 198.51.100.9 mail a@no.example expect 550 5.1.8 by sender-domain\n"
 	  "  rcpt u@ours.example expect 550 by sender-domain message \"x: y\" expect 550 by sender-domain\n"
 	  "  dns yes.example A 192.0.2.1 mail a@yes.example expect 250 rcpt u@ours.example expect 250 }\n",
@@ -178,7 +182,7 @@ static const struct row rows[] = {
 	  "         ^~~\n"
 	  "such as: rcpt a@b.example expect 550\n" },
 	{ "no address", "test \"u\" {\n\tclient mx.example.net rcpt u@ours.example expect 250\n}\n", OFFICE, 0,
-	  "/etc/postern/postern.conf:2:9: error: `mx.example.net': is not an IP address\n"
+	  "/etc/postern/postern.conf:2:9: error: `mx.example.net' is not an IP address\n"
 	  "            client mx.example.net rcpt u@ours.example expect 250\n"
 	  "                   ^~~~~~~~~~~~~~\n"
 	  "such as 198.51.100.9\n" },
