@@ -72,29 +72,47 @@ is_skipped(const struct walk *w, const struct check *k)
 
 /* ---- what is told ---- */
 
-static void
-note(struct walk *w, enum note_kind kind, const struct check *k, struct strv text,
-    const struct verdict *v)
+static struct note *
+note(struct walk *w, enum note_kind kind, const struct check *k)
 {
 	struct policy_case *c = w->e.c;
 	struct note        *n;
 
 	if (c->notes.n >= NOTES_MAX)
-		return;
+		return NULL;
 	n = arena_alloc(c->a, sizeof(*n));
 	n->kind = kind;
 	n->at = w->at;
 	n->rcpt = w->e.of_rcpt ? w->e.rcpt : NOTE_NO_RCPT;
 	n->check = k->name;
-	n->text = text;
-	if (v != NULL)
-		n->verdict = *v;
 	if (c->notes.last != NULL)
 		c->notes.last->next = n;
 	else
 		c->notes.first = n;
 	c->notes.last = n;
 	c->notes.n++;
+	return n;
+}
+
+static void
+note_text(struct walk *w, enum note_kind kind, const struct check *k, struct strv text)
+{
+	struct note *n = note(w, kind, k);
+
+	if (n != NULL)
+		n->text = text;
+}
+
+static void
+note_verdict(struct walk *w, enum note_kind kind, const struct check *k, enum truth t,
+    const struct verdict *v)
+{
+	struct note *n = note(w, kind, k);
+
+	if (n == NULL)
+		return;
+	n->verdict = *v;
+	n->unknown = t == TRUTH_UNKNOWN;
 }
 
 static void
@@ -164,7 +182,7 @@ static void
 set_tag(struct walk *w, const struct check *k, const struct effect *x)
 {
 	bit_set(w->e.c->a, &marks_for(w, k)->tag, x->number, w->e.p->n_tag);
-	note(w, NOTE_TAG, k, x->name, NULL);
+	note_text(w, NOTE_TAG, k, x->name);
 }
 
 static void
@@ -190,7 +208,7 @@ carry_out(struct walk *w, const struct check *k, const struct effect *x)
 		break;
 	case EFFECT_LOG:
 		text = texts_log(&w->e, &x->text);
-		note(w, NOTE_LOG, k, text, NULL);
+		note_text(w, NOTE_LOG, k, text);
 		break;
 	case EFFECT_ADD_HEADER:
 	case EFFECT_DELETE_HEADER:
@@ -217,7 +235,7 @@ would_say(struct walk *w, const struct check *k, enum truth t, const struct say 
 	if (say->kind != VERDICT_NONE) {
 		v = verdict_of(w, k, say);
 		if (!k->warn)
-			note(w, NOTE_ALSO, k, strv(NULL, 0), &v);
+			note_verdict(w, NOTE_ALSO, k, t, &v);
 	}
 	tell(w, k, came, &v);
 }
@@ -237,9 +255,9 @@ fires(struct walk *w, const struct check *k, enum truth t, const struct say *say
 		return;
 	tell(w, k, t == TRUTH_YES ? LOOK_YES : LOOK_UNKNOWN, &v);
 	if (k->warn) {
-		note(w, NOTE_WARN, k, strv(NULL, 0), &v);
+		note_verdict(w, NOTE_WARN, k, t, &v);
 	} else if (verdict_final(&v)) {
-		note(w, NOTE_FIRED, k, strv(NULL, 0), &v);
+		note_verdict(w, NOTE_FIRED, k, t, &v);
 		*w->out = v;
 		w->settled = true;
 	}
@@ -258,7 +276,7 @@ came(struct walk *w, const struct check *k, enum truth t)
 	} else if (w->settled) {
 		would_say(w, k, t, say);
 	} else if (t == TRUTH_UNKNOWN && say->kind == VERDICT_NONE) {
-		note(w, NOTE_UNKNOWN, k, strv(NULL, 0), NULL);
+		(void)note(w, NOTE_UNKNOWN, k);
 		tell(w, k, LOOK_UNKNOWN, NULL);
 	} else {
 		fires(w, k, t, say);

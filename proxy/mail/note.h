@@ -28,6 +28,7 @@ struct note {
 	struct strv    check;           /* its name; the policy's */
 	struct strv    text;            /* LOG, TAG: printable octets are not promised, the log escapes */
 	struct verdict verdict;         /* FIRED, WARN, ALSO */
+	bool           unknown;         /* those: `on unknown' said it */
 	struct note   *next;
 };
 

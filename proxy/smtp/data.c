@@ -284,7 +284,7 @@ carry_out(struct session *s, const struct verdict *v, struct reply *r)
 {
 	bool nobody = envelope_taken(&session_tx(s)->env) == 0;
 
-	/* Where every recipient was discarded there is nobody to keep it for. */
+	/* A server may have refused what was not discarded; then there is nobody to keep it for. */
 	if (v->kind == VERDICT_DISCARD || (nobody && v->kind == VERDICT_QUARANTINE) ||
 	    (nobody && v->kind == VERDICT_NONE))
 		discard(s, r);

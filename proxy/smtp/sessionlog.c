@@ -115,6 +115,8 @@ log_note(struct session *s, const struct note *n)
 	log_strv(&l, "check", n->check);
 	log_z(&l, "stage", stage_word(n->at));
 	log_z(&l, "came", came[n->kind]);
+	if (n->unknown)
+		log_z(&l, "when", "unknown");
 	if (verdict_final(&n->verdict))
 		log_z(&l, "verdict", verdict_word(n->verdict.kind));
 	log_client(&l, s);
