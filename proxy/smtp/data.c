@@ -282,13 +282,15 @@ discard(struct session *s, struct reply *r)
 static void
 carry_out(struct session *s, const struct verdict *v, struct reply *r)
 {
+	/*
+	 * Who was taken at RCPT may have been lost with the server since: that is the hop's to tell, and nothing to
+	 * keep or to discard.
+	 */
 	bool nobody = envelope_taken(&session_tx(s)->env) == 0;
 
-	/* A server may have refused what was not discarded; then there is nobody to keep it for. */
-	if (v->kind == VERDICT_DISCARD || (nobody && v->kind == VERDICT_QUARANTINE) ||
-	    (nobody && v->kind == VERDICT_NONE))
+	if (v->kind == VERDICT_DISCARD)
 		discard(s, r);
-	else if (v->kind == VERDICT_NONE)
+	else if (v->kind == VERDICT_NONE || (nobody && v->kind == VERDICT_QUARANTINE))
 		relay_finish(s, r);
 	else if (v->kind != VERDICT_QUARANTINE)
 		*r = verdict_reply(s, v);

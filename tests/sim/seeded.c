@@ -386,15 +386,18 @@ static bool
 law_discards(const struct run *r, const struct letter *l)
 {
 	struct law_says before = law_before(&r->law, l), behind = law_behind(&r->law, l);
-	bool            nobody = true;
+	bool            nobody = true, dropped = false;
 
 	if (before.kind != VERDICT_NONE)
 		return before.kind == VERDICT_DISCARD;
-	for (unsigned i = 0; i < l->n_rcpt; i++)
-		nobody &= !l->told[i] || !l->took[i] ||
-		    law_rcpt(&r->law, l, i).kind == VERDICT_DISCARD;
-	return behind.kind == VERDICT_DISCARD ||
-	    (nobody && (behind.kind == VERDICT_NONE || behind.kind == VERDICT_QUARANTINE));
+	/* Where all were discarded at RCPT, what is behind is not asked any more. */
+	for (unsigned i = 0; i < l->n_rcpt; i++) {
+		bool drop = law_rcpt(&r->law, l, i).kind == VERDICT_DISCARD;
+
+		nobody &= !l->told[i] || !l->took[i] || drop;
+		dropped |= l->told[i] && l->took[i] && drop;
+	}
+	return behind.kind == VERDICT_DISCARD || (nobody && dropped);
 }
 
 /* Recipients that a check refuses hear no 250. */
