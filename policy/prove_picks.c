@@ -105,7 +105,8 @@ picks_add(struct act *t, struct var *v, union fact_value value, bool own)
 		v->partial = true;
 		return;
 	}
-	for (unsigned i = 0; i < v->n_use; i++)
+	/* What is fixed has the one value that act_value gives, of whatever type: these are not looked at. */
+	for (unsigned i = 0; v->kind != VAR_FIXED && i < v->n_use; i++)
 		sign = sign_use(&v->use[i], &value, sign);
 	for (unsigned i = 0; i < v->n; i++) {
 		if (v->pick[i].sign == sign)
