@@ -528,7 +528,7 @@ texts(void)
 		{ "long", { FIFTY FIFTY FIFTY FIFTY "xyz", 203 },
 		    "no <" FIFTY FIFTY FIFTY    FIFTY ">",
 		    "a\r\n <" FIFTY FIFTY FIFTY FIFTY ">\r\n b" },
-		{ "cut inside a character", { FIFTY FIFTY FIFTY FIFTY "\xc3\xa4" + 1, 201 },
+		{ "cut inside a character", { &FIFTY FIFTY FIFTY FIFTY "\xc3\xa4"[1], 201 },
 		    "no <"
 		    "1234567890123456789012345678901234567890123456789" FIFTY FIFTY FIFTY ">",
 		    "a\r\n <"
