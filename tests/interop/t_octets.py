@@ -284,7 +284,7 @@ def test_spool_fault(run):
                 f"{r.code} {r.text}\n{postern.log()}",
             )
             if words:
-                run.ok("the log names the folder", str(closed) in postern.log(), postern.log())
+                run.ok("the log names the folder", postern.wait_log(str(closed)), postern.log())
             c.mail(["small@example.com"])
             run.same("a small one", c.text_by_data(b"X-Letter: small\r\n\r\n").code, 250)
         there = ["small"] if words else ["big", "small"]
