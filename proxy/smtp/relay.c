@@ -179,13 +179,13 @@ relay_give_up(struct session *s)
 }
 
 /*
- * A client that has gone would send its message again.  The connection's flags are as old as this round of
- * the loop, and a reset behind octets that were read looks like octets: so the socket is asked.
+ * A client that has gone would send its message again.  What the loop told is as old as its round, which is
+ * milliseconds; a reset behind octets that were read looks like octets: then the socket is asked.
  */
 bool
 relay_client_left(struct session *s)
 {
-	if (!s->turn->cancelled && !s->gone && conn_peek(&s->io) >= 0)
+	if (!s->turn->cancelled && !s->gone && (!s->io.hung || conn_peek(&s->io) >= 0))
 		return false;
 	session_log_event(s, "client-left", "before the message was passed on");
 	session_cut(s, "client reset the connection");

@@ -60,6 +60,13 @@ linger(struct session *s)
 	session_deadline(s, loop_now(s->smtp->loop) + LINGER_MS);
 }
 
+/* Octets of the client that nobody has read? */
+static bool
+must_linger(const struct session *s)
+{
+	return s->io.readable || intake_unread(&s->in).n > 0;
+}
+
 /* Drops input.  True: the client has closed, or more came than we care for. */
 static bool
 drop_input(struct session *s)
@@ -90,7 +97,7 @@ session_closing(struct session *s)
 	}
 	if (conn_unsent(&s->io) > 0)
 		return;
-	if (!s->lingering && !s->io.readable && intake_unread(&s->in).n == 0) {
+	if (!s->lingering && !must_linger(s)) {
 		session_free(s);
 		return;
 	}
@@ -115,7 +122,7 @@ session_begin_closing(struct session *s)
 		return;
 	}
 	tx_end(s);
-	if (!s->gone && !slots_flush_last(&s->replies, &s->io))
+	if (!s->gone && !slots_flush_last(&s->replies, &s->io, must_linger(s)))
 		s->gone = true;
 	s->phase = PHASE_CLOSING;
 	session_deadline(s, loop_now(s->smtp->loop) + CLOSE_MS);

@@ -176,7 +176,7 @@ slots_flush(struct slots *s, struct conn *io)
 }
 
 bool
-slots_flush_last(struct slots *s, struct conn *io)
+slots_flush_last(struct slots *s, struct conn *io, bool stays)
 {
-	return flush(s, io, conn_queue_last);
+	return flush(s, io, stays || io->tls != NULL ? conn_queue_last : conn_queue_bye);
 }

@@ -47,7 +47,10 @@ slots_owed(const struct slots *s)
 }
 /* Sends what is printed; never waits. False: the connection has failed. */
 bool slots_flush(struct slots *s, struct conn *io);
-/* The same with the last replies of all: behind them our side of the connection ends (conn_queue_last). */
-bool slots_flush_last(struct slots *s, struct conn *io);
+/*
+ * The same with the last replies of all: behind them our side of the connection ends, at once where it `stays' open to
+ * read, else with the close that follows, whose FIN travels with them (conn_queue_last, conn_queue_bye).
+ */
+bool slots_flush_last(struct slots *s, struct conn *io, bool stays);
 
 #endif
