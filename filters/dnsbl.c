@@ -11,12 +11,10 @@
 #include "proxy/base/arena.h"
 #include "proxy/base/loop.h"
 
-enum { DNSBL, DNSWL, RHSBL, DNSBL_TEXT, DNSBL_TEXT_OF };
+enum { DNSBL, DNSWL, RHSBL, DNSBL_TEXT, DNSBL_TEXT_OF, RHSBL_TEXT_OF };
 
 enum {
-	ADDRS_MAX = 32,   /* of one answer that are kept */
-	ANSWERED_MAX = 8, /* lists that are remembered for their texts */
-	TEXTS_MAX = 16,   /* facts that tell of them */
+	ADDRS_MAX = 32, /* of one answer that are kept */
 	TEXT_OCTETS = 200
 };
 
@@ -35,27 +33,29 @@ static const struct fact_def facts[] = {
 	    .about = "text of the list of bad addresses or domains that answered; absent: none did, or it has no text" },
 	{ .own = DNSBL_TEXT_OF, .name = "dnsbl.text.of", .inner = true, .type = FACT_TEXT, .first = STAGE_CONNECT,
 	    .per_session = true, .args = "s", .cost = COST_DNS,
-	    .about = "the same of the first that answered of some zones, with a blank between two" },
+	    .about = "the text that a list has for the client's address" },
+	{ .own = RHSBL_TEXT_OF, .name = "rhsbl.text.of", .inner = true, .type = FACT_TEXT, .first = STAGE_CONNECT,
+	    .args = "sf", .cost = COST_DNS,
+	    .about = "the text that a list has for a name" },
 	{ 0 }
 };
 /* clang-format on */
 
-struct answered {
-	char zone[DNS_NAME_MAX], question[DNS_NAME_MAX];
-};
+/* The questions that were answered last, of the session and of the transaction. */
+enum { LATEST_SESSION, LATEST_MAIL, LATEST_MAX };
 
 struct seat {
 	struct arena    *a;
 	struct dnslists *lists;
-	struct answered *answered; /* the latest last; ANSWERED_MAX of them, made at the first */
-	unsigned         n_answered;
-	struct fact     *text[TEXTS_MAX]; /* known texts, of the session */
-	unsigned         n_text;
+	char        *latest[LATEST_MAX]; /* DNS_NAME_MAX octets, made at the first; empty: none */
+	bool         in_mail, mail_last; /* in a transaction; which of the two answered later */
+	struct fact *text;               /* dnsbl.text, of the session; NULL: nobody has asked */
 };
 
 static void *
-dnsbl_make(struct arena *conf)
+dnsbl_make(struct arena *conf, const struct filter_use *use)
 {
+	(void)use;
 	return dnslists_make(conf);
 }
 
@@ -72,58 +72,58 @@ dnsbl_open(struct arena *a, void *shared, const struct client *c)
 
 /* ---- texts ---- */
 
-/* Whoever asked for a text before heard of another list: it is asked for again. */
+/* Whoever asked for the latest text heard of another list: it is asked for again. */
 static void
-forget_texts(struct seat *s)
+forget_text(struct seat *s)
 {
-	for (unsigned i = 0; i < s->n_text; i++)
-		if (s->text[i]->state == FACT_KNOWN || s->text[i]->state == FACT_UNKNOWN)
-			s->text[i]->state = FACT_UNASKED;
-	s->n_text = 0;
+	if (s->text != NULL && (s->text->state == FACT_KNOWN || s->text->state == FACT_UNKNOWN))
+		s->text->state = FACT_UNASKED;
 }
 
+/* A name is of the transaction: in the next one it is asked for anew, or it is another one. */
 static void
-remember(struct seat *s, struct strv zone, struct strv question)
+remember(struct seat *s, const struct fact_def *def, struct strv question)
 {
-	struct answered now = { 0 };
-	unsigned        i = 0;
+	unsigned which = def->own == RHSBL && s->in_mail ? LATEST_MAIL : LATEST_SESSION;
+	char     name[DNS_NAME_MAX];
 
-	if (!dns_name(zone, now.zone) || !dns_name(question, now.question))
+	if (!dns_name(question, name))
 		return;
-	if (s->answered == NULL)
-		s->answered = arena_array(s->a, ANSWERED_MAX, sizeof(now));
-	while (i < s->n_answered && strcmp(s->answered[i].question, now.question) != 0)
-		i++;
-	/* The oldest goes where there is no room. */
-	if (i == s->n_answered)
-		i = s->n_answered < ANSWERED_MAX ? s->n_answered++ : 0;
-	memmove(&s->answered[i], &s->answered[i + 1], (s->n_answered - 1 - i) * sizeof(now));
-	s->answered[s->n_answered - 1] = now;
-	forget_texts(s);
+	if (s->latest[which] == NULL)
+		s->latest[which] = arena_bytes(s->a, DNS_NAME_MAX);
+	memcpy(s->latest[which], name, sizeof(name));
+	s->mail_last = which == LATEST_MAIL;
+	forget_text(s);
 }
 
-static const struct answered *
-find_answered(const struct seat *s, struct strv zone)
+static void
+dnsbl_begin(void *self, struct arena *transaction)
 {
-	char name[DNS_NAME_MAX];
+	struct seat *s = self;
 
-	for (unsigned i = s->n_answered; i > 0 && dns_name(zone, name); i--)
-		if (strcmp(s->answered[i - 1].zone, name) == 0)
-			return &s->answered[i - 1];
-	return NULL;
+	(void)transaction;
+	s->in_mail = true;
 }
 
-static const struct answered *
-whose_text(const struct seat *s, const struct fact *f)
+static void
+dnsbl_end(void *self)
 {
-	const struct answered *x = NULL;
-	struct strv            zones = f->arg, zone;
+	struct seat *s = self;
 
-	if (f->def->own == DNSBL_TEXT)
-		return s->n_answered > 0 ? &s->answered[s->n_answered - 1] : NULL;
-	while (x == NULL && (zone = strv_word(&zones)).n > 0)
-		x = find_answered(s, zone);
-	return x;
+	s->in_mail = s->mail_last = false;
+	if (s->latest[LATEST_MAIL] == NULL || s->latest[LATEST_MAIL][0] == '\0')
+		return;
+	s->latest[LATEST_MAIL][0] = '\0';
+	forget_text(s);
+}
+
+/* Where the list that answered last has its text; absent: none did. */
+static struct strv
+latest(const struct seat *s, struct arena *a)
+{
+	const char *p = s->latest[s->mail_last ? LATEST_MAIL : LATEST_SESSION];
+
+	return p == NULL || p[0] == '\0' ? strv(NULL, 0) : arena_dup(a, strv_z(p));
 }
 
 /* A stranger's text for replies and logs. */
@@ -139,33 +139,6 @@ clean(struct arena *a, struct strv text)
 		if ((unsigned char)text.p[i] >= 0x80)
 			p[i] = '?';
 	return strv(p, n);
-}
-
-MAY_YIELD static enum filter_rc
-ask_text(struct seat *s, struct fact *f)
-{
-	const struct answered *x = whose_text(s, f);
-	struct dns_answer      txt = { 0 };
-	struct arena          *a;
-	struct strv            question;
-	enum dns_rc            rc;
-
-	f->v.text = strv(NULL, 0);
-	f->source = strv(NULL, 0);
-	if (s->n_text < TEXTS_MAX)
-		s->text[s->n_text++] = f;
-	if (x == NULL) {
-		f->source = SV("no list answered");
-		return FILTER_OK;
-	}
-	a = arena_new(1024, 0);
-	question = arena_dup(a, strv_z(x->question));
-	rc = dns_ask(a, question, DNS_TXT, 0, &txt);
-	lookup_told(f, DNS_TXT, question, rc, &txt);
-	if (rc == DNS_OK && txt.n > 0)
-		f->v.text = clean(f->a, txt.v[0].text);
-	arena_free(a);
-	return lookup_rc(rc);
 }
 
 /* ---- lists ---- */
@@ -213,7 +186,7 @@ listed(struct look *l, const struct dns_answer *answer)
 		return FILTER_OK;
 	keep_addrs(l->f, answer);
 	if (l->f->def->own != DNSWL)
-		remember(l->s, l->zone, l->question);
+		remember(l->s, l->f->def, l->question);
 	return FILTER_OK;
 }
 
@@ -286,6 +259,47 @@ question_of_name(struct look *l, struct arena *a)
 	return true;
 }
 
+/* What the fact is about; absent: nothing, as its source says. */
+static struct strv
+question_of(struct seat *s, struct fact *f, struct arena *a, const struct client *c)
+{
+	struct look l = { .s = s, .f = f };
+	bool        is_name = f->def->own == RHSBL_TEXT_OF;
+
+	if (f->def->own == DNSBL_TEXT) {
+		l.question = latest(s, a);
+		if (l.question.p == NULL)
+			f->source = SV("no list answered");
+		return l.question;
+	}
+	if (is_name ? question_of_name(&l, a) : question_of_client(&l, a, &c->addr.addr))
+		return l.question;
+	return strv(NULL, 0);
+}
+
+MAY_YIELD static enum filter_rc
+ask_text(struct seat *s, struct fact *f, const struct client *c)
+{
+	struct arena     *a = arena_new(1024, 0);
+	struct dns_answer txt = { 0 };
+	struct strv       question;
+	enum dns_rc       rc = DNS_OK;
+
+	f->v.text = strv(NULL, 0);
+	f->source = strv(NULL, 0);
+	if (f->def->own == DNSBL_TEXT)
+		s->text = f;
+	question = question_of(s, f, a, c);
+	if (question.p != NULL) {
+		rc = dns_ask(a, question, DNS_TXT, 0, &txt);
+		lookup_told(f, DNS_TXT, question, rc, &txt);
+		if (rc == DNS_OK && txt.n > 0)
+			f->v.text = clean(f->a, txt.v[0].text);
+	}
+	arena_free(a);
+	return lookup_rc(rc);
+}
+
 MAY_YIELD static enum filter_rc
 ask_one(struct seat *s, struct fact *f, const struct client *c)
 {
@@ -306,8 +320,8 @@ ask_one(struct seat *s, struct fact *f, const struct client *c)
 MAY_YIELD static enum filter_rc
 dnsbl_ask(void *self, struct fact *f, const struct mail *m)
 {
-	bool           text = f->def->own == DNSBL_TEXT || f->def->own == DNSBL_TEXT_OF;
-	enum filter_rc rc = text ? ask_text(self, f) : ask_one(self, f, m->client);
+	bool           text = f->def->own >= DNSBL_TEXT;
+	enum filter_rc rc = text ? ask_text(self, f, m->client) : ask_one(self, f, m->client);
 
 	if (rc == FILTER_OK)
 		f->state = FACT_KNOWN;
@@ -319,5 +333,7 @@ const struct filter dnsbl_filter = {
 	.facts = facts,
 	.make = dnsbl_make,
 	.open = dnsbl_open,
+	.begin = dnsbl_begin,
+	.end = dnsbl_end,
 	.ask = dnsbl_ask,
 };

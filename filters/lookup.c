@@ -28,25 +28,6 @@ lookup_rc(enum dns_rc rc)
 	return FILTER_TEMP;
 }
 
-static const char *
-type_name(uint16_t type)
-{
-	switch (type) {
-	case DNS_A:
-		return "A";
-	case DNS_AAAA:
-		return "AAAA";
-	case DNS_MX:
-		return "MX";
-	case DNS_PTR:
-		return "PTR";
-	case DNS_TXT:
-		return "TXT";
-	default:
-		return "?";
-	}
-}
-
 static struct strv
 record_text(struct arena *a, const struct dns_record *r)
 {
@@ -74,7 +55,7 @@ lookup_told(struct fact *f, uint16_t type, struct strv name, enum dns_rc rc,
     const struct dns_answer *answer)
 {
 	struct arena *a = arena_new(1024, 0);
-	struct strv   all = arena_printf(a, "%s %.*s %s", type_name(type), (int)name.n, name.p,
+	struct strv   all = arena_printf(a, "%s %.*s %s", dns_type_name(type), (int)name.n, name.p,
             rc == DNS_OK ? "" : dns_rc_name(rc));
 
 	for (unsigned i = 0; rc == DNS_OK && i < answer->n && i <= TOLD_RECORDS; i++) {

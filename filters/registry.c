@@ -12,7 +12,8 @@
 #define FACTS_MAX 128
 
 const struct filter *const registry_filters[] = { &client_filter, &names_filter, &dnsbl_filter,
-	&envelope_filter, &message_filter, NULL };
+	&envelope_filter, &message_filter, &txt_filter, &spf_filter, &dkim_filter, &arc_filter,
+	&dmarc_filter, &authres_filter, &sign_filter, &seal_filter, NULL };
 
 static struct fact_def facts[FACTS_MAX + 1]; /* ends with name == NULL */
 static unsigned        owners[FACTS_MAX], n_facts;
@@ -39,6 +40,17 @@ registry_facts(unsigned *n)
 		collect();
 	*n = n_facts;
 	return facts;
+}
+
+unsigned
+registry_number(const char *name)
+{
+	unsigned               n;
+	const struct fact_def *defs = registry_facts(&n);
+	int                    number = fact_find(defs, n, strv_z(name));
+
+	assert(number >= 0);
+	return (unsigned)number;
 }
 
 unsigned

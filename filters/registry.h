@@ -12,5 +12,7 @@ extern const struct filter *const registry_filters[];   /* NULL-terminated, in t
 const struct fact_def *registry_facts(unsigned *n);
 /* The filter that owns fact `number`: its index in registry_filters. */
 unsigned registry_owner(unsigned number);
+/* The number of a fact of this build, by name. */
+unsigned registry_number(const char *name);
 
 #endif

@@ -5,6 +5,7 @@
  * is its other argument.  Strings are held in one form (zones in lower case), so that the same
  * question is the same fact.
  */
+#include "policy/hints.h"
 #include "policy/load.h"
 #include "policy/words.h"
 #include "proxy/base/arena.h"
@@ -115,11 +116,15 @@ take_zone(struct loader *l, const struct lit *x, struct strv *out)
 		return true;
 	}
 	diag_add(l->d, DIAG_ERROR, x->pos,
-	    dot ? diag_did_you_mean(l->a, strv_first(v, v.n - 1)) : strv(NULL, 0),
+	    dot ? diag_did_you_mean(l->a, strv_first(v, v.n - 1)) :
+		  SV("a zone is the name of a domain, such as \"zen.example.org\""),
 	    v.n > ZONE_OCTETS ? "the zone %s has more than 180 octets" : "%s is no zone",
 	    diag_quote(l->a, v));
 	return false;
 }
+
+const char asks_header_form[] =
+    "such as \"Subject\": up to 76 octets of ASCII, no blank and no `:'";
 
 bool
 asks_header_name(struct strv v)
@@ -143,7 +148,7 @@ take_header(struct loader *l, const struct lit *x, struct strv *out)
 		return true;
 	}
 	diag_add(l->d, DIAG_ERROR, x->pos,
-	    colon ? diag_did_you_mean(l->a, strv_first(v, v.n - 1)) : strv(NULL, 0),
+	    colon ? diag_did_you_mean(l->a, strv_first(v, v.n - 1)) : strv_z(asks_header_form),
 	    "%s is no name of a header field", diag_quote(l->a, v));
 	return false;
 }
@@ -154,7 +159,8 @@ take_fact(struct loader *l, const struct fact_ref *f, enum stage at, struct aske
 	unsigned number;
 
 	if (f->call && names_map(l, f->name.text) != NULL) {
-		diag_add(l->d, DIAG_ERROR, f->name.pos, strv(NULL, 0),
+		diag_add(l->d, DIAG_ERROR, f->name.pos,
+		    SV("such as sender.domain, rcpt.domain, from.domain, helo or client.name"),
 		    "%s cannot stand here: a fact without ( ) is due",
 		    diag_quote(l->a, f->name.text));
 		return false;
@@ -273,12 +279,14 @@ add_weight(struct loader *l, const struct fact_ref *f, const struct asked *ask, 
 		return false;
 	}
 	if (x != NULL && x->weight != weight) {
-		diag_add(l->d, DIAG_ERROR, f->name.pos, strv(NULL, 0),
+		diag_add(l->d, DIAG_ERROR, f->name.pos,
+		    SV("one question has one weight: give it where it is asked first"),
 		    "this call has the weight %g elsewhere, and here %g", x->weight, weight);
 		return false;
 	}
 	if (x == NULL && p->n_weighed == WEIGHED_MAX) {
-		diag_add(l->d, DIAG_ERROR, f->name.pos, strv(NULL, 0),
+		diag_add(l->d, DIAG_ERROR, f->name.pos,
+		    SV("what a list says can be asked without a weight as well"),
 		    "more than %d calls have a weight", WEIGHED_MAX);
 		return false;
 	}
@@ -299,8 +307,8 @@ ask_score(struct loader *l, const struct fact_ref *f, enum stage at, struct aske
 		return false;
 	}
 	if (f->call) {
-		diag_add(
-		    l->d, DIAG_ERROR, f->name.pos, strv(NULL, 0), "`score' is written without ( )");
+		diag_add(l->d, DIAG_ERROR, f->name.pos, SV("such as: score >= 5"),
+		    "`score' is written without ( )");
 		return false;
 	}
 	l->score = arena_grow(l->a, l->score, &l->max_score, l->n_score + 1, sizeof(*l->score));
@@ -319,8 +327,8 @@ ask_tag(struct loader *l, const struct fact_ref *f, struct asked *out)
 	unsigned    n;
 
 	if (f->call) {
-		diag_add(l->d, DIAG_ERROR, f->name.pos, strv(NULL, 0), "%s is written without ( )",
-		    diag_quote(l->a, f->name.text));
+		diag_add(l->d, DIAG_ERROR, f->name.pos, diag_did_you_mean(l->a, f->name.text),
+		    "%s is written without ( )", diag_quote(l->a, f->name.text));
 		return false;
 	}
 	if (!l->tags) {
@@ -339,7 +347,8 @@ ask_tag(struct loader *l, const struct fact_ref *f, struct asked *out)
 	names = arena_array(l->a, l->p->n_tag, sizeof(*names));
 	for (n = 0; n < l->p->n_tag && l->d->n < DIAG_MAX; n++)
 		names[n] = arena_concat(l->a, SV("tag."), l->p->tag[n].name);
-	did_you_mean(l, f->name.pos, diag_nearest_v(f->name.text, names, n),
+	diag_add(l->d, DIAG_ERROR, f->name.pos,
+	    hint_words(l->a, f->name.text, names, n, "a check sets it: tag NAME"),
 	    "no check sets the tag %s", diag_quote(l->a, name));
 	return false;
 }

@@ -64,8 +64,8 @@ check_expect(struct loader *l, const struct test_step *x)
 	if (code == NULL || !strv_eq(x->word.text, SV("expect")))
 		return;
 	if (code->text.p[0] < '2' || code->text.p[0] > '5' || code->text.p[1] > '5')
-		diag_add(l->d, DIAG_ERROR, code->pos, strv(NULL, 0), "%s is no reply code",
-		    diag_quote(l->a, code->text));
+		diag_add(l->d, DIAG_ERROR, code->pos, SV("such as 250, 354, 451 or 550"),
+		    "%s is no reply code", diag_quote(l->a, code->text));
 	else if (xcode != NULL && xcode->text.p[0] != code->text.p[0])
 		diag_add(l->d, DIAG_ERROR, xcode->pos,
 		    diag_did_you_mean(l->a,
@@ -123,6 +123,8 @@ check_plain(struct loader *l, const struct conf_plain *x)
 		return;
 	}
 	use_lists(l, x);
+	if (s->here && seals_is(x))
+		return; /* seals.c has them */
 	if (s->here && x->when != NULL)
 		diag_add(l->d, DIAG_ERROR, x->when->pos,
 		    arena_printf(l->a, "%s is written: %s", s->word, s->form), "%s takes no `when'",
@@ -177,8 +179,9 @@ warn_unused(struct loader *l)
 		const struct list *x = &l->p->list[i];
 
 		if (!x->used)
-			diag_add(l->d, DIAG_WARNING, x->conf->name.pos, strv(NULL, 0),
-			    "nothing uses the %s %s", x->conf->kind == LIST_MAP ? "map" : "list",
+			diag_add(l->d, DIAG_WARNING, x->conf->name.pos,
+			    SV("leave it out, or ask: FACT in NAME"), "nothing uses the %s %s",
+			    x->conf->kind == LIST_MAP ? "map" : "list",
 			    diag_quote(l->a, x->conf->name.text));
 	}
 }
@@ -202,6 +205,7 @@ policy_load(struct arena *a, struct world *w, const struct conf *c, const struct
 		rules_load(&l);
 	maps_load(&l);
 	warn_unused(&l);
+	seals_asked(p);
 	if (d->errors == 0)
 		return p;
 	policy_free(p);
@@ -241,4 +245,25 @@ policy_networks(const struct policy *p, const struct conf_value *v, struct diags
 		lits_add(p->a, &items, (struct lit){ v->item[i].text, v->item[i].pos, false });
 	nets = lists_networks(&l, &items);
 	return d->errors == errors ? nets : NULL;
+}
+
+const struct nameset *
+policy_domains(const struct policy *p, const struct conf_value *v, struct diags *d)
+{
+	struct policy         copy = *p;
+	struct loader         l = { .a = p->a, .d = d, .c = p->conf, .p = &copy };
+	struct lit            name = { .text = v->text, .pos = v->pos };
+	struct lits           items = { 0 };
+	const struct list    *list;
+	const struct nameset *names;
+	unsigned              errors = d->errors;
+
+	if (v->kind == CONF_WORD) {
+		list = lists_find(&l, &name, WANT(DOMAINS), "this statement");
+		return list == NULL ? NULL : list->names;
+	}
+	for (unsigned i = 0; i < v->n_item; i++)
+		lits_add(p->a, &items, (struct lit){ v->item[i].text, v->item[i].pos, false });
+	names = lists_domains(&l, &items);
+	return d->errors == errors ? names : NULL;
 }

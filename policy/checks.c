@@ -72,19 +72,19 @@ is_skipped(const struct walk *w, const struct check *k)
 
 /* ---- what is told ---- */
 
-static struct note *
-note(struct walk *w, enum note_kind kind, const struct check *k)
+struct note *
+eval_note(
+    struct policy_case *c, enum note_kind kind, enum stage at, unsigned rcpt, struct strv name)
 {
-	struct policy_case *c = w->e.c;
-	struct note        *n;
+	struct note *n;
 
 	if (c->notes.n >= NOTES_MAX)
 		return NULL;
 	n = arena_alloc(c->a, sizeof(*n));
 	n->kind = kind;
-	n->at = w->at;
-	n->rcpt = w->e.of_rcpt ? w->e.rcpt : NOTE_NO_RCPT;
-	n->check = k->name;
+	n->at = at;
+	n->rcpt = rcpt;
+	n->check = name;
 	if (c->notes.last != NULL)
 		c->notes.last->next = n;
 	else
@@ -92,6 +92,12 @@ note(struct walk *w, enum note_kind kind, const struct check *k)
 	c->notes.last = n;
 	c->notes.n++;
 	return n;
+}
+
+static struct note *
+note(struct walk *w, enum note_kind kind, const struct check *k)
+{
+	return eval_note(w->e.c, kind, w->at, w->e.of_rcpt ? w->e.rcpt : NOTE_NO_RCPT, k->name);
 }
 
 static void
@@ -502,12 +508,6 @@ policy_wanted(const struct policy *p, unsigned want, unsigned rcpt, struct polic
 		.cheap = true,
 		.upto = x->from };
 	return eval_rule(&e, x->when) == TRUTH_UNKNOWN && !e.cancelled;
-}
-
-bool
-policy_needs(const struct policy *p, unsigned fact, enum stage by)
-{
-	return by >= STAGE_RCPT && fact < p->n_facts && p->certain[fact];
 }
 
 bool

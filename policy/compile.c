@@ -4,6 +4,7 @@
  * Every predicate becomes "one of some matches, or none of them" on one fact; what cannot mean
  * anything for a fact's type is an error here, so eval.c meets only what it can decide.
  */
+#include "policy/hints.h"
 #include "policy/load.h"
 #include "policy/words.h"
 #include "proxy/base/arena.h"
@@ -40,8 +41,9 @@ struct pred_state { /* while one predicate is compiled */
 static bool
 wrong_type(struct pred_state *s, struct pos at, const char *what)
 {
-	diag_add(s->l->d, DIAG_ERROR, at, strv(NULL, 0), "%s is %s: %s",
-	    diag_quote(s->l->a, s->x->fact.name.text), type_text(s->def->type), what);
+	diag_add(s->l->d, DIAG_ERROR, at, hint_ask(s->l->a, s->x->fact.name.text, s->def),
+	    "%s is %s: %s", diag_quote(s->l->a, s->x->fact.name.text), type_text(s->def->type),
+	    what);
 	return false;
 }
 
@@ -56,8 +58,9 @@ value_word(struct pred_state *s, const struct lit *v)
 	while (i < WORDS_MAX && words[i] != NULL && !strv_eq(v->text, strv_z(words[i])))
 		i++;
 	if (i == WORDS_MAX || words[i] == NULL) {
-		did_you_mean(s->l, v->pos, strv_z(diag_nearest(v->text, words)), "%s is never %s",
-		    diag_quote(s->l->a, s->x->fact.name.text), diag_quote(s->l->a, v->text));
+		diag_add(s->l->d, DIAG_ERROR, v->pos, hint_words_z(s->l->a, v->text, words),
+		    "%s is never %s", diag_quote(s->l->a, s->x->fact.name.text),
+		    diag_quote(s->l->a, v->text));
 		return false;
 	}
 	add_match(s->l, s->r, &s->max, MATCH_WORDS)->words = (uint64_t)1 << i;
@@ -132,8 +135,9 @@ value_text(struct pred_state *s, const struct lit *v)
 			listener = false;
 	}
 	if (listener) {
-		did_you_mean(l, v->pos,
-		    diag_nearest_v(v->text, l->names->listener, l->names->n_listener),
+		diag_add(l->d, DIAG_ERROR, v->pos,
+		    hint_words(l->a, v->text, l->names->listener, l->names->n_listener,
+			"as in: listen 0.0.0.0:587 name submission"),
 		    "no listener is called %s", diag_quote(l->a, v->text));
 		return false;
 	}
@@ -153,6 +157,16 @@ value_addr(struct pred_state *s, const struct lit *v)
 	return s->l->d->errors == errors;
 }
 
+/* dmarc.policy has a word `absent', which is what a postmaster means there. */
+static bool
+has_word(const struct fact_def *def, struct strv word)
+{
+	for (unsigned i = 0; def->type == FACT_WORD && i < WORDS_MAX && def->words[i] != NULL; i++)
+		if (strv_eq(strv_z(def->words[i]), word))
+			return true;
+	return false;
+}
+
 /* null, absent, fqdn and literal are questions of their own, unless they stand in quotes. */
 static bool
 value_special(struct pred_state *s, const struct lit *v, bool *ok)
@@ -162,7 +176,7 @@ value_special(struct pred_state *s, const struct lit *v, bool *ok)
 	*ok = true;
 	if (v->quoted || s->x->op != PRED_IS)
 		return false;
-	if (strv_eq(v->text, SV("absent"))) {
+	if (strv_eq(v->text, SV("absent")) && !has_word(s->def, v->text)) {
 		add_match(s->l, s->r, &s->max, MATCH_ABSENT);
 		return true;
 	}

@@ -130,7 +130,7 @@ load_field(struct loader *l, struct check *c, const struct conf_effect *e, struc
 		diag_add(l->d, DIAG_ERROR, name->pos,
 		    v.n > 1 && v.p[v.n - 1] == ':' ?
 			diag_did_you_mean(l->a, strv_first(v, v.n - 1)) :
-			strv(NULL, 0),
+			strv_z(asks_header_form),
 		    "%s is no name of a header field", diag_quote(l->a, v));
 		return;
 	}
@@ -172,7 +172,8 @@ look_remember(struct loader *l, const struct conf_effect *e)
 	}
 	l->quiet = false;
 	if (e->arg.n == 1 && !names_has_memory(l, x->text))
-		diag_add(l->d, DIAG_ERROR, x->pos, strv(NULL, 0), "no memory is called %s",
+		diag_add(l->d, DIAG_ERROR, x->pos,
+		    SV("such as: memory NAME { for 24h  max 1000000 }"), "no memory is called %s",
 		    diag_quote(l->a, x->text));
 }
 

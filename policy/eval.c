@@ -106,24 +106,73 @@ argument(const struct fact *f, struct strv *out)
 	return out->p == NULL ? ASKED_NOTHING : ASKED_FACT;
 }
 
+/* The whole argument, with the value of the other fact. */
+static enum asked_rc
+whole_argument(struct eval *e, const struct asked *what, const struct fact *of, struct strv *out)
+{
+	struct arena *a = e->facts->a;
+	struct strv   value;
+	enum asked_rc rc = argument(of, &value);
+
+	if (rc == ASKED_FACT)
+		*out = what->text.p == NULL ?
+		    value :
+		    arena_concat(a, arena_concat(a, what->text, SV(" ")), value);
+	return rc;
+}
+
 MAY_YIELD enum asked_rc
 eval_asked(struct eval *e, const struct asked *what, const struct fact **f)
 {
-	struct strv        arg = what->text, value;
+	struct strv        arg = what->text;
 	const struct fact *of;
 	enum asked_rc      rc;
 
 	if (what->subject == SUBJECT_FACT && what->of >= 0) {
 		if ((of = eval_known(e, (unsigned)what->of)) == NULL)
 			return ASKED_UNKNOWN;
-		if ((rc = argument(of, &value)) != ASKED_FACT)
+		if ((rc = whole_argument(e, what, of, &arg)) != ASKED_FACT)
 			return rc;
-		arg = arg.p == NULL ?
-		    value :
-		    arena_concat(e->facts->a, arena_concat(e->facts->a, arg, SV(" ")), value);
 	}
 	*f = get(e, what->fact, what->subject == SUBJECT_FACT ? arg : strv(NULL, 0));
 	return *f == NULL ? ASKED_UNKNOWN : ASKED_FACT;
+}
+
+/* ---- texts of lists ---- */
+
+/* Nothing is asked here: the text is that of a list that has answered already. */
+static bool
+has_answered(struct eval *e, const struct asked *list, unsigned rcpt, struct strv *arg)
+{
+	const struct fact_def *defs = e->p->facts;
+	const struct fact     *f;
+
+	*arg = list->text;
+	if (list->of >= 0) {
+		f = fact_peek(e->facts, defs, (unsigned)list->of, rcpt, strv(NULL, 0));
+		if (f == NULL || f->state != FACT_KNOWN ||
+		    whole_argument(e, list, f, arg) != ASKED_FACT)
+			return false;
+	}
+	f = fact_peek(e->facts, defs, list->fact, rcpt, *arg);
+	return f != NULL && f->state == FACT_KNOWN && !fact_absent(f);
+}
+
+MAY_YIELD bool
+eval_listed(struct eval *e, const struct list_asked *x, const struct fact **text)
+{
+	bool each = !e->of_rcpt && e->c != NULL && e->c->env != NULL && x->ask->of >= 0 &&
+	    e->p->facts[x->ask->of].per_rcpt;
+	unsigned    from = each ? 0 : e->rcpt, n = each ? e->c->env->n_rcpt : from + 1;
+	struct strv arg = { NULL, 0 };
+
+	for (; from < n; from++) {
+		if (!has_answered(e, x->ask, from, &arg))
+			continue;
+		*text = get(e, x->text, arg);
+		return true;
+	}
+	return false;
 }
 
 /* ---- predicates on facts and maps ---- */
@@ -160,13 +209,13 @@ eval_in_map(struct eval *e, const struct match *m, const struct fact *f, const s
 
 /* One of the values of a map is what the match asks for. */
 static enum truth
-match_values(const struct match *m, struct map_values v)
+match_values(struct eval *e, const struct match *m, struct map_values v)
 {
 	enum truth  all = TRUTH_NO, t;
 	struct strv one;
 
 	while (all != TRUTH_YES && map_values_next(&v, &one)) {
-		t = m->kind == MATCH_PATTERN ? match_pattern_text(m, one) :
+		t = m->kind == MATCH_PATTERN ? match_pattern_text(m, one, &e->steps) :
 					       truth(match_text(m, one));
 		all = t > all ? t : all;
 	}
@@ -191,7 +240,7 @@ eval_map_pred(struct eval *e, const struct rule *r, const struct fact *f)
 		return negate(eval_in_map(e, &r->match[0], NULL, &v), r->negated);
 	for (unsigned i = 0; i < r->n_match && any != TRUTH_YES; i++) {
 		t = v.n == 0 ? truth(r->match[i].kind == MATCH_ABSENT) :
-			       match_values(&r->match[i], v);
+			       match_values(e, &r->match[i], v);
 		any = t > any ? t : any;
 	}
 	return negate(any, r->negated);
@@ -199,12 +248,12 @@ eval_map_pred(struct eval *e, const struct rule *r, const struct fact *f)
 
 /* One of the matches; the fact is there. */
 static enum truth
-eval_matches(const struct rule *r, const struct fact *f)
+eval_matches(struct eval *e, const struct rule *r, const struct fact *f)
 {
 	enum truth any = TRUTH_NO, t;
 
 	for (unsigned i = 0; i < r->n_match && any != TRUTH_YES; i++) {
-		t = r->match[i].kind == MATCH_PATTERN ? match_pattern(&r->match[i], f) :
+		t = r->match[i].kind == MATCH_PATTERN ? match_pattern(&r->match[i], f, &e->steps) :
 							truth(match_value(&r->match[i], f));
 		any = t > any ? t : any;
 	}
@@ -225,7 +274,7 @@ eval_fact_pred(struct eval *e, const struct rule *r)
 		return eval_absent(r, rc);
 	if (asks_map(r))
 		return negate(eval_in_map(e, &r->match[0], f, NULL), r->negated);
-	return negate(eval_matches(r, f), r->negated);
+	return negate(eval_matches(e, r, f), r->negated);
 }
 
 /* ---- tags ---- */

@@ -20,6 +20,7 @@ struct eval {                           /* one walk */
 	bool                 cheap;     /* with peek: but what costs nothing and is known at `upto' is asked */
 	enum stage           upto;
 	bool                 missed;    /* peek met such a fact */
+	uint64_t             steps;     /* of all patterns of this walk: patterns.h */
 	bool                 noting;    /* facts that are read are kept in `read' */
 	const struct fact  **read;      /* in c->a, each once */
 	unsigned             n_read, max_read;
@@ -37,6 +38,11 @@ MAY_YIELD const struct fact *eval_known(struct eval *e, unsigned number);
 enum asked_rc { ASKED_FACT, ASKED_UNKNOWN, ASKED_NOTHING, ASKED_NULL };
 MAY_YIELD enum asked_rc eval_asked(struct eval *e, const struct asked *what, const struct fact **f);
 
+/*
+ * Did that list answer, as far as anybody has asked it?  *text: its text, a fact of that number; NULL: unknown.  Of a
+ * question of recipients, where none is at hand, the first that is listed.
+ */
+MAY_YIELD bool eval_listed(struct eval *e, const struct list_asked *x, const struct fact **text);
 /* Has a check set that tag, for the recipient at hand or for all? */
 bool eval_tag(const struct eval *e, unsigned tag);
 /* Between what and what the sum of the weights is, with whoever was not asked or is unknown. */
@@ -50,6 +56,9 @@ eval_taken(const struct rcpt *r)
 {
 	return r->upstream_took || r->dropped;
 }
+
+/* checks.c: what is told of a check, or of what is like one, in c->a; NULL: too much was told already. */
+struct note *eval_note(struct policy_case *c, enum note_kind kind, enum stage at, unsigned rcpt, struct strv name);
 
 /* eval_gate.c: NONE, or the gate's refusal of the recipient at hand. */
 MAY_YIELD void eval_gate(struct eval *e, struct verdict *out);

@@ -4,6 +4,7 @@
  */
 #include "policy/explain.h"
 
+#include "policy/load.h"
 #include "proxy/base/arena.h"
 
 #define FACTS_MAX 64 /* of one check, that are told */
@@ -71,11 +72,37 @@ cost_of(const struct policy *p, const struct asked *x)
 	return of > cost ? of : cost;
 }
 
+/* Signatures need the text, and the DNS for keys and policies as well. */
+static bool
+asks_keys(const struct policy *p, const struct asked *x)
+{
+	struct strv name, head;
+
+	if (x->subject != SUBJECT_FACT && x->subject != SUBJECT_MAP)
+		return false;
+	name = strv_z(p->facts[x->fact].name);
+	head = strv_cut(&name, '.');
+	return strv_eq(head, SV("dkim")) || strv_eq(head, SV("dmarc")) || strv_eq(head, SV("arc"));
+}
+
+/* Of those: where the DNS fails it has no word for that. */
+static bool
+asks_dns(const struct policy *p, const struct asked *x)
+{
+	static const char *const names[] = { "dmarc.policy", "arc.sealer", "arc.oldest-pass" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (x->subject == SUBJECT_FACT && strcmp(p->facts[x->fact].name, names[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
 static bool
 can_be_unknown(const struct asks *s)
 {
 	for (unsigned i = 0; i < s->n; i++) {
-		if (cost_of(s->p, &s->v[i]) == COST_DNS)
+		if (cost_of(s->p, &s->v[i]) == COST_DNS || asks_dns(s->p, &s->v[i]))
 			return true;
 	}
 	return s->pattern;
@@ -132,7 +159,8 @@ put_cost(struct buf *b, const struct policy *p, const struct asked *x)
 	enum fact_cost cost = cost_of(p, x);
 
 	if (cost == COST_TEXT)
-		buf_add(b, SV(" (the whole message)"));
+		buf_add(b,
+		    asks_keys(p, x) ? SV(" (DNS, the whole message)") : SV(" (the whole message)"));
 	if (cost != COST_DNS)
 		return;
 	buf_add(b, SV(" (DNS"));
@@ -243,7 +271,51 @@ tell_unknown(struct teller *t)
 		explain_line(t);
 }
 
+/* ---- `sign' and `seal' ---- */
+
+static void
+tell_seal(struct teller *t, const struct seal_cond *c, unsigned number)
+{
+	struct written   w = { .t = t, .number = number };
+	struct asks      s = { .p = t->p };
+	struct block     block = { .kind = BLOCK_PLAIN };
+	struct conf_tree tree = { .block = &block, .n = 1 };
+	struct conf      only = { .tree = &tree, .n_plain = 1 };
+
+	only.plain = (struct conf_plain *)c->conf;
+	conf_print(&only, t->a, tell_written, &w);
+	if (c->when == NULL)
+		return;
+	collect(&s, c->when);
+	tell_asks(t, &s);
+}
+
+static void
+tell_seals(struct teller *t)
+{
+	for (unsigned i = 0; i < t->p->n_seal; i++) {
+		if (i == 0) {
+			buf_add(&t->b, SV("behind all checks of a message that goes on:"));
+			explain_line(t);
+		}
+		tell_seal(t, &t->p->seal[i], i + 1);
+	}
+}
+
 /* ---- the text ---- */
+
+/* A statement that adds to the header of every message; absent: there is none. */
+static struct strv
+adds_fields(const struct policy *p)
+{
+	for (unsigned i = 0; i < p->conf->n_plain; i++) {
+		const struct conf_plain *x = &p->conf->plain[i];
+
+		if (strv_eq(x->keyword, SV("authenticate")) || seals_is(x))
+			return x->keyword;
+	}
+	return strv(NULL, 0);
+}
 
 /* Why the text must be here before it goes on: absent: it need not. */
 static const char *
@@ -264,6 +336,7 @@ tell_text(struct teller *t)
 {
 	const struct policy *p = t->p;
 	const char          *why = NULL;
+	struct strv          adds = adds_fields(p);
 
 	for (unsigned i = 0; policy_edits(p) && i < p->n_check; i++) {
 		const struct check *c = &p->check[i];
@@ -273,6 +346,13 @@ tell_text(struct teller *t)
 		buf_add(&t->b, SV("the text is kept until all of it is here: "));
 		buf_add(&t->b, c->name);
 		buf_printf(&t->b, " %s", why);
+		explain_line(t);
+		return;
+	}
+	if (adds.p != NULL) {
+		buf_printf(&t->b,
+		    "the text is kept until all of it is here: `%.*s' adds to its header",
+		    (int)adds.n, adds.p);
 		explain_line(t);
 		return;
 	}
@@ -288,10 +368,11 @@ tell_text(struct teller *t)
 void
 explain_checks(struct teller *t)
 {
-	if (t->p->n_check == 0)
+	if (t->p->n_check == 0 && adds_fields(t->p).p == NULL)
 		return;
 	for (enum stage at = STAGE_CONNECT; at < STAGE_MAX; at++)
 		tell_stage(t, at);
 	tell_unknown(t);
+	tell_seals(t);
 	tell_text(t);
 }

@@ -4,6 +4,7 @@
  * What a fact is worth stands in the table that policy_load is given; this one only tells a fact
  * of another build from a word that is no fact at all.
  */
+#include "policy/hints.h"
 #include "policy/load.h"
 #include "policy/words.h"
 #include "proxy/base/arena.h"
@@ -46,8 +47,8 @@ check_args(struct loader *l, const struct fact_ref *f, bool takes)
 	bool     ok = true;
 
 	if (f->call && !takes) {
-		diag_add(l->d, DIAG_ERROR, f->name.pos, strv(NULL, 0), "%s is written without ( )",
-		    diag_quote(l->a, f->name.text));
+		diag_add(l->d, DIAG_ERROR, f->name.pos, diag_did_you_mean(l->a, f->name.text),
+		    "%s is written without ( )", diag_quote(l->a, f->name.text));
 		return false;
 	}
 	for (unsigned i = 0; i < f->n_arg; i++) {
@@ -81,6 +82,8 @@ nearest(struct loader *l, const struct fact_ref *f)
 static void
 no_such_fact(struct loader *l, const struct fact_ref *f)
 {
+	struct strv near;
+
 	if (names_map(l, f->name.text) != NULL) {
 		diag_add(l->d, DIAG_ERROR, f->name.pos,
 		    arena_printf(l->a, "what a map has is written %.*s(FACT)", (int)f->name.text.n,
@@ -88,8 +91,10 @@ no_such_fact(struct loader *l, const struct fact_ref *f)
 		    "%s is a map", diag_quote(l->a, f->name.text));
 		return;
 	}
-	did_you_mean(
-	    l, f->name.pos, nearest(l, f), "there is no fact %s", diag_quote(l->a, f->name.text));
+	near = nearest(l, f);
+	diag_add(l->d, DIAG_ERROR, f->name.pos,
+	    near.p == NULL ? hint_due("a fact") : diag_did_you_mean(l->a, near),
+	    "there is no fact %s", diag_quote(l->a, f->name.text));
 }
 
 enum fact_known
@@ -127,7 +132,8 @@ facts_find(struct loader *l, const struct fact_ref *f, unsigned *number)
 
 	if (known != FACT_HERE || l->p->facts[*number].args == NULL)
 		return known;
-	diag_add(l->d, DIAG_ERROR, f->name.pos, strv(NULL, 0),
+	diag_add(l->d, DIAG_ERROR, f->name.pos,
+	    SV("such as client.ip, helo, sender.domain or rcpt"),
 	    "%s cannot stand here: a fact without ( ) is due", diag_quote(l->a, f->name.text));
 	return FACT_NONE;
 }
@@ -141,7 +147,8 @@ facts_at(struct loader *l, const struct fact_ref *f, unsigned number, enum stage
 		return true;
 	/* What decides at one stage for ever, such as the relay gate, takes no `at`. */
 	diag_add(l->d, DIAG_ERROR, f->name.pos,
-	    l->tags ? arena_printf(l->a, "write `at %s'", stage_word(first)) : strv(NULL, 0),
+	    l->tags ? arena_printf(l->a, "write `at %s'", stage_word(first)) :
+		      SV("what is settled at a stage asks what is known by then; a check can wait"),
 	    "%s is known at %s, which comes behind %s", diag_quote(l->a, f->name.text),
 	    stage_word(first), stage_word(at));
 	return false;

@@ -39,10 +39,12 @@ check_codes(struct loader *l, const struct conf_final *f)
 		diag_add(l->d, DIAG_ERROR, f->code.pos,
 		    f->code.text.p[0] == '4'     ? SV("did you mean `tempfail'?") :
 			f->code.text.p[0] == '5' ? SV("did you mean `reject'?") :
-						   strv(NULL, 0),
+						   arena_printf(l->a, "such as: %s",
+						       class == '4' ? "tempfail 451 4.7.1" :
+								      "reject 550 5.7.1"),
 		    "%s takes a code of %cxx, not %s", word, class, diag_quote(l->a, f->code.text));
 	else if (f->code.text.p[1] > '5')
-		diag_add(l->d, DIAG_ERROR, f->code.pos, strv(NULL, 0),
+		diag_add(l->d, DIAG_ERROR, f->code.pos, SV("such as 450, 451, 550 or 554"),
 		    "%s is no reply code: its second digit is 0 to 5",
 		    diag_quote(l->a, f->code.text));
 	if (f->xcode.text.p != NULL && f->xcode.text.p[0] != f->code.text.p[0])
@@ -94,7 +96,8 @@ static bool
 add_piece(struct text_state *s, struct piece x)
 {
 	if (s->out->n == PIECES_MAX) {
-		diag_add(s->l->d, DIAG_ERROR, s->lit->pos, strv(NULL, 0),
+		diag_add(s->l->d, DIAG_ERROR, s->lit->pos,
+		    SV("each %{fact} is a piece, and the text between two"),
 		    "the text has more than %d pieces", PIECES_MAX);
 		return false;
 	}
@@ -119,7 +122,8 @@ for_one(struct text_state *s, const struct fact_ref *f, bool per_rcpt)
 {
 	if (!per_rcpt || s->at == STAGE_MAX || s->at == STAGE_RCPT)
 		return true;
-	diag_add(s->l->d, DIAG_ERROR, f->name.pos, strv(NULL, 0),
+	diag_add(s->l->d, DIAG_ERROR, f->name.pos,
+	    SV("what is decided at rcpt is said to each; rcpt.count is the same for all"),
 	    "%s differs between recipients, at %s the text is one for all",
 	    diag_quote(s->l->a, f->name.text), stage_word(s->at));
 	return false;
@@ -188,11 +192,13 @@ take_percent(struct text_state *s, size_t i)
 static const struct {
 	const char *what;
 	size_t      octets;
+	const char *ascii; /* what would be right */
 } uses[] = {
-	{ "a reply", REPLY_OCTETS - 2 },
-	{ "a line of the log", LOG_OCTETS },
-	/* RFC 5322 2.1.1: a line has at most 998 */
-	{ "a header field", FIELD_OCTETS },
+	{ "a reply", REPLY_OCTETS - 2, "domains can be written xn--..." },
+	{ "a line of the log", LOG_OCTETS, "domains can be written xn--..." },
+	/* RFC 5322 2.1.1: a line has at most 998; RFC 2047 */
+	{ "a header field", FIELD_OCTETS,
+	    "what is not ASCII is an encoded word there: =?utf-8?Q?caf=C3=A9?=" },
 };
 
 static bool
@@ -203,7 +209,7 @@ is_plain(struct text_state *s)
 	for (size_t i = 0; i < v.n; i++) {
 		if ((unsigned char)v.p[i] <= 126 && (unsigned char)v.p[i] >= 32)
 			continue;
-		diag_add(s->l->d, DIAG_ERROR, lit_place(s->lit, i, 0), strv(NULL, 0),
+		diag_add(s->l->d, DIAG_ERROR, lit_place(s->lit, i, 0), strv_z(uses[s->use].ascii),
 		    "%s is one line of ASCII without controls", uses[s->use].what);
 		return false;
 	}
@@ -241,7 +247,8 @@ texts_load(struct loader *l, const struct lit *text, enum text_use use, size_t b
 		return false;
 	if (s.octets <= uses[use].octets)
 		return true;
-	diag_add(l->d, DIAG_ERROR, text->pos, strv(NULL, 0),
+	diag_add(l->d, DIAG_ERROR, text->pos,
+	    SV("%{fact} counts with what it may have at most, which is 200 for a text"),
 	    "%s may have %zu octets here, at most %zu are allowed", uses[use].what, s.octets,
 	    uses[use].octets);
 	return false;
@@ -259,8 +266,9 @@ load_to(struct loader *l, const struct conf_final *f, struct say *out)
 		return;
 	out->to = f->to.text;
 	if (path_parse_plain(l->a, f->to.text, &to, &why) != PATH_OK || to.kind != PATH_MAILBOX)
-		diag_add(l->d, DIAG_ERROR, f->to.pos, strv(NULL, 0), "%s is no address%s%s",
-		    diag_quote(l->a, f->to.text), why == NULL ? "" : ": ", why == NULL ? "" : why);
+		diag_add(l->d, DIAG_ERROR, f->to.pos, SV("such as: quarantine to spam@example.org"),
+		    "%s is no address%s%s", diag_quote(l->a, f->to.text), why == NULL ? "" : ": ",
+		    why == NULL ? "" : why);
 }
 
 void

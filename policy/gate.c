@@ -4,6 +4,7 @@
  * Not for checks: the gate is apart and absolute.  A line that has a mistake is no line at all,
  * so a policy with one is never loaded rather than loaded without a condition.
  */
+#include "policy/hints.h"
 #include "policy/load.h"
 #include "proxy/base/arena.h"
 
@@ -66,8 +67,9 @@ load_on(struct loader *l, const struct relay_cond *c, struct gate_cond *out)
 		if (strv_eq(l->names->listener[i], c->name.text))
 			return have(l, l->p->gate.listener, c->pos, "on");
 	}
-	did_you_mean(l, c->name.pos,
-	    diag_nearest_v(c->name.text, l->names->listener, l->names->n_listener),
+	diag_add(l->d, DIAG_ERROR, c->name.pos,
+	    hint_words(l->a, c->name.text, l->names->listener, l->names->n_listener,
+		"as in: listen 0.0.0.0:587 name submission"),
 	    "no listener is called %s", diag_quote(l->a, c->name.text));
 	return false;
 }
@@ -120,41 +122,6 @@ load_block(struct loader *l, const struct conf_relay *r)
 	}
 }
 
-/* The leftmost predicate of an expression is asked for whenever the expression is. */
-static int
-first_fact(const struct rule *r)
-{
-	while (r != NULL && r->kind != EXPR_PRED)
-		r = r->n_kid > 0 ? r->kid[0] : NULL;
-	if (r == NULL || r->ask.subject == SUBJECT_SCORE || r->ask.subject == SUBJECT_TAG)
-		return -1;
-	return r->ask.of >= 0 ? r->ask.of : (int)r->ask.fact;
-}
-
-/* Which facts every recipient needs: the recipient, and what the first condition of all asks. */
-static void
-find_certain(struct policy *p)
-{
-	const struct gate_cond *c;
-	int                     fact = -1;
-
-	if (p->gate.rcpt >= 0)
-		p->certain[p->gate.rcpt] = p->has_relay;
-	if (p->n_line == 0 || p->line[0].n == 0)
-		return;
-	c = &p->line[0].cond[0];
-	if (c->kind == COND_FROM)
-		fact = p->gate.client;
-	else if (c->kind == COND_AUTHENTICATED)
-		fact = p->gate.authenticated;
-	else if (c->kind == COND_ON)
-		fact = p->gate.listener;
-	else if (c->kind == COND_WHEN)
-		fact = first_fact(c->when);
-	if (fact >= 0)
-		p->certain[fact] = true;
-}
-
 void
 gate_load(struct loader *l)
 {
@@ -179,6 +146,4 @@ gate_load(struct loader *l)
 			    first->pos.src->name.p, first->pos.line);
 		}
 	}
-	p->certain = arena_array(l->a, p->n_facts, sizeof(*p->certain));
-	find_certain(p);
 }

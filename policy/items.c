@@ -3,6 +3,7 @@
  *
  * Not for what a list or a map makes of them.  Whatever is wrong is named with its place.
  */
+#include "policy/hints.h"
 #include "policy/items.h"
 
 #include "proxy/base/idn.h"
@@ -12,9 +13,37 @@
 #define FILE_OCTETS    ((size_t)128 << 20) /* of a list's file */
 #define SCRATCH_OCTETS 65536               /* of what parsing lines leaves behind */
 
+/* Is there a list of that name?  { NAME } is a set of one item, which is no list. */
+static bool
+is_list(const struct loader *l, struct strv v)
+{
+	const struct conf_tree *t = l->c->tree;
+
+	for (unsigned i = 0; i < t->n; i++) {
+		if (t->block[i].kind == BLOCK_LIST && strv_eq(t->block[i].u.list->name.text, v))
+			return true;
+	}
+	return false;
+}
+
+/* "192.0.2.9-192.0.2.1": the ends are the wrong way round. */
+static struct strv
+hint_range(struct loader *l, struct strv v)
+{
+	struct strv       last = v, first = strv_cut(&last, '-'), turned;
+	struct addr_range range;
+	const char       *why;
+
+	if (last.p == NULL)
+		return strv(NULL, 0);
+	turned = arena_concat(l->a, arena_concat(l->a, last, SV("-")), first);
+	return addr_range_parse(turned, &range, &why) ? diag_did_you_mean(l->a, turned) :
+							strv(NULL, 0);
+}
+
 /* "192.0.2.1/24" has host bits: what was meant is very likely the network. */
 static struct strv
-hint_network(struct loader *l, struct strv v)
+hint_bits(struct loader *l, struct strv v)
 {
 	struct strv bits = v, host = strv_cut(&bits, '/');
 	char        text[ADDR_TEXT];
@@ -28,6 +57,20 @@ hint_network(struct loader *l, struct strv v)
 	a = addr_mask(&a, (unsigned)n);
 	return diag_did_you_mean(
 	    l->a, arena_printf(l->a, "%s/%u", addr_print(&a, text).p, (unsigned)n));
+}
+
+static struct strv
+hint_network(struct loader *l, struct strv v)
+{
+	struct strv hint = hint_bits(l, v);
+
+	if (hint.p == NULL)
+		hint = hint_range(l, v);
+	if (hint.p == NULL && is_list(l, v))
+		hint = SV("the name of a list stands without { }");
+	return hint.p != NULL ?
+	    hint :
+	    SV("such as 192.0.2.1, 192.0.2.0/24, 192.0.2.1-192.0.2.9 or 2001:db8::/32");
 }
 
 bool
@@ -73,7 +116,9 @@ hint_domain(struct loader *l, struct strv v)
 		return SV("an address belongs into a list of `addresses'");
 	if (v.n > 1 && v.p[v.n - 1] == '.')
 		return diag_did_you_mean(l->a, strv_first(v, v.n - 1));
-	return strv(NULL, 0);
+	if (is_list(l, v))
+		return SV("the name of a list stands without { }");
+	return SV("such as example.org, .example.org for all below it, or [192.0.2.1]");
 }
 
 struct strv
@@ -192,8 +237,8 @@ items_file(struct loader *l, const struct conf_list                      *c,
 		arena_free(l->a);
 		l->a = a;
 	} else {
-		diag_add(l->d, DIAG_ERROR, c->where.pos, strv(NULL, 0), "cannot read %s: %s",
-		    diag_quote(l->a, src->name), file_rc_name(rc));
+		diag_add(l->d, DIAG_ERROR, c->where.pos, hint_file(rc, c->where.text),
+		    "cannot read %s: %s", diag_quote(l->a, src->name), file_rc_name(rc));
 	}
 	if (l->d->errors == told)
 		arena_free(own);

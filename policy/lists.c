@@ -6,6 +6,7 @@
  */
 #include "policy/lists.h"
 
+#include "policy/hints.h"
 #include "policy/items.h"
 #include "policy/patterns.h"
 #include "proxy/base/arena.h"
@@ -108,8 +109,8 @@ lists_have_patterns(struct loader *l, struct pos at, const char *what)
 	if (patterns_here())
 		return true;
 	if (!l->quiet)
-		diag_add(
-		    l->d, DIAG_ERROR, at, strv(NULL, 0), "`%s' is not in this build (PCRE2)", what);
+		diag_add(l->d, DIAG_ERROR, at, hint_instead(strv_z(what)),
+		    "`%s' is not in this build (PCRE2)", what);
 	return false;
 }
 
@@ -121,16 +122,19 @@ lists_pattern(struct loader *l, const struct lit *x)
 	struct pattern *made = NULL;
 
 	if (x->text.n == 0) {
-		diag_add(l->d, DIAG_ERROR, x->pos, strv(NULL, 0),
+		diag_add(l->d, DIAG_ERROR, x->pos,
+		    SV("an empty text is found by \"^$\"; `is absent' asks whether there is none"),
 		    "an empty pattern is found in every text");
 	} else if (x->text.n > PATTERN_OCTETS) {
-		diag_add(l->d, DIAG_ERROR, x->pos, strv(NULL, 0),
+		diag_add(l->d, DIAG_ERROR, x->pos,
+		    SV("a list holds several: patterns NAME { \"PATTERN\" ... }"),
 		    "the pattern has %zu octets, at most %d are allowed", x->text.n,
 		    PATTERN_OCTETS);
 	} else {
 		made = pattern_new(l->p->a, x->text, &why, &offset);
 		if (made == NULL)
-			diag_add(l->d, DIAG_ERROR, lit_place(x, offset, 0), strv(NULL, 0),
+			diag_add(l->d, DIAG_ERROR, lit_place(x, offset, 0),
+			    SV("pcre2pattern(3) has the syntax; \\ takes what follows for itself"),
 			    "the pattern is wrong here: %.*s", (int)why.n, why.p);
 	}
 	return made;
@@ -142,7 +146,8 @@ keep_pattern(struct loader *l, struct list *to, const struct lit *x)
 	const struct pattern *one = lists_pattern(l, x);
 
 	if (to->n_pattern == PATTERNS_MAX)
-		diag_add(l->d, DIAG_ERROR, x->pos, strv(NULL, 0),
+		diag_add(l->d, DIAG_ERROR, x->pos,
+		    SV("lists of domains and of addresses take a million names, and are faster"),
 		    "more than %d patterns in one list", PATTERNS_MAX);
 	if (one == NULL || to->n_pattern > PATTERNS_MAX)
 		return;
@@ -184,7 +189,7 @@ load_patterns(struct loader *l, struct list *to)
 	if (c->store == STORE_FILE && c->where.text.p != NULL)
 		items_file(l, c, pattern_line, to);
 	else if (c->store != STORE_SET && c->where.text.p != NULL)
-		diag_add(l->d, DIAG_ERROR, c->where.pos, strv(NULL, 0),
+		diag_add(l->d, DIAG_ERROR, c->where.pos, SV("such as: patterns NAME file \"FILE\""),
 		    "patterns come from { ... } or a file");
 }
 
@@ -233,7 +238,8 @@ add_line(struct loader *l, void *arg, struct strv line, struct pos at)
 	x.pos.len = (unsigned)x.text.n;
 	to->items++;
 	if (diag_utf8(x.text) < x.text.n)
-		diag_add(l->d, DIAG_ERROR, x.pos, strv(NULL, 0), "the line is not UTF-8");
+		diag_add(
+		    l->d, DIAG_ERROR, x.pos, SV("save the file as UTF-8"), "the line is not UTF-8");
 	else
 		adder_of(to->conf->kind)(l, to, &x);
 }
@@ -327,14 +333,21 @@ no_such_list(struct loader *l, const struct lit *name)
 		if (l->p->list[i].conf->name.text.p != NULL)
 			names[n++] = l->p->list[i].conf->name.text;
 	}
-	did_you_mean(l, name->pos, diag_nearest_v(name->text, names, n), "no list is called %s",
-	    diag_quote(l->a, name->text));
+	diag_add(l->d, DIAG_ERROR, name->pos,
+	    hint_words(l->a, name->text, names, n, "such as: networks NAME { 192.0.2.0/24 }"),
+	    "no list is called %s", diag_quote(l->a, name->text));
 }
 
 struct list *
 lists_find(struct loader *l, const struct lit *name, unsigned want, const char *taker)
 {
 	static const char *const kinds[] = { "networks", "domains", "addresses", "patterns" };
+	static const char *const asked[] = {
+		"networks are asked by: client in NAME, allow from NAME",
+		"domains are asked by: rcpt in NAME, sender.domain in NAME, allow to NAME",
+		"addresses are asked by: sender in NAME, rcpt in NAME, allow to NAME",
+		"patterns are asked by: helo matches NAME",
+	};
 
 	for (unsigned i = 0; i < l->p->n_list; i++) {
 		struct list   *x = &l->p->list[i];
@@ -352,7 +365,7 @@ lists_find(struct loader *l, const struct lit *name, unsigned want, const char *
 			    "%s is a map, %s takes a list of %s", diag_quote(l->a, name->text),
 			    taker, kinds_text(want));
 		else
-			diag_add(l->d, DIAG_ERROR, name->pos, strv(NULL, 0),
+			diag_add(l->d, DIAG_ERROR, name->pos, strv_z(asked[kind]),
 			    "%s is a list of %s, %s takes one of %s", diag_quote(l->a, name->text),
 			    kinds[kind], taker, kinds_text(want));
 		return NULL;
@@ -370,6 +383,16 @@ lists_networks(struct loader *l, const struct lits *items)
 	add_items(l, &to, items);
 	netset_seal(to.nets);
 	return to.nets;
+}
+
+struct nameset *
+lists_domains(struct loader *l, const struct lits *items)
+{
+	struct conf_list c = { .kind = LIST_DOMAINS };
+	struct list      to = { .conf = &c, .names = sets_name(l->p->sets, &l->p->key) };
+
+	add_items(l, &to, items);
+	return to.names;
 }
 
 void

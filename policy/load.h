@@ -55,8 +55,6 @@ const struct block *names_rule(struct loader *l, const struct lit *name, bool by
 void not_in_build(struct loader *l, struct pos at, struct strv what);
 /* Where octet `offset' of a word or string stands in its source; a """text""": where it begins. */
 struct pos lit_place(const struct lit *x, size_t offset, size_t len);
-void did_you_mean(struct loader *l, struct pos at, struct strv near, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
 
 /* ---- facts.c ---- */
 
@@ -86,6 +84,7 @@ bool asks_resolves(struct loader *l, const struct fact_ref *f, enum stage at, st
 bool asks_null_is_yes(const struct loader *l, const struct asked *ask);
 bool asks_same(const struct asked *a, const struct asked *b);
 bool asks_header_name(struct strv v);
+extern const char asks_header_form[];   /* what would be one */
 
 /* ---- lists.c ---- */
 
@@ -97,6 +96,7 @@ void lists_load(struct loader *l);
 struct list *lists_find(struct loader *l, const struct lit *name, unsigned want, const char *taker);
 /* Sets of the items of { }; each lives in the policy's sets. Mistakes are reported item by item. */
 struct netset *lists_networks(struct loader *l, const struct lits *items);
+struct nameset *lists_domains(struct loader *l, const struct lits *items);
 /* Items with "@" and "<>" go to *addresses, others to *domains; NULL: there are none of that kind. */
 void lists_names(struct loader *l, const struct lits *items, const struct nameset **domains,
     const struct nameset **addresses);
@@ -146,11 +146,24 @@ enum stage stages_of(const struct policy *p, const struct asked *ask, bool *per_
 /* The same of a whole expression. */
 enum stage stages_rule(const struct policy *p, const struct rule *r, bool *per_rcpt);
 enum fact_cost stages_cost(const struct policy *p, const struct asked *ask);
+/* What is asked at message behind all checks: facts of recipients stand under `any rcpt', `all rcpt'. */
+void stages_behind(struct loader *l, const struct expr *e, const struct rule *r);
 
 /* ---- wants.c ---- */
 
 /* Costs of checks, and what is sure to be asked. */
 void wants_find(struct loader *l);
+
+/* ---- seals.c ---- */
+
+bool seals_is(const struct conf_plain *x);              /* `sign' or `seal' */
+/* Their conditions; seals_look once the stages of tags are known. */
+void seals_load(struct loader *l);
+void seals_look(struct loader *l);
+/* A `sign' for everybody, where everybody may come in. */
+void seals_warn(struct loader *l);
+/* When all is compiled: what may be asked at all (policy_asks). */
+void seals_asked(struct policy *p);
 
 /* ---- zones.c: of checks that are compiled ---- */
 void zones_bind(struct policy *p);

@@ -4,6 +4,7 @@
  * A map is read last, when everybody has said what its values must be (list.want), so that a value
  * that cannot be is named where it stands, in files, too.
  */
+#include "policy/hints.h"
 #include "policy/items.h"
 #include "policy/words.h"
 #include "proxy/base/arena.h"
@@ -25,8 +26,9 @@ no_such_map(struct loader *l, const struct lit *name)
 		if (c->kind == LIST_MAP && c->name.text.p != NULL)
 			names[n++] = c->name.text;
 	}
-	did_you_mean(l, name->pos, diag_nearest_v(name->text, names, n), "no map is called %s",
-	    diag_quote(l->a, name->text));
+	diag_add(l->d, DIAG_ERROR, name->pos,
+	    hint_words(l->a, name->text, names, n, "such as: map NAME { KEY VALUE, VALUE ... }"),
+	    "no map is called %s", diag_quote(l->a, name->text));
 }
 
 struct list *
@@ -41,7 +43,8 @@ maps_find(struct loader *l, const struct lit *name, unsigned want)
 		x->want |= want;
 		if (x->conf->kind == LIST_MAP)
 			return x;
-		diag_add(l->d, DIAG_ERROR, name->pos, strv(NULL, 0),
+		diag_add(l->d, DIAG_ERROR, name->pos,
+		    SV("a map is written: map NAME { KEY VALUE, VALUE ... }"),
 		    "%s is a list, a map is due here", diag_quote(l->a, name->text));
 		return NULL;
 	}
@@ -70,7 +73,7 @@ call_arg(struct loader *l, const struct fact_ref *call, enum stage at, unsigned 
 		return false;
 	if (l->p->facts[*fact].type != FACT_ADDRS && l->p->facts[*fact].type != FACT_TEXTS)
 		return true;
-	diag_add(l->d, DIAG_ERROR, x->fact.name.pos, strv(NULL, 0),
+	diag_add(l->d, DIAG_ERROR, x->fact.name.pos, hint,
 	    "%s has several values, a map takes a fact with one",
 	    diag_quote(l->a, x->fact.name.text));
 	return false;
@@ -107,7 +110,9 @@ text_ok(struct loader *l, const struct item *x, const char *what)
 			why = "holds a control";
 	}
 	if (why != NULL)
-		diag_add(l->d, DIAG_ERROR, x->pos, strv(NULL, 0), "the %s %s", what, why);
+		diag_add(l->d, DIAG_ERROR, x->pos,
+		    SV("keys and values are 1 to 512 octets of UTF-8 without controls"),
+		    "the %s %s", what, why);
 	return why == NULL;
 }
 
@@ -161,7 +166,9 @@ pool_ok(struct loader *l, const struct item *x)
 			names->pool_used[i] = true;
 		return true;
 	}
-	did_you_mean(l, x->pos, diag_nearest_v(x->text, names->pool, names->n_pool),
+	diag_add(l->d, DIAG_ERROR, x->pos,
+	    hint_words(l->a, x->text, names->pool, names->n_pool,
+		"such as: upstream 192.0.2.1:25 pool NAME"),
 	    "no pool is called %s", diag_quote(l->a, x->text));
 	return false;
 }
@@ -195,7 +202,8 @@ count_ok(struct loader *l, const struct list *m, const struct item *key, const s
 	}
 	if (v->n <= VALUES_MAX)
 		return true;
-	diag_add(l->d, DIAG_ERROR, v->v[VALUES_MAX].pos, strv(NULL, 0),
+	diag_add(l->d, DIAG_ERROR, v->v[VALUES_MAX].pos,
+	    SV("values are walked from the front; a key of their own is found at once"),
 	    "%s has more than %d values", diag_quote(l->a, key->text), VALUES_MAX);
 	return false;
 }
@@ -216,7 +224,8 @@ add_entry(struct loader *l, struct list *m, const struct item *key, const struct
 		ok = v[i].p != NULL;
 	}
 	if (ok && k.p != NULL && !maptable_add(m->map, k, v, value->n, &at))
-		diag_add(l->d, DIAG_ERROR, key->pos, strv(NULL, 0),
+		diag_add(l->d, DIAG_ERROR, key->pos,
+		    SV("all values of a key stand behind it once: KEY VALUE, VALUE"),
 		    "%s is a key already, at %.*s:%u:%u", diag_quote(l->a, key->text),
 		    (int)key->pos.src->name.n, key->pos.src->name.p, at.line, at.col);
 }

@@ -192,7 +192,7 @@ match_value(const struct match *m, const struct fact *f)
 /* ---- patterns ---- */
 
 enum truth
-match_pattern_text(const struct match *m, struct strv v)
+match_pattern_text(const struct match *m, struct strv v, uint64_t *steps)
 {
 	static const enum truth truths[] = {
 		[PATTERN_NO] = TRUTH_NO,
@@ -200,29 +200,29 @@ match_pattern_text(const struct match *m, struct strv v)
 		[PATTERN_YES] = TRUTH_YES,
 	};
 
-	return truths[patterns_match(m->pattern, m->n_pattern, v)];
+	return truths[patterns_match(m->pattern, m->n_pattern, v, steps)];
 }
 
 /* A pattern of a listener's name or a host's address is as good as one of a text. */
 enum truth
-match_pattern(const struct match *m, const struct fact *f)
+match_pattern(const struct match *m, const struct fact *f, uint64_t *steps)
 {
 	enum truth all = TRUTH_NO, one;
 	char       text[ADDR_TEXT];
 
 	switch (f->def->type) {
 	case FACT_TEXT:
-		return match_pattern_text(m, f->v.text);
+		return match_pattern_text(m, f->v.text, steps);
 	case FACT_PATH:
 		return match_pattern_text(
-		    m, f->v.path->kind == PATH_NULL ? SV("<>") : path_text(f->v.path));
+		    m, f->v.path->kind == PATH_NULL ? SV("<>") : path_text(f->v.path), steps);
 	case FACT_ADDR:
-		return match_pattern_text(m, addr_print(&f->v.addr, text));
+		return match_pattern_text(m, addr_print(&f->v.addr, text), steps);
 	case FACT_WORD:
-		return match_pattern_text(m, strv_z(f->def->words[f->v.word]));
+		return match_pattern_text(m, strv_z(f->def->words[f->v.word]), steps);
 	case FACT_TEXTS:
 		for (unsigned i = 0; i < f->v.texts.n && all != TRUTH_YES; i++) {
-			one = match_pattern_text(m, f->v.texts.v[i]);
+			one = match_pattern_text(m, f->v.texts.v[i], steps);
 			all = one > all ? one : all;
 		}
 		return all;

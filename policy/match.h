@@ -13,8 +13,8 @@ enum truth { TRUTH_NO, TRUTH_UNKNOWN, TRUTH_YES };
 bool match_value(const struct match *m, const struct fact *f);
 bool match_text(const struct match *m, struct strv v);
 /* MATCH_PATTERN; unknown where a limit was reached. */
-enum truth match_pattern(const struct match *m, const struct fact *f);
-enum truth match_pattern_text(const struct match *m, struct strv v);
+enum truth match_pattern(const struct match *m, const struct fact *f, uint64_t *steps);       /* as patterns.h counts */
+enum truth match_pattern_text(const struct match *m, struct strv v, uint64_t *steps);
 bool match_number(const struct match *m, double number);
 bool match_path_in(const struct path *path, const struct nameset *domains, const struct nameset *addresses);
 

@@ -4,30 +4,12 @@
  * Lists, maps and memories share their names; checks, rates, milters and plugins share theirs.
  * Tables are small (what a person wrote), so they are searched from the front.
  */
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
+#include "policy/hints.h"
 #include "policy/load.h"
 #include "policy/words.h"
 #include "proxy/base/arena.h"
-
-#define TEXT_MAX 400
-
-void
-did_you_mean(struct loader *l, struct pos at, struct strv near, const char *fmt, ...)
-{
-	char    text[TEXT_MAX];
-	va_list ap;
-
-	/* More than what is kept is only counted. */
-	if (l->d->n >= DIAG_MAX)
-		near = strv(NULL, 0);
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	diag_add(l->d, DIAG_ERROR, at, diag_did_you_mean(l->a, near), "%s", text);
-}
 
 /* Settings may have said it of a plain statement before. */
 void
@@ -42,8 +24,8 @@ not_in_build(struct loader *l, struct pos at, struct strv what)
 		    x->pos.col == at.col)
 			return;
 	}
-	diag_add(
-	    l->d, DIAG_ERROR, at, strv(NULL, 0), "%s is not in this build", diag_quote(l->a, what));
+	diag_add(l->d, DIAG_ERROR, at, hint_instead(what), "%s is not in this build",
+	    diag_quote(l->a, what));
 }
 
 /* ---- places ---- */
@@ -177,7 +159,9 @@ duplicate(struct loader *l, const struct lit *name, const struct named *first)
 	bool same = name->pos.src != at->src && strv_eq(name->pos.src->name, at->src->name);
 
 	diag_add(l->d, DIAG_ERROR, name->pos,
-	    same ? SV("the file is included twice") : strv(NULL, 0),
+	    same ?
+		SV("the file is included twice") :
+		SV("lists, maps and memories share their names; so do checks, rates and milters"),
 	    "%s is already the name of %s, at %.*s:%u:%u", diag_quote(l->a, name->text),
 	    first->what, (int)at->src->name.n, at->src->name.p, at->line, at->col);
 }
@@ -279,7 +263,7 @@ names_rule(struct loader *l, const struct lit *name, bool by)
 		words[n++] = SV("limits");
 		words[n++] = SV("upstream");
 	}
-	did_you_mean(l, name->pos, diag_nearest_v(name->text, words, n), "no check is called %s",
-	    diag_quote(l->a, name->text));
+	diag_add(l->d, DIAG_ERROR, name->pos, hint_words(l->a, name->text, words, n, NULL),
+	    "no check is called %s", diag_quote(l->a, name->text));
 	return NULL;
 }

@@ -6,7 +6,9 @@
  */
 #include "policy/parse.h"
 
+#include "policy/hints.h"
 #include "policy/lists.h"
+#include "policy/policy.h"
 #include "policy/words.h"
 #include "proxy/base/arena.h"
 
@@ -142,7 +144,8 @@ static void
 no_comma(struct parser *p)
 {
 	if (parse_is_kind(p, TOKEN_COMMA))
-		diag_add(p->d, DIAG_ERROR, parse_take(p)->pos, strv(NULL, 0),
+		diag_add(p->d, DIAG_ERROR, parse_take(p)->pos,
+		    SV("such as: recipients 1000  errors 20"),
 		    "between words and their values there are no commas");
 }
 
@@ -166,8 +169,8 @@ named_pair(struct parser *p, struct conf_plain *x)
 	}
 	no_comma(p);
 	if (parse_peek(p)->kind == TOKEN_CLOSE) {
-		diag_add(p->d, DIAG_ERROR, word.pos, strv(NULL, 0), "%s has no value",
-		    diag_quote(p->a, word.text));
+		diag_add(p->d, DIAG_ERROR, word.pos, policy_form(p->a, p->keyword),
+		    "%s has no value", diag_quote(p->a, word.text));
 		return true;
 	}
 	if (!parse_value(p, "a value", &value))
@@ -308,32 +311,44 @@ may_read(struct parser *from, struct pos at, const char *path)
 	struct files *f = from->files;
 
 	if (is_cycle(from->a, at.src, strv_z(path)))
-		diag_add(from->d, DIAG_ERROR, at, strv(NULL, 0), "%s includes itself",
-		    diag_quote(from->a, strv_z(path)));
+		diag_add(from->d, DIAG_ERROR, at, SV("each file is read once: leave this out"),
+		    "%s includes itself", diag_quote(from->a, strv_z(path)));
 	else if (depth_of(at.src) >= INCLUDE_DEEP)
-		diag_add(from->d, DIAG_ERROR, at, strv(NULL, 0),
+		diag_add(from->d, DIAG_ERROR, at,
+		    SV("one pattern includes many: include \"conf.d/*.conf\""),
 		    "files include each other more than %d deep", INCLUDE_DEEP);
 	else if (++f->n <= FILES_MAX)
 		return true;
 	else if (f->n == FILES_MAX + 1)
-		diag_add(from->d, DIAG_ERROR, at, strv(NULL, 0), "more than %d files", FILES_MAX);
+		diag_add(from->d, DIAG_ERROR, at, SV("put several into one"), "more than %d files",
+		    FILES_MAX);
 	return false;
 }
 
 /* ---- one file ---- */
 
+static struct strv
+nearest_statement(struct parser *p, struct strv v)
+{
+	const char *near = diag_nearest(v, statement_words());
+
+	return near == NULL ? SV("postern.conf(5) has all statements") :
+			      diag_did_you_mean(p->a, strv_z(near));
+}
+
 static void
 unknown_statement(struct parser *p, const struct token *t)
 {
 	if (t->kind == TOKEN_WORD)
-		diag_add(p->d, DIAG_ERROR, t->pos,
-		    diag_did_you_mean(p->a, strv_z(diag_nearest(t->text, statement_words()))),
+		diag_add(p->d, DIAG_ERROR, t->pos, nearest_statement(p, t->text),
 		    "there is no statement %s", diag_quote(p->a, t->text));
 	else if (t->kind == TOKEN_CLOSE)
-		diag_add(
-		    p->d, DIAG_ERROR, t->pos, strv(NULL, 0), "there is no `{' that this closes");
+		diag_add(p->d, DIAG_ERROR, t->pos,
+		    SV("leave it out, or look above for a `{' that is missing"),
+		    "there is no `{' that this closes");
 	else
-		diag_add(p->d, DIAG_ERROR, t->pos, strv(NULL, 0), "expected a statement, found %s",
+		diag_add(p->d, DIAG_ERROR, t->pos, parse_hint(p, "a statement"),
+		    "expected a statement, found %s",
 		    t->kind == TOKEN_STRING ? "a string" : diag_quote(p->a, t->text));
 	/* What may follow "}" on its line is a statement of its own. */
 	if (t->kind != TOKEN_CLOSE) {
@@ -348,6 +363,7 @@ parse_statement(struct parser *p)
 	const struct token     *head = parse_take(p);
 	const struct statement *s = head->kind == TOKEN_WORD ? statement_find(head->text) : NULL;
 
+	p->keyword = head->text;
 	if (s == NULL) {
 		unknown_statement(p, head);
 		return;
@@ -425,7 +441,8 @@ parse_file(struct parser *from, struct pos at, const char *path)
 	rc = f->w->read_file(f->w, from->a, path, FILE_OCTETS, &src->text);
 	f->octets += src->text.n;
 	if (rc != FILE_OK) {
-		diag_add(from->d, DIAG_ERROR, at, strv(NULL, 0), "cannot read %s: %s",
+		diag_add(from->d, DIAG_ERROR, at,
+		    hint_file(rc, at.src == NULL ? SV("/") : src->name), "cannot read %s: %s",
 		    diag_quote(from->a, src->name), file_rc_name(rc));
 		src->text = strv("", 0);
 	} else if (f->octets > ALL_OCTETS) {

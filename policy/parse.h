@@ -27,6 +27,7 @@ struct parser {                 /* one source */
 	unsigned             depth;     /* of { } */
 	unsigned             nest;      /* of expressions */
 	unsigned             runaway;   /* the token at which an unclosed block was given up, 0: none */
+	struct strv          keyword;   /* of the statement; absent before the first */
 };
 
 /* A block being read: where its brace stands, how it is indented. */
@@ -57,12 +58,17 @@ bool parse_name(struct parser *p, const char *what, struct lit *out);
 bool parse_duration(struct parser *p, struct lit *out);
 bool parse_keyword(struct parser *p, const char *word); /* this WORD and no other */
 void parse_expected(struct parser *p, const char *what);
+struct strv parse_hint(struct parser *p, const char *what);    /* how WHAT is written, or else the statement */
 bool parse_one_of(struct parser *p, const char *const *words, const char *what, struct lit *out);
+/* What stands here is none of the words; nothing is taken. */
+void parse_unknown(struct parser *p, const char *const *words, const char *what);
 
 /* ---- { } ---- */
 
 /* Takes '{'; false: there is none. */
 bool parse_open(struct parser *p, struct block_state *b, const char *of);
+/* The same behind a name; where that was none (reported) whatever stands in front of '{' is passed over. */
+bool parse_open_named(struct parser *p, struct block_state *b, const char *of, bool named);
 /* Is there another item? False: '}' was taken, or the block is given up as never closed (reported). */
 bool parse_more(struct parser *p, struct block_state *b);
 /* Does a statement begin here, in the first column, though the block is still open? */

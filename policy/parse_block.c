@@ -133,20 +133,6 @@ parse_cond(struct parser *p, struct relay_cond *c)
 static const char *const cond_words[] = { "from", "to", "authenticated", "on", "when", NULL };
 static const char *const relay_words[] = { "allow", "routing-characters", NULL };
 
-/* An unknown word where one of `words` is due. */
-static void
-unknown_word(struct parser *p, const char *const *words, const char *what)
-{
-	const struct token *t = parse_peek(p);
-
-	if (!parse_is_kind(p, TOKEN_WORD))
-		parse_expected(p, what);
-	else
-		diag_add(p->d, DIAG_ERROR, t->pos,
-		    diag_did_you_mean(p->a, strv_z(diag_nearest(t->text, words))),
-		    "expected %s, found %s", what, diag_quote(p->a, t->text));
-}
-
 /*
  * Does a condition of an allow line follow?  Whatever does not begin another line is meant as
  * one.
@@ -168,7 +154,7 @@ parse_allow(struct parser *p, const struct block_state *b, struct relay_line *li
 
 		if (!parse_cond(p, &x)) {
 			if (p->d->errors == errors)
-				unknown_word(p, cond_words, "from, to, authenticated, on or when");
+				parse_unknown(p, cond_words, "from, to, authenticated, on or when");
 			return false;
 		}
 		line->cond = arena_grow(
@@ -188,7 +174,7 @@ parse_relay_line(struct parser *p, const struct block_state *b, struct relay_lin
 		line->routing = true;
 		return parse_keyword(p, "allow");
 	}
-	unknown_word(p, relay_words, "allow or routing-characters");
+	parse_unknown(p, relay_words, "allow or routing-characters");
 	parse_take(p);
 	return false;
 }
@@ -264,7 +250,7 @@ parse_milter_item(struct parser *p, struct milter_item *x)
 	}
 	if (parse_accept(p, "on"))
 		return parse_on_failure(p, x);
-	unknown_word(p, milter_words, "socket, load, isolated, timeout, args, when or on failure");
+	parse_unknown(p, milter_words, "socket, load, isolated, timeout, args, when or on failure");
 	parse_take(p);
 	return false;
 }
@@ -274,12 +260,13 @@ parse_milter(struct parser *p, const struct token *head)
 {
 	struct conf_milter *m = arena_alloc(p->a, sizeof(*m));
 	struct block_state  b;
+	bool                named;
 
 	m->plugin = strv_eq(head->text, SV("plugin"));
 	parse_add(p, BLOCK_MILTER, head)->u.milter = m;
-	parse_name(p, "the name of a milter or plugin", &m->name);
+	named = parse_name(p, "the name of a milter or plugin", &m->name);
 	m->warn = parse_accept(p, "warn");
-	if (!parse_open(p, &b, "the block")) {
+	if (!parse_open_named(p, &b, "the block", named)) {
 		parse_skip_statement(p);
 		return;
 	}
@@ -331,7 +318,7 @@ parse_expect(struct parser *p, struct test_step *x)
 	lits_add(p->a, &x->arg, v);
 	if (parse_is_kind(p, TOKEN_WORD) && word_is_xcode(parse_peek(p)->text))
 		lits_add(p->a, &x->arg, parse_take_lit(p));
-	return !parse_accept(p, "by") || parse_name(p, "the name of a check", &x->by);
+	return !parse_accept(p, "by") || parse_name(p, "the name of a check behind `by'", &x->by);
 }
 
 static bool
@@ -365,10 +352,11 @@ parse_test(struct parser *p, const struct token *head)
 {
 	struct conf_test  *t = arena_alloc(p->a, sizeof(*t));
 	struct block_state b;
+	bool               named;
 
 	parse_add(p, BLOCK_TEST, head)->u.test = t;
-	parse_string(p, "what the test shows", &t->name);
-	if (!parse_open(p, &b, "the test")) {
+	named = parse_string(p, "what the test shows", &t->name);
+	if (!parse_open_named(p, &b, "the test", named)) {
 		parse_skip_statement(p);
 		return;
 	}

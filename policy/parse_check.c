@@ -5,6 +5,7 @@
  * verdict last.
  */
 #include "policy/parse.h"
+#include "policy/policy.h"
 #include "policy/words.h"
 #include "proxy/base/arena.h"
 
@@ -254,7 +255,17 @@ hint_other(struct parser *p, const struct token *t)
 	if (before->kind == TOKEN_WORD &&
 	    (word_is_xcode(before->text) || word_is_code(before->text)))
 		return SV("a text stands between \" and \"");
-	return diag_did_you_mean(p->a, strv_z(diag_nearest(t->text, check_words)));
+	if (diag_nearest(t->text, check_words) != NULL)
+		return diag_did_you_mean(p->a, strv_z(diag_nearest(t->text, check_words)));
+	return parse_hint(p, "an effect, a verdict or `}'");
+}
+
+/* A word that was meant as `when': that there is no other one is no mistake of its own. */
+static bool
+is_other_when(struct parser *p, enum part part)
+{
+	return part == PART_OTHER && parse_is_kind(p, TOKEN_WORD) &&
+	    strv_eq(hint_other(p, parse_peek(p)), SV("did you mean `when'?"));
 }
 
 static bool
@@ -320,18 +331,18 @@ parse_check(struct parser *p, const struct token *head)
 	struct conf_check *c = arena_alloc(p->a, sizeof(*c));
 	struct block_state b;
 	enum part          last = PART_OTHER, part;
-	bool               when = false;
+	bool               when = false, named;
 
 	parse_add(p, BLOCK_CHECK, head)->u.check = c;
-	parse_name(p, "the name of a check", &c->name);
+	named = parse_name(p, "the name of a check", &c->name);
 	c->warn = parse_accept(p, "warn");
-	if (!parse_open(p, &b, "the check")) {
+	if (!parse_open_named(p, &b, "the check", named)) {
 		parse_skip_statement(p);
 		return;
 	}
 	while (parse_more(p, &b)) {
 		part = part_at(p);
-		when = when || part == PART_WHEN;
+		when = when || part == PART_WHEN || is_other_when(p, part);
 		in_order(p, part, &last);
 		if (!parse_part(p, c, part))
 			parse_sync(p, &b, check_words);
@@ -404,7 +415,7 @@ parse_rate_part(struct parser *p, struct conf_rate *r)
 		return parse_limit(p, r);
 	if (at_final(p))
 		return parse_final(p, &r->final);
-	parse_expected(p, "count, when, limit or a verdict");
+	parse_unknown(p, rate_words, "count, when, limit or a verdict");
 	parse_take(p);
 	return false;
 }
@@ -418,6 +429,20 @@ rate_rank(const struct parser *p)
 	    parse_is(p, "limit")    ? 3 :
 	    at_final(p)             ? 4 :
 				      0;
+}
+
+/* The same of a word that is none of them, by what it looks like. */
+static unsigned
+rank_meant(const struct parser *p)
+{
+	const char *near =
+	    parse_is_kind(p, TOKEN_WORD) ? diag_nearest(parse_peek(p)->text, rate_words) : NULL;
+
+	for (unsigned i = 0; near != NULL && i < 3; i++) {
+		if (rate_words[i] == near)
+			return i + 1;
+	}
+	return near == NULL ? 0 : 4;
 }
 
 static void
@@ -443,24 +468,25 @@ parse_rate(struct parser *p, const struct token *head)
 	struct conf_rate        *r = arena_alloc(p->a, sizeof(*r));
 	struct block_state       b;
 	unsigned                 last = 0, rank, seen = 0;
+	bool                     named;
 
 	parse_add(p, BLOCK_RATE, head)->u.rate = r;
-	parse_name(p, "the name of a rate", &r->name);
+	named = parse_name(p, "the name of a rate", &r->name);
 	r->warn = parse_accept(p, "warn");
-	if (!parse_open(p, &b, "the rate")) {
+	if (!parse_open_named(p, &b, "the rate", named)) {
 		parse_skip_statement(p);
 		return;
 	}
 	while (parse_more(p, &b)) {
 		rank = rate_rank(p);
-		seen |= 1u << rank;
+		seen |= 1u << (rank > 0 ? rank : rank_meant(p));
 		rate_order(p, rank, &last);
 		if (!parse_rate_part(p, r))
 			parse_sync(p, &b, rate_words);
 	}
 	for (unsigned i = 0; i < 3; i++) {
 		if ((seen & 1u << (i == 0 ? 1 : i + 2)) == 0)
-			diag_add(p->d, DIAG_ERROR, head->pos, strv(NULL, 0), "the rate has no %s",
-			    part[i]);
+			diag_add(p->d, DIAG_ERROR, head->pos, policy_form(p->a, head->text),
+			    "the rate has no %s", part[i]);
 	}
 }

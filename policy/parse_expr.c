@@ -14,8 +14,9 @@ enter(struct parser *p)
 		p->nest++;
 		return true;
 	}
-	diag_add(p->d, DIAG_ERROR, parse_peek(p)->pos, strv(NULL, 0), "nested more than %d deep",
-	    PARSE_NEST_MAX);
+	diag_add(p->d, DIAG_ERROR, parse_peek(p)->pos,
+	    SV("a list says many alternatives at once, a tag what another check found"),
+	    "nested more than %d deep", PARSE_NEST_MAX);
 	return false;
 }
 
@@ -83,7 +84,7 @@ hint_blanks(struct parser *p, struct strv v)
 			    p->a, "put blanks around %s", diag_quote(p->a, strv(v.p + i, n)));
 		}
 	}
-	return strv(NULL, 0);
+	return parse_hint(p, "a fact");
 }
 
 /* fact = FACT [ args ] */

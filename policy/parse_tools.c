@@ -5,7 +5,9 @@
  * closed is noticed where a statement begins in the first column, so that what follows is still
  * read as it was meant.
  */
+#include "policy/hints.h"
 #include "policy/parse.h"
+#include "policy/policy.h"
 #include "policy/words.h"
 #include "proxy/base/arena.h"
 
@@ -99,6 +101,14 @@ describe(const struct parser *p)
 	return t->kind == TOKEN_STRING ? "a string" : diag_quote(p->a, t->text);
 }
 
+struct strv
+parse_hint(struct parser *p, const char *what)
+{
+	struct strv hint = hint_due(what);
+
+	return hint.p != NULL ? hint : policy_form(p->a, p->keyword);
+}
+
 void
 parse_expected(struct parser *p, const char *what)
 {
@@ -110,7 +120,8 @@ parse_expected(struct parser *p, const char *what)
 		pos.col += pos.len;
 		pos.len = 0;
 	}
-	diag_add(p->d, DIAG_ERROR, pos, strv(NULL, 0), "expected %s, found %s", what, describe(p));
+	diag_add(
+	    p->d, DIAG_ERROR, pos, parse_hint(p, what), "expected %s, found %s", what, describe(p));
 }
 
 static bool
@@ -191,8 +202,8 @@ parse_shape(struct parser *p, bool (*is)(struct strv), const char *what, struct 
 	if (!parse_word(p, what, &x))
 		return false;
 	if (!is(x.text)) {
-		diag_add(p->d, DIAG_ERROR, x.pos, strv(NULL, 0), "expected %s, found %s", what,
-		    diag_quote(p->a, x.text));
+		diag_add(p->d, DIAG_ERROR, x.pos, parse_hint(p, what), "expected %s, found %s",
+		    what, diag_quote(p->a, x.text));
 		return false;
 	}
 	*out = x;
@@ -239,6 +250,14 @@ parse_keyword(struct parser *p, const char *word)
 	return false;
 }
 
+static struct strv
+nearest_or_form(struct parser *p, struct strv v, const char *const *words, const char *what)
+{
+	const char *near = diag_nearest(v, words);
+
+	return near == NULL ? parse_hint(p, what) : diag_did_you_mean(p->a, strv_z(near));
+}
+
 bool
 parse_one_of(struct parser *p, const char *const *words, const char *what, struct lit *out)
 {
@@ -248,10 +267,21 @@ parse_one_of(struct parser *p, const char *const *words, const char *what, struc
 		if (strv_eq(out->text, strv_z(words[i])))
 			return true;
 	}
-	diag_add(p->d, DIAG_ERROR, out->pos,
-	    diag_did_you_mean(p->a, strv_z(diag_nearest(out->text, words))),
+	diag_add(p->d, DIAG_ERROR, out->pos, nearest_or_form(p, out->text, words, what),
 	    "expected %s, found %s", what, diag_quote(p->a, out->text));
 	return false;
+}
+
+void
+parse_unknown(struct parser *p, const char *const *words, const char *what)
+{
+	const struct token *t = parse_peek(p);
+
+	if (!parse_is_kind(p, TOKEN_WORD))
+		parse_expected(p, what);
+	else
+		diag_add(p->d, DIAG_ERROR, t->pos, nearest_or_form(p, t->text, words, what),
+		    "expected %s, found %s", what, diag_quote(p->a, t->text));
 }
 
 /* ---- { } ---- */
@@ -280,6 +310,16 @@ parse_open(struct parser *p, struct block_state *b, const char *of)
 	return true;
 }
 
+bool
+parse_open_named(struct parser *p, struct block_state *b, const char *of, bool named)
+{
+	while (!named && !parse_at_end(p) && !parse_is_kind(p, TOKEN_OPEN))
+		parse_take(p);
+	if (named || parse_is_kind(p, TOKEN_OPEN))
+		return parse_open(p, b, of);
+	return false;
+}
+
 /*
  * A statement in the first column of a block that is indented: the `}' in front of it is
  * missing.
@@ -304,7 +344,9 @@ never_closed(struct parser *p, const struct block_state *b)
 		return;
 	p->runaway = p->at;
 	if (t->kind == TOKEN_END || t->kind == TOKEN_EOS)
-		diag_add(p->d, DIAG_ERROR, b->open, strv(NULL, 0), "this `{' is never closed");
+		diag_add(p->d, DIAG_ERROR, b->open,
+		    SV("a `}' is missing, before the end of the file at the latest"),
+		    "this `{' is never closed");
 	else
 		diag_add(p->d, DIAG_ERROR, b->open,
 		    arena_printf(p->a, "a `}' is missing before line %u, where %s begins",
@@ -408,14 +450,15 @@ parse_skip_statement(struct parser *p)
 static void
 set_comma(struct parser *p, bool behind_item)
 {
+	static const char   comma[] = "one comma, or a blank, stands between two items";
 	const struct token *t = parse_take(p);
 
 	if (!behind_item)
 		diag_add(
-		    p->d, DIAG_ERROR, t->pos, strv(NULL, 0), "no item stands before this comma");
+		    p->d, DIAG_ERROR, t->pos, strv_z(comma), "no item stands before this comma");
 	else if (parse_peek(p)->kind == TOKEN_CLOSE)
 		diag_add(
-		    p->d, DIAG_ERROR, t->pos, strv(NULL, 0), "no item stands behind this comma");
+		    p->d, DIAG_ERROR, t->pos, strv_z(comma), "no item stands behind this comma");
 }
 
 bool

@@ -20,8 +20,11 @@
 #define RUNNING_ON_VALGRIND 0
 #endif
 
-#define STEPS_MAX     200000  /* of one match: about a millisecond or two */
+#define STEPS_FIRST   16      /* of the first try of a match, from one place of the text */
+#define STEPS_TIMES   16      /* as many has the next one, where those do not do */
+#define STEPS_MAX     200000  /* of the last: about a millisecond or two */
 #define STEPS_ALL     4000000 /* of all the places of a text where one may begin */
+#define RUN_OCTETS    64      /* of a run that cost as much as one step */
 #define DEPTH_MAX     10000
 #define HEAP_KIB      2048
 #define NEST_MAX      100 /* of ( ) */
@@ -134,27 +137,46 @@ pattern_text(const struct pattern *p)
 }
 
 /*
- * PCRE2 counts anew wherever in the text it tries, and the interpreter does not count what `\s+' runs over: so
- * the longer a text is, the less each try may cost.
+ * PCRE2 counts anew wherever in the text it tries: the longer a text is, the less each place may cost.
  */
-static void
-set_limit(size_t octets)
+static uint64_t
+most_steps(size_t octets)
 {
 	size_t most = STEPS_ALL / (octets + 1);
 
-	pcre2_set_match_limit(matching.limits, most < STEPS_MAX ? (uint32_t)most : STEPS_MAX);
+	return most < STEPS_MAX ? most : STEPS_MAX;
 }
 
-enum pattern_rc
-pattern_match(const struct pattern *p, struct strv text)
+static int
+try(const struct pattern *p, struct strv text, uint64_t limit)
 {
-	int rc;
+	pcre2_set_match_limit(matching.limits, (uint32_t)limit);
+	return pcre2_match(p->code, (PCRE2_SPTR)(text.p == NULL ? "" : text.p), text.n, 0, 0,
+	    matching.data, matching.limits);
+}
+
+/*
+ * What a match has cost PCRE2 does not say, only that a limit was not enough.  So limits rise until one is, and what it
+ * cost lies below the sum of those that were tried.  The interpreter does not count what `\s+' runs over, which may be
+ * half the text from each place of it.
+ */
+enum pattern_rc
+pattern_match(const struct pattern *p, struct strv text, uint64_t *steps)
+{
+	uint64_t most = most_steps(text.n), limit = STEPS_FIRST;
+	int      rc = PCRE2_ERROR_MATCHLIMIT;
 
 	if (text.n > PATTERN_SUBJECT_OCTETS)
 		return PATTERN_UNKNOWN;
-	set_limit(text.n);
-	rc = pcre2_match(p->code, (PCRE2_SPTR)(text.p == NULL ? "" : text.p), text.n, 0, 0,
-	    matching.data, matching.limits);
+	*steps += text.n * text.n / RUN_OCTETS;
+	for (bool last = false; rc == PCRE2_ERROR_MATCHLIMIT && !last; limit *= STEPS_TIMES) {
+		if (*steps >= PATTERNS_STEPS)
+			return PATTERN_UNKNOWN;
+		last = limit >= most;
+		limit = last ? most : limit;
+		*steps += limit * (text.n + 1);
+		rc = try(p, text, limit);
+	}
 	return rc >= 0 ? PATTERN_YES : rc == PCRE2_ERROR_NOMATCH ? PATTERN_NO : PATTERN_UNKNOWN;
 }
 
@@ -177,9 +199,9 @@ pattern_text(const struct pattern *p)
 }
 
 enum pattern_rc
-pattern_match(const struct pattern *p, struct strv text)
+pattern_match(const struct pattern *p, struct strv text, uint64_t *steps)
 {
-	(void)p, (void)text;
+	(void)p, (void)text, (void)steps;
 	return PATTERN_UNKNOWN;
 }
 
@@ -192,12 +214,12 @@ patterns_here(void)
 }
 
 enum pattern_rc
-patterns_match(const struct pattern *const *p, unsigned n, struct strv text)
+patterns_match(const struct pattern *const *p, unsigned n, struct strv text, uint64_t *steps)
 {
 	unsigned tired = 0;
 
 	for (unsigned i = 0; i < n && tired < PATTERNS_TIRED; i++) {
-		switch (pattern_match(p[i], text)) {
+		switch (pattern_match(p[i], text, steps)) {
 		case PATTERN_YES:
 			return PATTERN_YES;
 		case PATTERN_UNKNOWN:

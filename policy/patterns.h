@@ -1,5 +1,5 @@
 /*
- * patterns -- regular expressions (PCRE2) with ceilings: none can make a worker think for long.
+ * patterns -- regular expressions (PCRE2) with ceilings: neither one nor many can make a worker think for long.
  *
  * Built while a configuration is loaded, in its arena; read-only behind that. HAVE_PCRE2 0: there are none.
  */
@@ -27,14 +27,18 @@ bool patterns_here(void);
  */
 struct pattern *pattern_new(struct arena *a, struct strv v, struct strv *why, size_t *offset);
 struct strv pattern_text(const struct pattern *p);      /* as it was written */
-/* Is it found in the text?  Octets that are no UTF-8 match nothing. UNKNOWN: a limit was reached. */
-enum pattern_rc pattern_match(const struct pattern *p, struct strv text);
+/*
+ * Is it found in the text?  Octets that are no UTF-8 match nothing.  *steps grows by what that cost at most; once it is
+ * PATTERNS_STEPS nothing is tried any more.  UNKNOWN: a limit was reached.
+ */
+enum pattern_rc pattern_match(const struct pattern *p, struct strv text, uint64_t *steps);
 /*
  * Is one of n found?  UNKNOWN: none is, but some reached a limit; behind PATTERNS_TIRED of those the others are not
  * tried.
  */
-enum pattern_rc patterns_match(const struct pattern *const *p, unsigned n, struct strv text);
+enum pattern_rc patterns_match(const struct pattern *const *p, unsigned n, struct strv text, uint64_t *steps);
 
 #define PATTERNS_TIRED 5
+#define PATTERNS_STEPS 40000000 /* of one walk of all checks of a stage: a second at worst, without JIT */
 
 #endif

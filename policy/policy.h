@@ -53,12 +53,16 @@ struct conf {
  * Never NULL; with d->errors > 0 the result is only good for further diagnostics.
  */
 struct conf *conf_parse(struct arena *a, struct world *w, const char *path, struct diags *d);
+/* "STATEMENT is written: FORM", a hint; absent: there is no such statement. */
+struct strv policy_form(struct arena *a, struct strv statement);
 
 /*
  * Resolve names of listrefs in plain statements ("from LIST", "for LIST"): a networks list by NAME or a
  * set, as conf_value.  NULL: a diagnostic was added.  The policy must have been loaded.
  */
 const struct netset *policy_networks(const struct policy *p, const struct conf_value *v, struct diags *d);
+/* The same of a domains list: d, ".d", "[literal]", in A-labels and lower case. */
+const struct nameset *policy_domains(const struct policy *p, const struct conf_value *v, struct diags *d);
 
 struct policy_names {                   /* of the plain statements, for what may be named in rules */
 	const struct strv *listener;    /* `on NAME` */
@@ -117,8 +121,6 @@ MAY_YIELD enum wait_rc policy_want(const struct policy *p, unsigned want, unsign
 /* Is it worth a fiber: nobody has asked for it yet, as far as that can be seen without asking? */
 MAY_YIELD bool policy_wanted(const struct policy *p, unsigned want, unsigned rcpt, struct policy_case *c);
 
-/* Is the fact asked for at every recipient, whatever it is? */
-bool policy_needs(const struct policy *p, unsigned fact, enum stage by);
 /* `route` or `transaction-class` are there. */
 bool policy_routes(const struct policy *p);
 /*
@@ -135,6 +137,15 @@ bool policy_routes(const struct policy *p);
  */
 MAY_YIELD enum wait_rc policy_route(const struct policy *p, unsigned rcpt, struct facts *facts, struct arena *a,
     struct strv *pool, struct strv *class, bool *unknown);
+/* May anything in it (checks, texts, gate, routes, conditions of `sign' and `seal') ask for that fact? */
+bool policy_asks(const struct policy *p, unsigned fact);
+/* How many `sign' and `seal' statements there are: their conditions are numbered in file order. */
+unsigned policy_seals(const struct policy *p);
+/*
+ * Does condition i hold, at message?  No `when' is yes; an unknown one is no, *unknown says so and so does a note
+ * (a message goes without that signature).  WAIT_OK; WAIT_CANCELLED.
+ */
+MAY_YIELD enum wait_rc policy_seal(const struct policy *p, unsigned i, struct policy_case *c, bool *holds, bool *unknown);
 /* Can anything in it still change a message once its text has begun to come (header actions of checks at message)?
  * Then it is spooled, never streamed. */
 bool policy_edits(const struct policy *p);

@@ -340,8 +340,8 @@ clean_value(const struct fact_def *def, struct strv arg)
 	static const char *const good[] = { "resolves", "resolves.host", "mx" };
 	union fact_value         v = act_absent(def->type);
 
-	for (unsigned i = 0; i < sizeof(good) / sizeof(good[0]); i++)
-		v.yes = v.yes || (def->type == FACT_BOOL && strcmp(def->name, good[i]) == 0);
+	for (unsigned i = 0; def->type == FACT_BOOL && i < sizeof(good) / sizeof(good[0]); i++)
+		v.yes = v.yes || strcmp(def->name, good[i]) == 0;
 	for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		if (strcmp(def->name, numbers[i].fact) == 0)
 			v.number = numbers[i].number;

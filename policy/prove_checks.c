@@ -85,7 +85,8 @@ prove_parts(struct prover *x, const struct expr *e, const struct rule *r, unsign
 	for (unsigned i = 0; i < r->n_kid; i++) {
 		if (r->kind == EXPR_OR &&
 		    find_pair(x, (struct pair){ r->kid[i], NULL }, left) == FOUND_NONE) {
-			diag_add(x->d, DIAG_WARNING, e->kid[i]->pos, strv(NULL, 0),
+			diag_add(x->d, DIAG_WARNING, e->kid[i]->pos,
+			    SV("leave it out, or correct what it asks"),
 			    "this part can never be true");
 			told = true;
 		} else if (r->kid[i]->kind != EXPR_PRED) {
@@ -155,7 +156,8 @@ tell_pair(struct prover *x, const struct check *a, const struct check *b, bool s
 {
 	const char *verb = skip ? "skips it" : "has given its verdict";
 
-	diag_add(x->d, DIAG_WARNING, b->pos, strv(NULL, 0),
+	diag_add(x->d, DIAG_WARNING, b->pos,
+	    SV("put it above, make the other one narrower, or leave it out"),
 	    "the check %s never comes to anything: whenever it would fire %s %s",
 	    diag_quote(x->a, b->name), diag_quote(x->a, a->name), verb);
 	diag_add(x->d, DIAG_NOTE, a->pos, strv(NULL, 0), "%s is here", diag_quote(x->a, a->name));
@@ -227,6 +229,7 @@ prove_checks(struct prover *x)
 		arena_reset(x->a);
 	}
 	if (left == 0 && x->p->n_check > 0)
-		diag_add(x->d, DIAG_WARNING, x->p->check[0].pos, strv(NULL, 0),
+		diag_add(x->d, DIAG_WARNING, x->p->check[0].pos,
+		    SV("files of fewer checks are compared whole"),
 		    "not proved: there are too many checks to compare all of them in time");
 }

@@ -48,6 +48,7 @@ sign_use(const struct use *u, const union fact_value *value, uint64_t h)
 {
 	struct fact       f = { .def = u->def, .state = FACT_KNOWN, .v = act_part(value, u->part) };
 	bool              absent = fact_absent(&f), yes;
+	uint64_t          steps = 0;
 	struct map_values m;
 
 	h = mix(h, &absent, sizeof(absent));
@@ -63,7 +64,7 @@ sign_use(const struct use *u, const union fact_value *value, uint64_t h)
 			continue;
 		}
 		if (x->kind == MATCH_PATTERN)
-			yes = !absent && match_pattern(x, &f) == TRUTH_YES;
+			yes = !absent && match_pattern(x, &f, &steps) == TRUTH_YES;
 		else
 			yes = absent ? x->kind == MATCH_ABSENT : match_value(x, &f);
 		h = mix(h, &yes, sizeof(yes));

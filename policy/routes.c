@@ -15,7 +15,8 @@ is_second(struct loader *l, const struct conf_plain *x)
 
 		if (!strv_eq(first->keyword, x->keyword))
 			continue;
-		diag_add(l->d, DIAG_ERROR, x->pos, strv(NULL, 0),
+		diag_add(l->d, DIAG_ERROR, x->pos,
+		    SV("one says all: a map holds as many lines as are needed"),
 		    "there is a %s already, at %.*s:%u", diag_quote(l->a, x->keyword),
 		    (int)first->pos.src->name.n, first->pos.src->name.p, first->pos.line);
 		return true;

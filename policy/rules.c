@@ -4,6 +4,7 @@
  * Names and tags first, since expressions may speak of any; then expressions; then stages, which tags
  * tie together; last verdicts and effects, whose texts may only hold what is known at their stage.
  */
+#include "policy/hints.h"
 #include "policy/load.h"
 #include "proxy/base/arena.h"
 
@@ -30,7 +31,8 @@ tag_number(struct loader *l, const struct lit *name, unsigned *max)
 			return (int)i;
 	}
 	if (p->n_tag == TAGS_MAX) {
-		diag_add(l->d, DIAG_ERROR, name->pos, strv(NULL, 0), "more than %d tags", TAGS_MAX);
+		diag_add(l->d, DIAG_ERROR, name->pos, SV("one tag can be set by several checks"),
+		    "more than %d tags", TAGS_MAX);
 		return -1;
 	}
 	p->tag = arena_grow(l->a, p->tag, max, p->n_tag + 1, sizeof(*p->tag));
@@ -55,8 +57,9 @@ begin_effects(struct loader *l, struct check *c, unsigned *max_tag)
 	for (unsigned i = 0; i < conf->n_effect; i++)
 		n += conf->effect[i].kind == EFFECT_SKIP ? conf->effect[i].arg.n : 1;
 	if (n > EFFECTS_MAX) {
-		diag_add(l->d, DIAG_ERROR, c->pos, strv(NULL, 0), "%s has more than %d effects",
-		    diag_quote(l->a, c->name), EFFECTS_MAX);
+		diag_add(l->d, DIAG_ERROR, c->pos,
+		    SV("another check can do the others: it asks for a tag that this one sets"),
+		    "%s has more than %d effects", diag_quote(l->a, c->name), EFFECTS_MAX);
 		return;
 	}
 	c->effect = arena_array(l->a, n, sizeof(*c->effect));
@@ -105,7 +108,8 @@ rules_begin(struct loader *l)
 		if (t->block[i].kind != BLOCK_CHECK)
 			continue;
 		if (p->n_check == CHECKS_MAX) {
-			diag_add(l->d, DIAG_ERROR, t->block[i].pos, strv(NULL, 0),
+			diag_add(l->d, DIAG_ERROR, t->block[i].pos,
+			    SV("a list or a map says at once what many checks say one by one"),
 			    "more than %d checks", CHECKS_MAX);
 			return false;
 		}
@@ -132,8 +136,8 @@ given_stage(struct loader *l, const struct lit *at)
 		return STAGE_MAX;
 	if (stage_find(at->text, &stage) && stage_in_policy(stage))
 		return stage;
-	did_you_mean(l, at->pos, strv_z(diag_nearest(at->text, words)), "there is no stage %s",
-	    diag_quote(l->a, at->text));
+	diag_add(l->d, DIAG_ERROR, at->pos, hint_words_z(l->a, at->text, words),
+	    "there is no stage %s", diag_quote(l->a, at->text));
 	return STAGE_MAX;
 }
 
@@ -162,7 +166,8 @@ warn_idle(struct loader *l)
 			    SV("`warn' logs a verdict, and does no effects"),
 			    "%s does nothing: it has no verdict", diag_quote(l->a, c->name));
 		else if (!says && c->n_effect == 0)
-			diag_add(l->d, DIAG_WARNING, c->pos, strv(NULL, 0),
+			diag_add(l->d, DIAG_WARNING, c->pos,
+			    SV("such as: reject 550 5.7.1 \"not from you\", or tag NAME"),
 			    "%s does nothing: it has neither verdict nor effects",
 			    diag_quote(l->a, c->name));
 	}
@@ -190,7 +195,9 @@ warn_tags(struct loader *l)
 		const char *name = diag_quote(l->a, l->p->tag[i].name);
 
 		if (!l->tag_used[i])
-			diag_add(l->d, DIAG_WARNING, l->tag_pos[i], strv(NULL, 0),
+			diag_add(l->d, DIAG_WARNING, l->tag_pos[i],
+			    arena_printf(l->a, "a check asks for it: when tag.%.*s",
+				(int)l->p->tag[i].name.n, l->p->tag[i].name.p),
 			    "nothing asks for the tag %s", name);
 		else if (!is_ever_set(l->p, i))
 			diag_add(l->d, DIAG_WARNING, l->tag_pos[i],
@@ -206,7 +213,9 @@ rules_load(struct loader *l)
 
 	for (unsigned i = 0; i < p->n_check; i++)
 		compile_when(l, &p->check[i]);
+	seals_load(l);
 	stages_infer(l);
+	seals_look(l);
 	l->tags = true;
 	for (unsigned i = 0; i < p->n_check; i++) {
 		struct check *c = &p->check[i];
@@ -222,6 +231,7 @@ rules_load(struct loader *l)
 		return;
 	warn_idle(l);
 	warn_tags(l);
+	seals_warn(l);
 	zones_bind(p);
 	wants_find(l);
 	checks_order(p);

@@ -42,9 +42,16 @@ struct class_rule {
 
 /* --- checks ----------------------------------------------------------------------------------- */
 
+struct list_asked {                             /* a DNS list, and the number of the fact that is its text */
+	const struct asked *ask;
+	unsigned            text;
+};
+
 struct piece {                                  /* of a text with placeholders: plain text, or what is asked */
 	struct strv  plain;                     /* absent: ask */
 	struct asked ask;
+	const struct list_asked *list;          /* dnsbl.text where the check asks lists: of the first that answered */
+	unsigned                 n_list;
 };
 
 struct text {
@@ -105,6 +112,11 @@ struct want {
 	const struct rule *when;
 };
 
+struct seal_cond {                              /* of a `sign' or `seal' */
+	const struct conf_plain *conf;
+	struct rule             *when;          /* NULL: always */
+};
+
 struct sets {                           /* on the heap until policy_free */
 	struct netset   **net;
 	struct nameset  **name;
@@ -138,7 +150,9 @@ struct policy {
 	struct want           *want;            /* sorted by from */
 	unsigned               n_want;
 	bool                   edits;           /* a check at message changes header fields */
-	bool                  *certain;         /* by fact: asked for at every recipient */
+	bool                  *asked;           /* by fact: anything may ask for it */
+	struct seal_cond      *seal;            /* in file order, `sign' and `seal' together */
+	unsigned               n_seal;
 	struct sets           *sets;
 };
 

@@ -196,7 +196,8 @@ look_tag(struct looker *k, const struct fact_ref *f, unsigned tag)
 	if (is_set_before(k, tag, &behind) || behind == NULL)
 		return;
 	if (behind == k->c)
-		diag_add(k->l->d, DIAG_ERROR, f->name.pos, strv(NULL, 0),
+		diag_add(k->l->d, DIAG_ERROR, f->name.pos,
+		    SV("a tag is known to checks below the one that sets it, and at later stages"),
 		    "%s is set by this very check", diag_quote(k->l->a, f->name.text));
 	else
 		diag_add(k->l->d, DIAG_ERROR, f->name.pos,
@@ -261,7 +262,8 @@ look_expr(struct looker *k, const struct expr *e, const struct rule *r)
 		return;
 	}
 	if (quantifier && outer) {
-		diag_add(k->l->d, DIAG_ERROR, e->pos, strv(NULL, 0),
+		diag_add(k->l->d, DIAG_ERROR, e->pos,
+		    SV("inside of ( ) a fact of the recipient is that of the one at hand: ask it there"),
 		    "`any rcpt' and `all rcpt' do not stand in each other");
 		k->rcpt = true;
 		return;
@@ -272,7 +274,8 @@ look_expr(struct looker *k, const struct expr *e, const struct rule *r)
 		look_expr(k, e->kid[i], r->kid[i]);
 	k->inside = outer;
 	if (quantifier && !k->rcpt)
-		diag_add(k->l->d, DIAG_WARNING, e->pos, strv(NULL, 0),
+		diag_add(k->l->d, DIAG_WARNING, e->pos,
+		    SV("leave it out: what stands in ( ) is the same"),
 		    "`%s rcpt' asks nothing that differs between recipients",
 		    r->kind == EXPR_ANY_RCPT ? "any" : "all");
 }
@@ -287,6 +290,19 @@ look_check(struct loader *l, const struct check *c)
 	look_expr(&k, c->conf->when, c->when);
 	report_illegal(l, &c->conf->final, c->at);
 	report_illegal(l, &c->conf->on_unknown, c->at);
+}
+
+void
+stages_behind(struct loader *l, const struct expr *e, const struct rule *r)
+{
+	const struct conf_check conf = { .when = (struct expr *)e, .at.text = SV("message") };
+	const struct check      behind = { .conf = &conf,
+		     .number = l->p->n_check,
+		     .at = STAGE_MESSAGE,
+		     .when = (struct rule *)r };
+	struct looker           k = { .l = l, .c = &behind };
+
+	look_expr(&k, e, r);
 }
 
 /* `score' where a stage was given, and of nothing. */
@@ -305,7 +321,8 @@ look_scores(struct loader *l)
 			    SV("a weight is written: dnsbl(\"zen.example.org\", 3)"),
 			    "no dnsbl, dnswl or rhsbl has a weight: the score is always 0");
 		else if (first > x->at)
-			diag_add(l->d, DIAG_ERROR, x->pos, strv(NULL, 0),
+			diag_add(l->d, DIAG_ERROR, x->pos,
+			    arena_printf(l->a, "write `at %s'", stage_word(first)),
 			    "`score' is known at %s, which comes behind %s", stage_word(first),
 			    stage_word(x->at));
 	}

@@ -6,6 +6,8 @@
  */
 #include "policy/statements.h"
 
+#include "config.h"
+
 /* clang-format off */
 #define STATEMENTS(X) \
 	X("hostname",     PLAIN,   true,  "hostname NAME") \
@@ -21,11 +23,11 @@
 	X("tls",          PLAIN,   true,  "tls certificate \"FILE\" key \"FILE\" [server-name HOST], or tls client-ca \"FILE\", " \
 		"or tls minimum 1.2|1.3") \
 	X("resolver",     PLAIN,   true,  "resolver system, or resolver ADDR:PORT ...") \
-	X("authenticate", PLAIN,   false, "authenticate spf, dkim, dmarc, arc [as AUTHSERV-ID]") \
-	X("spf",          NAMED,   false, "spf { engine own|libspf2  cross-check libspf2 }") \
-	X("dkim",         NAMED,   false, "dkim { signatures N  minimum-key BITS }") \
-	X("sign",         PLAIN,   false, "sign LIST selector NAME key \"FILE\" [when EXPR]") \
-	X("seal",         PLAIN,   false, "seal NAME selector NAME key \"FILE\" [when EXPR]") \
+	X("authenticate", PLAIN,   true,  "authenticate spf, dkim, dmarc, arc [as AUTHSERV-ID] [trust LIST]") \
+	X("spf",          NAMED,   true,  "spf { engine own|libspf2  cross-check libspf2|own }") \
+	X("dkim",         NAMED,   HAVE_OPENDKIM, "dkim { signatures N  minimum-key BITS }") \
+	X("sign",         PLAIN,   HAVE_OPENDKIM, "sign LIST selector NAME key \"FILE\" [when EXPR]") \
+	X("seal",         PLAIN,   true,  "seal DOMAIN selector NAME key \"FILE\" [when EXPR]") \
 	X("networks",     LIST,    true,  "networks NAME { ADDRESS, CIDR, RANGE ... }, or networks NAME file \"FILE\"") \
 	X("domains",      LIST,    true,  "domains NAME { DOMAIN, .DOMAIN ... }, or domains NAME file \"FILE\"") \
 	X("addresses",    LIST,    true,  "addresses NAME { USER@DOMAIN, @DOMAIN, <> ... }, or addresses NAME file \"FILE\"") \

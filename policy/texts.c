@@ -37,10 +37,27 @@ print_score(struct eval *e)
 	return s.least < s.most ? SV("") : arena_printf(e->c->a, "%g", s.least);
 }
 
+/* The first list that answered, in the order of the `when'; one without a text has none to show. */
 MAY_YIELD static struct strv
-value(struct eval *e, const struct asked *what)
+list_text(struct eval *e, const struct piece *x)
 {
 	const struct fact *f;
+
+	for (unsigned i = 0; i < x->n_list; i++) {
+		if (eval_listed(e, &x->list[i], &f))
+			return f == NULL ? SV("") : fact_print(e->c->a, f);
+	}
+	return SV("");
+}
+
+MAY_YIELD static struct strv
+value(struct eval *e, const struct piece *x)
+{
+	const struct asked *what = &x->ask;
+	const struct fact  *f;
+
+	if (x->n_list > 0)
+		return list_text(e, x);
 
 	if (what->subject == SUBJECT_TAG)
 		return eval_tag(e, what->fact) ? SV("yes") : SV("no");
@@ -86,7 +103,7 @@ fill_in(struct eval *e, const struct text *t, size_t most)
 	for (unsigned i = 0; i < t->n; i++) {
 		const struct piece *x = &t->piece[i];
 
-		put(&m, x->plain.p != NULL ? x->plain : cut(value(e, &x->ask), TEXTS_FOREIGN));
+		put(&m, x->plain.p != NULL ? x->plain : cut(value(e, x), TEXTS_FOREIGN));
 	}
 	return m;
 }
@@ -187,17 +204,22 @@ encode(struct arena *a, struct strv v)
 	return strv(m.p, m.n);
 }
 
-/* Up to the end of the next word, with the blanks in front of it; RFC 5322 2.2.3 folds before those. */
+/*
+ * The next word, with the blanks in front of it; RFC 5322 2.2.3 folds before those.  A line of nothing but blanks may
+ * not be made (3.2.2), so a run of more than a line loses the rest.
+ */
 static struct strv
-next_word(struct strv v)
+next_word(struct strv *v)
 {
-	size_t n = 0;
+	size_t blanks = 0, n, from;
 
-	while (n < v.n && v.p[n] == ' ')
+	while (blanks < v->n && v->p[blanks] == ' ')
+		blanks++;
+	for (n = blanks; n < v->n && n - blanks < HARD_AT && v->p[n] != ' ';)
 		n++;
-	while (n < v.n && n < HARD_AT && v.p[n] != ' ')
-		n++;
-	return strv_first(v, n);
+	from = blanks > FOLD_AT ? blanks - FOLD_AT : 0;
+	*v = strv_from(*v, n);
+	return strv(v->p - (n - from), n - from);
 }
 
 static struct strv
@@ -209,14 +231,13 @@ fold(struct arena *a, struct strv v)
 
 	m.p = arena_bytes(a, m.room);
 	while (v.n > 0) {
-		word = next_word(v);
+		word = next_word(&v);
 		if (line > 0 && line + word.n > FOLD_AT) {
 			put(&m, word.p[0] == ' ' ? SV("\r\n") : SV("\r\n "));
 			line = 0;
 		}
 		put(&m, word);
 		line += word.n;
-		v = strv_from(v, word.n);
 	}
 	return strv(m.p, m.n);
 }

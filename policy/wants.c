@@ -254,6 +254,10 @@ wants_find(struct loader *l)
 	sort_lines(p);
 	for (unsigned i = 0; i < p->n_check; i++)
 		cheap_first(p, p->check[i].when);
+	for (unsigned i = 0; i < p->n_seal; i++) {
+		if (p->seal[i].when != NULL)
+			cheap_first(p, p->seal[i].when);
+	}
 	for (unsigned at = STAGE_CONNECT; at <= STAGE_MESSAGE; at++) {
 		/* The gate comes before the checks of its stage. */
 		if (at == STAGE_RCPT && p->n_line > 0 && p->line[0].n > 0 &&

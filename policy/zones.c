@@ -3,38 +3,43 @@
  *
  * Lists are asked side by side, so which answered last says little.  In the texts of a check that asks
  * lists itself the text is that of the first of them, in the order of its `when', that answered; only where a
- * check names no list (it asks for a tag, or the score) it is that of the latest.
+ * check names no list (it asks for a tag, or the score) it is that of the latest.  A question is a zone and, of
+ * rhsbl, a name: two names of one zone are two questions.
  */
 #include "policy/load.h"
 #include "proxy/base/arena.h"
 
 struct zones {
 	const struct policy *p;
-	int                  list[2];       /* numbers of the facts that are lists of the bad */
-	int                  latest, first; /* of dnsbl.text and its inner sister */
-	struct strv          all;           /* with a blank between two */
+	int                  latest; /* number of dnsbl.text */
+	int list[2], text[2];   /* of the facts that are lists of the bad, and of their texts */
+	struct list_asked *all; /* of one check */
+	unsigned           n, max;
 };
 
-static bool
-is_list(const struct zones *z, const struct asked *x)
+/* Which of z->list it asks; -1: none. */
+static int
+which_list(const struct zones *z, const struct asked *x)
 {
-	for (size_t i = 0; i < sizeof(z->list) / sizeof(z->list[0]); i++)
-		if (z->list[i] >= 0 && x->fact == (unsigned)z->list[i])
-			return x->subject == SUBJECT_FACT && x->text.n > 0;
-	return false;
+	for (int i = 0; i < 2; i++)
+		if (z->list[i] >= 0 && z->text[i] >= 0 && x->subject == SUBJECT_FACT &&
+		    x->fact == (unsigned)z->list[i])
+			return i;
+	return -1;
 }
 
 /* Deeper only as far as the parser lets expressions nest. */
 static void
 collect(struct zones *z, const struct rule *r)
 {
+	int which = r->kind == EXPR_PRED ? which_list(z, &r->ask) : -1;
+
 	for (unsigned i = 0; i < r->n_kid; i++)
 		collect(z, r->kid[i]);
-	if (r->kind != EXPR_PRED || !is_list(z, &r->ask))
+	if (which < 0)
 		return;
-	z->all = z->all.n == 0 ?
-	    r->ask.text :
-	    arena_concat(z->p->a, arena_concat(z->p->a, z->all, SV(" ")), r->ask.text);
+	z->all = arena_grow(z->p->a, z->all, &z->max, z->n + 1, sizeof(*z->all));
+	z->all[z->n++] = (struct list_asked){ &r->ask, (unsigned)z->text[which] };
 }
 
 static void
@@ -46,8 +51,8 @@ change(const struct zones *z, struct text *t)
 		if (x->plain.p != NULL || x->ask.subject != SUBJECT_FACT ||
 		    x->ask.fact != (unsigned)z->latest)
 			continue;
-		x->ask.fact = (unsigned)z->first;
-		x->ask.text = z->all;
+		x->list = z->all;
+		x->n_list = z->n;
 	}
 }
 
@@ -55,19 +60,20 @@ void
 zones_bind(struct policy *p)
 {
 	struct zones z = { .p = p,
-		.list = { facts_number(p, "dnsbl"), facts_number(p, "rhsbl") },
 		.latest = facts_number(p, "dnsbl.text"),
-		.first = facts_number(p, "dnsbl.text.of") };
+		.list = { facts_number(p, "dnsbl"), facts_number(p, "rhsbl") },
+		.text = { facts_number(p, "dnsbl.text.of"), facts_number(p, "rhsbl.text.of") } };
 
-	if (z.latest < 0 || z.first < 0)
+	if (z.latest < 0)
 		return;
 	for (unsigned i = 0; i < p->n_check; i++) {
 		struct check *c = &p->check[i];
 
-		z.all = strv(NULL, 0);
+		z.all = NULL;
+		z.n = z.max = 0;
 		if (c->when != NULL)
 			collect(&z, c->when);
-		if (z.all.n == 0)
+		if (z.n == 0)
 			continue;
 		change(&z, &c->on_unknown.text);
 		change(&z, &c->final.text);

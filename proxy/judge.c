@@ -9,11 +9,16 @@
 
 #include "filters/registry.h"
 #include "proxy/base/arena.h"
+#include "proxy/base/loop.h"
+
+#define DOES_EDIT (DOES_HEADER_EDIT | DOES_BODY_EDIT | DOES_ENVELOPE_EDIT | DOES_SEAL)
+#define DECIDE_MS 120000 /* for all that is asked when the message is there whole */
 
 struct seat {
 	const struct filter *filter;
 	void                *self;
 	bool                 present; /* open() did not sit this session out */
+	bool                 deaf;    /* its body() failed: for the rest of this message */
 };
 
 static unsigned
@@ -38,23 +43,46 @@ ask_stages(struct judge *j)
 		if (policy_wants(j->policy, (enum stage)at, &first) > 0)
 			j->wanted |= 1u << at;
 	}
-	j->edits = policy_edits(j->policy);
+	j->edits = j->edits || policy_edits(j->policy);
+}
+
+/* By number: may the policy ask for that fact? */
+static const bool *
+what_is_asked(const struct judge *j, struct arena *a)
+{
+	bool *asked = arena_array(a, j->n_facts, sizeof(*asked));
+
+	for (unsigned i = 0; i < j->n_facts && j->policy != NULL; i++)
+		asked[i] = policy_asks(j->policy, i);
+	return asked;
+}
+
+/* A filter that has nothing to do in this configuration is never called. */
+static bool
+takes_part(const struct judge *j, unsigned i)
+{
+	return registry_filters[i]->make == NULL || j->shared[i] != NULL;
 }
 
 struct judge *
-judge_new(struct arena *a, const struct policy *p)
+judge_new(struct arena *a, const struct policy *p, const struct auth_conf *auth)
 {
-	struct judge *j = arena_alloc(a, sizeof *j);
+	struct judge     *j = arena_alloc(a, sizeof *j);
+	struct filter_use use = { .auth = auth };
 
 	j->policy = p;
 	j->facts = registry_facts(&j->n_facts);
 	j->shared = arena_array(a, filters_of_build(), sizeof(void *));
+	use.asked = what_is_asked(j, a);
 	for (unsigned i = 0; registry_filters[i] != NULL; i++) {
 		const struct filter *f = registry_filters[i];
 
-		j->shared[j->n_filters++] = f->make != NULL ? f->make(a) : NULL;
+		j->shared[j->n_filters++] = f->make != NULL ? f->make(a, &use) : NULL;
+		if (!takes_part(j, i))
+			continue;
 		j->stages |= f->at != NULL ? f->stages : 0;
 		j->wants_body = j->wants_body || (f->does & DOES_BODY);
+		j->edits = j->edits || (f->does & DOES_EDIT);
 	}
 	if (p != NULL)
 		ask_stages(j);
@@ -125,6 +153,8 @@ open_seats(struct hearing *h)
 		struct seat *s = &h->seat[i];
 
 		s->filter = registry_filters[i];
+		if (!takes_part(h->judge, i))
+			continue;
 		s->self = s->filter->open != NULL ?
 		    s->filter->open(h->a, h->judge->shared[i], h->client) :
 		    NULL;
@@ -154,6 +184,7 @@ judge_open(const struct judge *j, struct arena *a, const struct client *client)
 	h->a = a;
 	h->client = client;
 	h->mail.client = client;
+	h->mail.facts = &h->facts;
 	h->facts.a = a;
 	h->facts.ask = judge_ask;
 	h->facts.ctx = h;
@@ -195,6 +226,22 @@ judge_forget(struct hearing *h)
 
 /* --- a stage ---------------------------------------------------------------------------------- */
 
+static bool
+is_settled(const struct hearing *h)
+{
+	return verdict_final(h->tx != NULL ? &h->tx->verdict : &h->held);
+}
+
+/* Behind a verdict nothing is sure to be wanted. */
+static void
+start_fact(const struct findings *found, unsigned number, struct strv arg)
+{
+	struct hearing *h = found->ctx;
+
+	if (!is_settled(h))
+		lookup_fact(h, number, arg);
+}
+
 static enum wait_rc
 hear_filter(struct hearing *h, struct seat *s, enum stage at)
 {
@@ -202,9 +249,11 @@ hear_filter(struct hearing *h, struct seat *s, enum stage at)
 	struct facts   *facts = h->tx != NULL ? &h->tx->facts : &h->facts;
 	struct edits   *edits = h->tx != NULL ? &h->tx->edits : NULL;
 	struct view     view = { mail->msg, edits, edits != NULL ? edits->n : 0 };
-	struct findings found = { .facts = facts, .edits = edits };
-	unsigned        mark = view.upto;
-	enum filter_rc  rc = s->filter->at(s->self, at, mail, &view, &found);
+	struct findings found = {
+		.facts = facts, .edits = edits, .holds = h->holds, .start = start_fact, .ctx = h
+	};
+	unsigned       mark = view.upto;
+	enum filter_rc rc = s->filter->at(s->self, at, mail, &view, &found);
 
 	/* Half-made edits are cut off. */
 	if (rc != FILTER_OK && edits != NULL)
@@ -311,12 +360,6 @@ helo_again(struct hearing *h)
 		policy_again(h->judge->policy, STAGE_HELO, h->checks);
 }
 
-static bool
-is_settled(const struct hearing *h)
-{
-	return verdict_final(h->tx != NULL ? &h->tx->verdict : &h->held);
-}
-
 enum wait_rc
 judge_stage(struct hearing *h, enum stage at, struct verdict *out)
 {
@@ -340,7 +383,9 @@ begin_checks(struct hearing *h, struct transaction *tx)
 {
 	struct policy_case *c;
 
-	if (h->judge->checked == 0)
+	/* Where nothing can be noted nothing is kept. */
+	if (h->judge->checked == 0 &&
+	    (h->judge->policy == NULL || policy_seals(h->judge->policy) == 0))
 		return;
 	c = tx->checks = arena_alloc(tx->a, sizeof *c);
 	c->a = tx->a;
@@ -362,14 +407,16 @@ judge_begin(struct hearing *h, struct arena *a)
 
 	assert(h->tx == NULL);
 	tx->a = a;
-	tx->mail = (struct mail){ h->client, &tx->env, &tx->msg };
+	tx->mail = (struct mail){ h->client, &tx->env, &tx->msg, &tx->facts, tx->id };
 	tx->facts = (struct facts){ .outer = &h->facts, .a = a, .ask = judge_ask, .ctx = h };
 	tx->verdict = h->held;
 	h->tx = tx;
 	begin_checks(h, tx);
-	for (unsigned i = 0; i < h->judge->n_filters; i++)
+	for (unsigned i = 0; i < h->judge->n_filters; i++) {
+		h->seat[i].deaf = false;
 		if (h->seat[i].present && h->seat[i].filter->begin != NULL)
 			h->seat[i].filter->begin(h->seat[i].self, a);
+	}
 	return tx;
 }
 
@@ -400,15 +447,20 @@ judge_gate(struct hearing *h, unsigned i, struct verdict *out)
 	return policy_gate(h->judge->policy, i, &h->tx->facts, out);
 }
 
+/* A filter that fails here hears no more of this text; what that means for its facts it knows itself. */
 enum wait_rc
 judge_body(struct hearing *h, struct strv text)
 {
 	for (unsigned i = 0; i < h->judge->n_filters; i++) {
-		struct seat *s = &h->seat[i];
+		struct seat   *s = &h->seat[i];
+		enum filter_rc rc;
 
-		if (s->present && s->filter->body != NULL &&
-		    s->filter->body(s->self, text) == FILTER_CANCELLED)
+		if (!s->present || s->deaf || s->filter->body == NULL)
+			continue;
+		rc = s->filter->body(s->self, text);
+		if (rc == FILTER_CANCELLED)
 			return WAIT_CANCELLED;
+		s->deaf = rc != FILTER_OK;
 	}
 	return WAIT_OK;
 }
@@ -419,19 +471,68 @@ judge_headers(struct hearing *h)
 	return hear_filters(h, STAGE_HEADERS);
 }
 
-enum wait_rc
-judge_message(struct hearing *h, struct verdict *out)
+/* Which `sign' and `seal' are meant: asked behind all checks, and once. */
+static enum wait_rc
+ask_seals(struct hearing *h)
+{
+	struct transaction *tx = h->tx;
+	unsigned            n = h->judge->policy != NULL ? policy_seals(h->judge->policy) : 0;
+	bool               *holds = arena_array(tx->a, n + 1, sizeof(*holds)), unknown;
+	struct policy_case  plain = { .a = tx->a, .facts = &tx->facts, .env = &tx->env };
+	enum wait_rc        rc = WAIT_OK;
+
+	for (unsigned i = 0; i < n && rc == WAIT_OK; i++)
+		rc = policy_seal(h->judge->policy, i, tx->checks != NULL ? tx->checks : &plain,
+		    &holds[i], &unknown);
+	h->holds = holds;
+	return rc;
+}
+
+static enum wait_rc
+seal(struct hearing *h)
 {
 	enum wait_rc rc;
 
-	*out = (struct verdict){ 0 };
+	if (!(h->judge->stages & AT(SEAL)))
+		return WAIT_OK;
+	rc = ask_seals(h);
+	if (rc == WAIT_OK)
+		rc = hear_filters(h, STAGE_SEAL);
+	h->holds = NULL;
+	return rc;
+}
+
+static enum wait_rc
+hear_message(struct hearing *h, struct verdict *out)
+{
+	enum wait_rc rc;
+
 	if (!is_settled(h))
 		lookup_start(h, STAGE_MESSAGE, 0);
 	rc = hear_filters(h, STAGE_MESSAGE);
 	if (rc == WAIT_OK)
 		rc = ask_policy(h, STAGE_MESSAGE, 0, out);
+	/* What is kept may be released, and leaves us then as it is. */
 	if (rc == WAIT_OK && (!verdict_final(out) || out->kind == VERDICT_QUARANTINE))
-		rc = hear_filters(h, STAGE_SEAL);
+		rc = seal(h);
+	return rc;
+}
+
+/* The client waits (RFC 5321 6.1): what is not known when the time is up is unknown. */
+enum wait_rc
+judge_message(struct hearing *h, struct verdict *out)
+{
+	struct fiber *f = fiber_self();
+	uint64_t      before = f != NULL ? f->deadline : 0;
+	uint64_t      until = f != NULL ? loop_now(fiber_loop()) + DECIDE_MS : 0;
+	enum wait_rc  rc;
+
+	*out = (struct verdict){ 0 };
+	if (f != NULL && (before == 0 || before > until))
+		f->deadline = until;
+	rc = hear_message(h, out);
+	if (f != NULL)
+		f->deadline = before;
 	return rc;
 }
 

@@ -9,6 +9,7 @@
 #include "proxy/mail/filter.h"
 #include "proxy/mail/note.h"
 
+struct auth_conf;                       /* filters/auth.h */
 struct policy;
 struct policy_case;                     /* policy.h: what checks keep between stages */
 struct look;
@@ -38,13 +39,17 @@ struct hearing {                        /* one session */
 	struct seat         *seat;      /* one for each filter of the registry */
 	struct transaction  *tx;        /* NULL between transactions */
 	struct policy_case  *checks;    /* NULL: the policy has none */
+	const bool          *holds;     /* at SEAL: judge.c's */
 	struct lookups      *lookups;   /* started early, of session and transaction: judge_lookup.c's; NULL: none yet */
 	struct verdict       held;      /* of connect and helo */
 	enum stage           held_at;
 };
 
-/* a owns it. The policy outlives it; NULL: nothing is decided (every recipient is refused by the gate all the same). */
-struct judge *judge_new(struct arena *a, const struct policy *p);
+/*
+ * a owns it. The policy and auth outlive it; policy NULL: nothing is decided (every recipient is refused by the gate
+ * all the same).  auth: what `authenticate' and its like say, never NULL.
+ */
+struct judge *judge_new(struct arena *a, const struct policy *p, const struct auth_conf *auth);
 /* Can anything loaded still change a message after its text has begun to arrive?  Then text is spooled, never streamed. */
 bool judge_edits(const struct judge *j);
 /* Does any filter want the body's text? */
@@ -87,9 +92,12 @@ struct transaction *judge_begin(struct hearing *h, struct arena *a);
 MAY_YIELD enum wait_rc judge_rcpt(struct hearing *h, unsigned i, struct verdict *out);
 /* The relay gate alone: of what the checks have let pass before. */
 MAY_YIELD enum wait_rc judge_gate(struct hearing *h, unsigned i, struct verdict *out);
-/* Canonical text of the body, as it comes, to the filters that want it. */
+/* Canonical text of the body, as it comes, to the filters that want it and have not failed over it. */
 MAY_YIELD enum wait_rc judge_body(struct hearing *h, struct strv text);
-/* The header is complete / the message is: filters, policy, then seal. */
+/*
+ * The header is complete / the message is: filters, policy, then seal, where it goes on or is kept.  What is not known
+ * 120 s behind the last octet is unknown.
+ */
 MAY_YIELD enum wait_rc judge_headers(struct hearing *h);
 MAY_YIELD enum wait_rc judge_message(struct hearing *h, struct verdict *out);
 /*

@@ -10,14 +10,16 @@
 #include "proxy/base/loop.h"
 #include "proxy/judge_own.h"
 
-#define LOOKUPS_MAX 16    /* at once, of one hearing */
+#define LOOKUPS_MAX 24    /* at once, of one hearing */
 #define LOOKUP_MS   20000 /* for one; its questions have times of their own */
 
 struct lookup { /* in the arena of its transaction, or of the session */
 	struct lookup      *next;
 	struct hearing     *h;
-	struct transaction *tx; /* NULL: of the session */
-	unsigned            want, rcpt;
+	struct transaction *tx;         /* NULL: of the session */
+	unsigned            want, rcpt; /* of the policy; or, where c is NULL, */
+	unsigned            fact;       /* a fact that a filter wants, with its argument */
+	struct strv         arg;
 	struct policy_case *c;
 	struct fiber       *fiber;
 };
@@ -62,14 +64,28 @@ over(struct lookup *k)
 		loop_defer(fiber_loop(), tell_quiet, l);
 }
 
+static struct lookup *
+find_mine(const struct lookups *l)
+{
+	struct lookup *k = l->first;
+
+	while (k->fiber != fiber_self())
+		k = k->next;
+	return k;
+}
+
 MAY_YIELD static void
 look_up(void *arg)
 {
-	struct lookup *k = arg;
+	struct lookup *k = find_mine(arg);
+	struct fact   *f;
 
 	fiber_self()->deadline = loop_now(fiber_loop()) + LOOKUP_MS;
 	/* Cancelled: whoever wants to know asks again. */
-	(void)policy_want(k->h->judge->policy, k->want, k->rcpt, k->c);
+	if (k->c != NULL)
+		(void)policy_want(k->h->judge->policy, k->want, k->rcpt, k->c);
+	else
+		(void)fact_get(&k->tx->facts, k->h->judge->facts, k->fact, 0, k->arg, &f);
 	over(k);
 }
 
@@ -88,21 +104,28 @@ lookups_of(struct hearing *h)
 	return l;
 }
 
+/*
+ * What `like' says, in a fiber of its own, which runs later.  Nothing is allocated where there is none to be had: a
+ * client could go on for ever.
+ */
 static void
-start(struct hearing *h, unsigned want, unsigned rcpt, struct policy_case *c)
+start(struct hearing *h, struct lookup like)
 {
 	struct lookups *l = h->lookups;
-	struct lookup  *k = arena_alloc(h->tx != NULL ? h->tx->a : h->a, sizeof *k);
+	struct arena   *a = h->tx != NULL ? h->tx->a : h->a;
+	struct fiber   *fiber = fiber_spawn("look-up", look_up, l);
+	struct lookup  *k;
 
+	if (fiber == NULL)
+		return;
+	k = arena_alloc(a, sizeof *k);
+	*k = like;
 	k->h = h;
 	k->tx = h->tx;
-	k->want = want;
-	k->rcpt = rcpt;
-	k->c = c;
-	k->fiber = fiber_spawn("look-up", look_up, k);
-	if (k->fiber == NULL)
-		return;
+	k->fiber = fiber;
 	k->next = l->first;
+	if (like.arg.p != NULL)
+		k->arg = arena_dup(a, like.arg);
 	l->first = k;
 	l->n++;
 	if (k->tx != NULL)
@@ -140,8 +163,38 @@ lookup_start(struct hearing *h, enum stage at, unsigned rcpt)
 	n = policy_wants(p, at, &first);
 	for (unsigned i = first; i < first + n && l->n < LOOKUPS_MAX; i++) {
 		if (policy_wanted(p, i, rcpt, c))
-			start(h, i, rcpt, c);
+			start(h, (struct lookup){ .want = i, .rcpt = rcpt, .c = c });
 	}
+}
+
+/* Its fiber may not have run yet. */
+static bool
+is_started(const struct lookups *l, const struct transaction *tx, unsigned fact, struct strv arg)
+{
+	for (const struct lookup *k = l->first; k != NULL; k = k->next)
+		if (k->tx == tx && k->c == NULL && k->fact == fact && strv_eq(k->arg, arg))
+			return true;
+	return false;
+}
+
+/* A fact of the text answers nothing while the text is coming, and would stay unknown. */
+static bool
+may_be_asked(const struct transaction *tx, const struct fact_def *def)
+{
+	return !def->per_rcpt && (def->cost != COST_TEXT || tx->msg.complete);
+}
+
+void
+lookup_fact(struct hearing *h, unsigned number, struct strv arg)
+{
+	struct transaction *tx = h->tx;
+
+	if (tx == NULL || fiber_self() == NULL || lookups_of(h)->n >= LOOKUPS_MAX ||
+	    !may_be_asked(tx, &h->judge->facts[number]) ||
+	    is_started(h->lookups, tx, number, arg) ||
+	    fact_begun(&tx->facts, h->judge->facts, number, 0, arg))
+		return;
+	start(h, (struct lookup){ .fact = number, .arg = arg });
 }
 
 /* True: there are such. */

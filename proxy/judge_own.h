@@ -23,6 +23,11 @@ struct judge {
  * be had, nothing: then it is asked where it is reached.
  */
 void lookup_start(struct hearing *h, enum stage at, unsigned rcpt);
+/*
+ * Starts that fact of the transaction, as lookup_start does; arg is copied.  Nothing outside one, in the loop, where
+ * it was asked, and for a fact of the text before the text is there.
+ */
+void lookup_fact(struct hearing *h, unsigned number, struct strv arg);
 /* Cancels those of h->tx (all: those of the session as well) and waits for their end; in the loop there are none. */
 MAY_YIELD void lookup_end(struct hearing *h, bool all);
 

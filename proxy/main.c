@@ -14,6 +14,7 @@
 #include "config.h"
 #include "proxy/base/arena.h"
 #include "proxy/base/loop.h"
+#include "proxy/keycheck.h"
 #include "proxy/master.h"
 #include "proxy/options.h"
 #include "proxy/probe.h"
@@ -37,7 +38,8 @@ static const char help[] =
     "  postern run [-c FILE]     serve, in the foreground, log to standard error\n"
     "  postern check [FILE]      read FILE as run would, prove it and play its tests, start nothing,\n"
     "                            say what was understood; with --probe-upstream also ask each\n"
-    "                            server whether it would relay for strangers\n"
+    "                            server whether it would relay for strangers, with --dns whether\n"
+    "                            the published keys are those that `sign' and `seal' have\n"
     "  postern explain --client ADDRESS --rcpt ADDRESS ...\n"
     "                            tell what would become of one session, check by check; also\n"
     "                            [--helo NAME] [--mail ADDRESS] [--message FILE] [--listener NAME]\n"
@@ -80,7 +82,7 @@ usage(const char *what, const char *arg)
 {
 	fprintf(stderr, "postern: %s%s\n", what, arg);
 	fputs("usage: postern run [-c FILE]\n"
-	      "       postern check [--probe-upstream] [FILE]\n"
+	      "       postern check [--probe-upstream] [--dns] [FILE]\n"
 	      "       postern explain --client ADDRESS --rcpt ADDRESS ... [-c FILE]\n"
 	      "       postern release [-c FILE] [ID ...]\n"
 	      "       postern --help | --version\n",
@@ -91,7 +93,7 @@ usage(const char *what, const char *arg)
 /* What any command may be given. */
 struct given {
 	const char         *file, *client, *helo, *mail, *message, *listener, *auth;
-	bool                tls, probe;
+	bool                tls, probe, dns;
 	struct option_texts rcpt, id;
 };
 
@@ -105,6 +107,7 @@ static const struct option_def run_options[] = {
 static const struct option_def check_options[] = {
 	{ "-c",               OPTION_TEXT,  "a file",       GIVEN(file) },
 	{ "--probe-upstream", OPTION_FLAG,  NULL,           GIVEN(probe) },
+	{ "--dns",            OPTION_FLAG,  NULL,           GIVEN(dns) },
 	{ "",                 OPTION_TEXT,  "file",         GIVEN(file) },
 	{ NULL, OPTION_FLAG, NULL, 0 }
 };
@@ -222,12 +225,35 @@ probe(const struct settings *s, struct world *w)
 	loop_free(loop);
 }
 
+/* Whether all published keys agree with ours. */
+static bool
+check_keys(const struct settings *s, struct world *w)
+{
+	struct loop *loop = loop_new(w);
+	const char  *why = "no descriptor is free";
+	unsigned     faults = 1;
+
+	if (loop == NULL) {
+		fprintf(stderr, "postern: the DNS cannot be asked: %s\n", why);
+		return false;
+	}
+	world_real_start(w, loop);
+	if (world_real_dns(w, &s->resolver, &why))
+		faults = keycheck_run(s, loop, to_stream, stdout);
+	else
+		fprintf(stderr, "postern: the DNS cannot be asked: %s\n", why);
+	world_real_stop(w);
+	loop_free(loop);
+	return faults == 0;
+}
+
 static int
 run_check(const struct given *g, struct arena *a)
 {
 	struct world    *w = world_real(STDERR_FILENO);
 	unsigned         passed;
 	struct settings *s = load(a, w, g->file, &passed);
+	bool             agree;
 
 	if (s == NULL)
 		return EXIT_MISTAKES;
@@ -239,9 +265,10 @@ run_check(const struct given *g, struct arena *a)
 	fflush(stdout);
 	if (g->probe)
 		probe(s, w);
+	agree = !g->dns || check_keys(s, w);
 	warn_folders(s, a);
 	settings_free(s);
-	return printed() ? EXIT_GOOD : EXIT_MISTAKES;
+	return printed() && agree ? EXIT_GOOD : EXIT_MISTAKES;
 }
 
 /* ---- explain --------------------------------------------------------------------------------- */
@@ -419,6 +446,12 @@ static const char libraries[] = ""
 #endif
 #if HAVE_UNBOUND
 				" libunbound"
+#endif
+#if HAVE_OPENDKIM
+				" libopendkim"
+#endif
+#if HAVE_SPF2
+				" libspf2"
 #endif
     ;
 

@@ -316,6 +316,11 @@ static const struct statement {
 	{ "received",     ONCE,         received_statement },
 	{ "resolver",     ONCE,         resolver_statement },
 	{ "quarantine",   ONCE,         quarantine_statement },
+	{ "authenticate", ONCE,         plain_authenticate },
+	{ "spf",          ONCE | BLOCK, plain_spf },
+	{ "dkim",         ONCE | BLOCK, plain_dkim },
+	{ "sign",         0,            plain_sign },
+	{ "seal",         0,            plain_seal },
 };
 /* clang-format on */
 

@@ -34,6 +34,14 @@ struct certificate_said {
 	const struct conf_value *chain, *key, *server_name;
 };
 
+/* A `sign' or `seal': the values, NULL where one was not to be had. */
+struct seal_said {
+	const struct conf_plain *st;
+	bool                     seal;
+	const struct conf_value *who;           /* sign: the list of domains; seal: the domain */
+	const struct conf_value *selector, *key;
+};
+
 /* A configuration while it is read. */
 struct load {
 	struct settings         *s;
@@ -48,6 +56,9 @@ struct load {
 	unsigned                 n_certificate, max_certificate;
 	const struct conf_value *client_ca;
 	const struct conf_value *lines_for;
+	const struct conf_value *auth_id, *auth_trust;  /* of `authenticate' */
+	struct seal_said        *seal;          /* in file order: sign_rule.number is the index */
+	unsigned                 n_seal, max_seal;
 	int                      tls_minimum;   /* 0: not said */
 	struct pos               limits_pos;    /* src NULL: there is no such block */
 	struct pos              *pool_pos;      /* of the first server of each s->smtp.pool */
@@ -62,6 +73,11 @@ void plain_read(struct load *l);
 void plain_listen(struct values *r, struct load *l);
 void plain_upstream(struct values *r, struct load *l);
 void plain_tls(struct values *r, struct load *l);
+void plain_authenticate(struct values *r, struct load *l);
+void plain_spf(struct values *r, struct load *l);
+void plain_dkim(struct values *r, struct load *l);
+void plain_sign(struct values *r, struct load *l);
+void plain_seal(struct values *r, struct load *l);
 /* The values of `limits { }`. */
 void plain_limits(struct values *r, struct limits *out);
 
@@ -92,6 +108,9 @@ void plain_pools(struct load *l, bool whole);
 void plain_unused_pools(struct load *l);
 /* Reads certificates, keys and CAs: the contexts of listeners and servers. */
 void plain_contexts(struct load *l);
+/* The authserv-id and whom to trust with it; the rules of `sign' and `seal', their keys read: behind the policy. */
+void plain_sender(struct load *l);
+void plain_keys(struct load *l);
 /* What may be asked of users who authenticate: behind plain_pools. */
 void plain_auth(struct load *l);
 

@@ -223,7 +223,8 @@ plain_unused_pools(struct load *l)
 
 	for (unsigned i = 0; i < c->n_pool; i++)
 		if (!l->pool_used[i])
-			diag_add(l->d, DIAG_WARNING, l->pool_pos[i], strv(NULL, 0),
+			diag_add(l->d, DIAG_WARNING, l->pool_pos[i],
+			    SV("a listener uses it by `pool NAME', recipients by `route MAP'"),
 			    "no listener and no route uses pool `%.*s'", (int)c->pool[i].name.n,
 			    c->pool[i].name.p);
 }
@@ -234,7 +235,7 @@ plain_unused_pools(struct load *l)
 static struct strv
 no_auth(struct load *l, const struct pool_conf *p, const char **hint)
 {
-	*hint = NULL;
+	*hint = "a pool of servers that offer AUTH: upstream ADDR:PORT pool NAME";
 	if (p->kind == HOP_MAILDIR)
 		return SV("a Maildir knows no users");
 	*hint = "`tls require' or `tls verify' at this upstream";
@@ -269,7 +270,8 @@ listener_auth(struct load *l, const struct listener *one, const struct pending *
 		    "tls certificate \"FILE\" key \"FILE\", or auth-without-tls",
 		    SV("AUTH would never be offered here: there is no TLS at this listener"));
 	if (one->auth_plain && !addr_is_loopback(&one->at.addr))
-		diag_add(l->d, DIAG_WARNING, said->auth_plain->pos, strv(NULL, 0),
+		diag_add(l->d, DIAG_WARNING, said->auth_plain->pos,
+		    SV("with `tls certificate' they go through STARTTLS, without this word"),
 		    "auth-without-tls: passwords cross the network in plain text");
 }
 

@@ -118,16 +118,20 @@ read_pem(struct load *l, const struct conf_value *v, size_t max, const char *wha
 
 	if (rc == FILE_OK)
 		return out;
-	diag_add(l->d, DIAG_ERROR, v->pos, strv(NULL, 0), "cannot read the %s %s: %s", what, path,
-	    file_rc_name(rc));
+	diag_add(l->d, DIAG_ERROR, v->pos,
+	    rc == FILE_ABSENT ?
+		SV("a name without / in front is looked for beside the file that names it") :
+		SV("whoever starts postern must be allowed to read it"),
+	    "cannot read the %s %s: %s", what, path, file_rc_name(rc));
 	return strv(NULL, 0);
 }
 
 static void
 fault(struct load *l, const struct conf_value *v, struct strv why)
 {
-	diag_add(l->d, DIAG_ERROR, v->pos, strv(NULL, 0), "%s: %.*s", plain_path(l->a, v),
-	    (int)why.n, why.p == NULL ? "" : why.p);
+	diag_add(l->d, DIAG_ERROR, v->pos,
+	    SV("PEM is due: a certificate, those that signed it behind it; a key without a pass phrase"),
+	    "%s: %.*s", plain_path(l->a, v), (int)why.n, why.p == NULL ? "" : why.p);
 }
 
 /* ---- certificates ---------------------------------------------------------------------------- */
@@ -151,14 +155,15 @@ warn_of_end(struct load *l, const struct conf_value *v, uint64_t ends)
 	const char *path = plain_path(l->a, v);
 
 	if (ends <= now) {
-		diag_add(l->d, DIAG_WARNING, v->pos, strv(NULL, 0),
+		diag_add(l->d, DIAG_WARNING, v->pos,
+		    SV("clients that verify refuse it; a reload takes a new one"),
 		    "the certificate %s has expired: it ended on %.*s", path, (int)day.n, day.p);
 		return;
 	}
 	if (ends - now >= SOON * DAY)
 		return;
 	left = time_left(l->a, ends - now);
-	diag_add(l->d, DIAG_WARNING, v->pos, strv(NULL, 0),
+	diag_add(l->d, DIAG_WARNING, v->pos, SV("a reload takes a new one"),
 	    "the certificate %s expires %.*s, on %.*s", path, (int)left.n, left.p, (int)day.n,
 	    day.p);
 }
@@ -303,8 +308,9 @@ client_context(struct load *l, const struct upstream_said *u)
 	if (use->context == NULL && ca != NULL)
 		fault(l, u->ca, why);
 	else if (use->context == NULL)
-		diag_add(l->d, DIAG_ERROR, u->tls->pos, strv(NULL, 0), "TLS cannot be used: %.*s",
-		    (int)why.n, why.p == NULL ? "" : why.p);
+		diag_add(l->d, DIAG_ERROR, u->tls->pos,
+		    SV("`ca \"FILE\"' names who signs; `tls may' verifies nobody"),
+		    "TLS cannot be used: %.*s", (int)why.n, why.p == NULL ? "" : why.p);
 	return use->context;
 }
 

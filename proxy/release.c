@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -17,6 +18,7 @@
 
 #include "proxy/base/arena.h"
 #include "proxy/base/counters.h"
+#include "proxy/base/log.h"
 #include "proxy/base/loop.h"
 #include "proxy/smtp/resend.h"
 #include "proxy/worker.h"
@@ -51,7 +53,28 @@ read_some(struct arena *a, int fd, size_t most, struct strv *out)
 	return got >= 0;
 }
 
-/* Those of new/ and cur/ whose name fits, oldest first in each. */
+/* When it was kept: a name begins with the second (maildir.c). */
+static uint64_t
+second_of(struct strv path)
+{
+	size_t      slash = strv_rchr(path, '/');
+	struct strv name = slash < path.n ? strv_from(path, slash + 1) : path;
+	uint64_t    n = 0;
+
+	(void)strv_number(strv_first(name, strv_chr(name, '.')), UINT64_MAX, &n);
+	return n;
+}
+
+static int
+by_age(const void *a, const void *b)
+{
+	const struct strv *x = a, *y = b;
+	uint64_t           one = second_of(*x), other = second_of(*y);
+
+	return one != other ? (one < other ? -1 : 1) : strv_cmp(*x, *y);
+}
+
+/* Those of new/ and cur/ whose name fits, oldest first. */
 static unsigned
 find(const struct settings *s, struct world *w, struct arena *a, struct strv id, struct strv **out)
 {
@@ -68,10 +91,21 @@ find(const struct settings *s, struct world *w, struct arena *a, struct strv id,
 	for (unsigned i = 0; i < 2; i++)
 		for (unsigned k = 0; k < n[i]; k++)
 			(*out)[all++] = one[i][k];
+	if (all > 1)
+		qsort(*out, all, sizeof(**out), by_age);
 	return all;
 }
 
 /* ---- the list -------------------------------------------------------------------------------- */
+
+/* Strangers' words on somebody's terminal: as the log has them. */
+static struct strv
+escaped(struct arena *a, struct strv v)
+{
+	size_t room = v.n * 4 + 1; /* \xNN */
+
+	return log_escape(v, arena_bytes(a, room), room);
+}
 
 static struct strv
 recipients(struct arena *a, const struct quarantined *q)
@@ -126,7 +160,7 @@ release_list(const struct settings *s, struct arena *a, void (*emit)(struct strv
 	for (unsigned i = 0; i < n; i++) {
 		struct arena *each = arena_new(4096, 0);
 
-		emit(line_of(each, arena_z(a, path[i])), arg);
+		emit(escaped(each, line_of(each, arena_z(a, path[i]))), arg);
 		arena_free(each);
 	}
 	return (int)n;
@@ -161,7 +195,8 @@ tell(struct release *r, struct strv text)
 
 		if (line.n > 0 && line.p[line.n - 1] == '\r')
 			line = strv_first(line, line.n - 1);
-		r->emit(arena_printf(r->a, "%s: %.*s", r->id[r->at], (int)line.n, line.p), r->arg);
+		line = arena_printf(r->a, "%s: %.*s", r->id[r->at], (int)line.n, line.p);
+		r->emit(escaped(r->a, line), r->arg);
 	}
 }
 

@@ -34,6 +34,8 @@ set_defaults(struct settings *s, struct arena *a)
 	s->smtp.spool_dir = "";
 	s->smtp.spool_memory = SPOOL_KEEP;
 	s->drain = 600000;
+	s->auth = (struct auth_conf)AUTH_CONF_DEFAULT;
+	s->auth.id = s->smtp.hostname;
 }
 
 /* With no place in the file: something that should stand there does not. */
@@ -116,7 +118,11 @@ load_policy(struct load *l)
 		diag_add(l->d, DIAG_ERROR, keeps,
 		    SV("outside of checks: quarantine \"/var/spool/postern/quarantine\" max 1G"),
 		    "this check says `quarantine' without an address, and nothing says where to keep it");
-	s->smtp.judge = judge_new(l->a, s->policy);
+	plain_sender(l);
+	plain_keys(l);
+	/* Filters rely on keys that are there. */
+	if (l->d->errors == 0)
+		s->smtp.judge = judge_new(l->a, s->policy, &s->auth);
 }
 
 struct settings *

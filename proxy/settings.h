@@ -6,6 +6,7 @@
 #ifndef PROXY_SETTINGS_H
 #define PROXY_SETTINGS_H
 
+#include "filters/auth.h"
 #include "policy/policy.h"
 #include "proxy/smtp/smtp.h"
 
@@ -42,6 +43,7 @@ struct settings {                       /* everything lives in the arena given t
 	const char       *log_file;
 	uint64_t          drain;        /* ms, default 10 min */
 	struct resolver_conf resolver;
+	struct auth_conf  auth;
 };
 
 /*

@@ -326,7 +326,7 @@ story_tell(const struct settings *s, struct world *w, const struct story *x, boo
 	if (!world_real_dns(w, &s->resolver, &no_dns))
 		emit(arena_printf(a, "(the DNS cannot be asked: %s)", no_dns), arg);
 	fibers = fiber_pool_new(loop, FIBER_STACK, FIBERS, 4);
-	t.house = (struct trial_house){ s, judge_new(a, s->policy), loop,
+	t.house = (struct trial_house){ s, judge_new(a, s->policy, &s->auth), loop,
 		spool_pool_new(w, "", SPOOL_MEMORY, 0), COMMAND_MS, true, saw, &t };
 	t.until = (struct timer){ .fn = too_late, .arg = &t };
 	timer_start(loop, &t.until, w->now(w) + STORY_MS);

@@ -110,7 +110,7 @@ play(const struct settings *s, const struct test_block *b, struct world *w, stru
 
 	t.house = (struct trial_house){
 		.s = s,
-		.judge = judge_new(a, s->policy),
+		.judge = judge_new(a, s->policy, &s->auth),
 		.command_ms = TRIAL_COMMAND_MS,
 		.look = trial_saw,
 		.arg = &t,

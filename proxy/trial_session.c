@@ -106,6 +106,21 @@ trial_not_let_in(const struct trial_session *s)
 	return s->over || s->refused.at <= STAGE_HELO;
 }
 
+/* As session.h says: 5xx that it heard; what stood in its way before is said with a 503.  A message forgives. */
+void
+trial_count(struct trial_session *s, const struct trial_answer *heard)
+{
+	struct trial_answer last;
+
+	if (s->over)
+		return;
+	s->errors += heard->code >= 500 || heard->earlier;
+	if (heard->at == STAGE_MESSAGE && heard->code == 250 && !heard->dropped)
+		s->errors = 0;
+	if (s->errors >= trial_limits(s)->errors)
+		trial_limit(s, &last, heard->at, 421, "4.7.0", "too many errors");
+}
+
 /* ---- the session ---- */
 
 static void

@@ -58,6 +58,8 @@ MAY_YIELD void trial_rcpt(struct trial_session *s, struct strv to, struct trial_
  * over behind it.
  */
 MAY_YIELD void trial_message(struct trial_session *s, struct strv text, struct trial_answer *out);
+/* Counts what the client heard: behind too many errors (limits.h) the session is over, with 421. */
+void trial_count(struct trial_session *s, const struct trial_answer *heard);
 /* A message with nothing in it but what every one has, from the transaction's sender. */
 struct strv trial_minimal(const struct trial_session *s, struct arena *a);
 /* Is there a transaction with a recipient that was taken? */

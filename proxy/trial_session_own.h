@@ -12,7 +12,7 @@ struct trial_session {
 	const struct listener    *listener;
 	struct client             client;
 	struct hearing           *hearing;
-	unsigned                  n_tx;
+	unsigned                  n_tx, errors;
 	struct trial_answer       refused; /* MAIL, or what came before it; code 0: nothing */
 	struct trial_answer       no_rcpt; /* the last recipient of the transaction that was refused */
 	struct verdict            drop; /* `discard' at mail or before: the rest is for nobody */

@@ -46,6 +46,7 @@ heard(struct trial *t, enum trial_command c)
 {
 	t->heard = t->command == c;
 	t->timed = true;
+	trial_count(t->session, &t->answer);
 }
 
 static void
@@ -145,8 +146,10 @@ end_session(struct trial *t)
 static void
 finish_transaction(struct trial *t)
 {
-	if (t->session != NULL && trial_has_recipient(t->session))
-		trial_message(t->session, trial_minimal(t->session, t->a), &t->answer);
+	if (t->session == NULL || !trial_has_recipient(t->session))
+		return;
+	trial_message(t->session, trial_minimal(t->session, t->a), &t->answer);
+	trial_count(t->session, &t->answer);
 }
 
 static void

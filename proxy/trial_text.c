@@ -164,6 +164,7 @@ hear_text(struct trial_session *s, struct strv text, struct trial_answer *out)
 	out->at = STAGE_MESSAGE;
 	message_begin(
 	    &tx->msg, tx->a, spool_new(s->t->spools), (uint32_t)trial_limits(s)->header_size);
+	tx->msg.authserv = smtp_authserv(&s->t->s->smtp, &s->client.addr.addr);
 	take_all(s, text, out);
 	if (out->code == 0)
 		decide(s, out);

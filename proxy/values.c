@@ -34,7 +34,8 @@ values_error(struct values *r, const struct conf_value *v, const char *hint, con
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	diag_add(r->d, DIAG_ERROR, v == NULL ? r->st->pos : v->pos, strv_z(hint), "%s", text);
+	diag_add(r->d, DIAG_ERROR, v == NULL ? r->st->pos : v->pos,
+	    hint == NULL ? policy_form(r->a, r->st->keyword) : strv_z(hint), "%s", text);
 }
 
 const struct conf_value *
@@ -256,7 +257,8 @@ values_options(struct values *r, const struct option *table, void *obj)
 			table[k].take(r, v, obj);
 			continue;
 		}
-		values_error(r, v, NULL, "`%s' is not in this build", table[k].word);
+		values_error(r, v, "leave it out: the others of this statement do not need it",
+		    "`%s' is not in this build", table[k].word);
 		r->i += r->st->n - r->i < table[k].skip ? r->st->n - r->i : table[k].skip;
 	}
 }

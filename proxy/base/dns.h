@@ -2,8 +2,9 @@
  * dns -- questions to the resolver of the world, asked by fibers; answers as records.
  *
  * A name is what people write: "example.org", with or without a last dot, A-labels or UTF-8 (which becomes
- * A-labels; what cannot be a name at all is DNS_NXDOMAIN without a question).  CNAMEs are followed by the
- * resolver; what comes here is the end of the chain.  Hostile answers are a value (DNS_BAD), never more.
+ * A-labels), octets that no name has otherwise as \DDD; what cannot be a name at all is DNS_NXDOMAIN without a
+ * question.  CNAMEs are followed by the resolver; what comes here is the end of the chain.  Hostile answers are a
+ * value (DNS_BAD), never more.
  */
 #ifndef PROXY_BASE_DNS_H
 #define PROXY_BASE_DNS_H
@@ -25,6 +26,8 @@ enum dns_type { DNS_A = 1, DNS_NS = 2, DNS_CNAME = 5, DNS_SOA = 6, DNS_PTR = 12,
 enum dns_rc { DNS_OK, DNS_NXDOMAIN, DNS_NODATA, DNS_TEMP, DNS_BAD, DNS_CANCELLED };
 
 const char *dns_rc_name(enum dns_rc rc);        /* "ok", "no such name", ... static */
+const char *dns_type_name(uint16_t type);       /* "A", "AAAA", ... static; "?": none of enum dns_type */
+bool dns_type_find(struct strv name, uint16_t *type);   /* case does not count; false: none of them */
 
 #define DNS_RECORDS_MAX 256                     /* of one answer; more are cut off */
 #define DNS_NAME_MAX    254                     /* octets of a printed name and its NUL */

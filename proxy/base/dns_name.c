@@ -1,8 +1,8 @@
 /*
  * dns_name.c -- names that are asked for: what people and clients write, and addresses turned round.
  *
- * What comes out is lower case and printable, without a backslash: nothing that a master file or a library
- * would read as an escape.
+ * What comes out is lower case and printable; its only backslashes are those of \DDD for octets that no name is
+ * written with otherwise, which SPF macros make (RFC 7208 7.3).  One name has one form.
  */
 #include "proxy/base/arena.h"
 #include "proxy/base/dns.h"
@@ -25,6 +25,50 @@ dns_rc_name(enum dns_rc rc)
 	return names[rc];
 }
 
+static const struct {
+	uint16_t    type;
+	const char *name;
+} types[] = {
+	{ DNS_A, "A" },
+	{ DNS_NS, "NS" },
+	{ DNS_CNAME, "CNAME" },
+	{ DNS_SOA, "SOA" },
+	{ DNS_PTR, "PTR" },
+	{ DNS_MX, "MX" },
+	{ DNS_TXT, "TXT" },
+	{ DNS_AAAA, "AAAA" },
+};
+
+const char *
+dns_type_name(uint16_t type)
+{
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (types[i].type == type)
+			return types[i].name;
+	return "?";
+}
+
+bool
+dns_type_find(struct strv name, uint16_t *type)
+{
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (strv_ieq(name, strv_z(types[i].name))) {
+			*type = types[i].type;
+			return true;
+		}
+	return false;
+}
+
+/* At i: \DDD, as master files write an octet that stands in no name otherwise (RFC 1035 5.1)? */
+static bool
+is_escape(struct strv v, size_t i)
+{
+	uint64_t octet;
+
+	return v.n - i >= 4 && strv_number(strv(v.p + i + 1, 3), 255, &octet) &&
+	    (octet <= ' ' || octet >= 0x7f);
+}
+
 /* RFC 1035 2.3.4; an underscore and the like are no host's, but stand in the DNS (RFC 2181 11). */
 static bool
 is_name(struct strv v)
@@ -34,8 +78,10 @@ is_name(struct strv v)
 	if (v.n > NAME_OCTETS)
 		return false;
 	for (size_t i = 0; i < v.n; i++) {
-		if (v.p[i] <= ' ' || v.p[i] >= 0x7f || v.p[i] == '\\')
+		if (v.p[i] <= ' ' || v.p[i] >= 0x7f || (v.p[i] == '\\' && !is_escape(v, i)))
 			return false;
+		if (v.p[i] == '\\')
+			i += 3;
 		if (v.p[i] != '.')
 			label++;
 		else if (label == 0)

@@ -109,30 +109,13 @@ read_value(struct dns_table *t, struct entry *e, struct strv v, const char **why
 static bool
 read_type(struct entry *e, struct strv v)
 {
-	static const struct {
-		struct strv word;
-		enum kind   kind;
-		uint16_t    type;
-	} types[] = {
-		{ { "A", 1 }, KIND_RECORD, DNS_A },
-		{ { "AAAA", 4 }, KIND_RECORD, DNS_AAAA },
-		{ { "MX", 2 }, KIND_RECORD, DNS_MX },
-		{ { "TXT", 3 }, KIND_RECORD, DNS_TXT },
-		{ { "PTR", 3 }, KIND_RECORD, DNS_PTR },
-		{ { "NS", 2 }, KIND_RECORD, DNS_NS },
-		{ { "CNAME", 5 }, KIND_RECORD, DNS_CNAME },
-		{ { "SERVFAIL", 8 }, KIND_SERVFAIL, 0 },
-		{ { "TIMEOUT", 7 }, KIND_TIMEOUT, 0 },
-	};
-
-	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-		if (strv_ieq(types[i].word, v)) {
-			e->kind = types[i].kind;
-			e->type = types[i].type;
-			return true;
-		}
-	}
-	return false;
+	if (strv_ieq(v, SV("SERVFAIL")))
+		e->kind = KIND_SERVFAIL;
+	else if (strv_ieq(v, SV("TIMEOUT")))
+		e->kind = KIND_TIMEOUT;
+	else
+		return dns_type_find(v, &e->type) && e->type != DNS_SOA;
+	return true;
 }
 
 bool

@@ -83,7 +83,8 @@ control(struct lexer *l, size_t at)
 		diag_add(l->d, DIAG_ERROR, pos_of(l, at, 1), SV("a line ends with LF or CRLF"),
 		    "a carriage return stands alone");
 	else
-		diag_add(l->d, DIAG_ERROR, pos_of(l, at, 1), strv(NULL, 0),
+		diag_add(l->d, DIAG_ERROR, pos_of(l, at, 1),
+		    SV("leave it out: only tab and line ends are of use"),
 		    "a control character (0x%02x) has no place here", c);
 }
 
@@ -288,7 +289,7 @@ check_utf8(struct lexer *l)
 			l->line_at = i + 1;
 		}
 	}
-	diag_add(l->d, DIAG_ERROR, pos_of(l, at, 1), strv(NULL, 0),
+	diag_add(l->d, DIAG_ERROR, pos_of(l, at, 1), SV("save the file as UTF-8"),
 	    "the file is not UTF-8 here (0x%02x)", (unsigned char)l->text.p[at]);
 	l->line = 1;
 	l->line_at = 0;

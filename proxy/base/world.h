@@ -61,6 +61,8 @@ struct world {
 	 */
 	void (*dns)(struct world *, struct dns_query *);
 	void (*dns_cancel)(struct world *, struct dns_query *);
+	/* The permissions of a file, the lower nine bits, for keys. NULL: there are none in this world. */
+	enum file_rc (*file_mode)(struct world *, const char *path, unsigned *mode);
 	void *ctx;                                      /* the maker's own */
 };
 

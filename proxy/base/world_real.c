@@ -438,6 +438,18 @@ real_read_file(struct world *w, struct arena *a, const char *path, size_t max, s
 }
 
 static enum file_rc
+real_file_mode(struct world *w, const char *path, unsigned *mode)
+{
+	struct stat st;
+
+	(void)w;
+	if (stat(path, &st) < 0)
+		return file_rc(errno);
+	*mode = st.st_mode & 0777;
+	return FILE_OK;
+}
+
+static enum file_rc
 real_glob(struct world *w, struct arena *a, const char *pattern, struct strv **out, unsigned *n)
 {
 	glob_t g = { 0 };
@@ -557,6 +569,7 @@ world_real(int log_fd)
 			.read_file = real_read_file, .glob = real_glob,
 			.create = real_create, .make_dir = real_make_dir,
 			.commit = real_commit, .unlink = real_unlink, .work = real_work,
+			.file_mode = real_file_mode,
 			.ctx = &r,
 		},
 		.log_own = -1,

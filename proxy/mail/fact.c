@@ -167,6 +167,16 @@ fact_peek(const struct facts *fs, const struct fact_def *defs, unsigned number, 
 	return f != NULL && (f->state == FACT_KNOWN || f->state == FACT_UNKNOWN) ? f : NULL;
 }
 
+bool
+fact_begun(const struct facts *fs, const struct fact_def *defs, unsigned number, unsigned rcpt,
+    struct strv arg)
+{
+	const struct fact *f;
+
+	f = find_slot(home_of(fs, &defs[number]), number, defs[number].per_rcpt ? rcpt : 0, arg);
+	return f != NULL && f->state != FACT_UNASKED;
+}
+
 /* Whoever is inside `ask' for one that goes still has its memory, the arena's. */
 void
 facts_forget(struct facts *fs, enum stage at)

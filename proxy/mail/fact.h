@@ -105,6 +105,8 @@ MAY_YIELD enum wait_rc fact_get(struct facts *fs, const struct fact_def *defs, u
  */
 const struct fact *fact_peek(const struct facts *fs, const struct fact_def *defs, unsigned number, unsigned rcpt,
     struct strv arg);
+/* Has anybody asked for it, whether or not the answer is there?  Asks nothing. */
+bool fact_begun(const struct facts *fs, const struct fact_def *defs, unsigned number, unsigned rcpt, struct strv arg);
 /* Forgets what is known only behind `at' (first is later); what was known by then is known for good. */
 void facts_forget(struct facts *fs, enum stage at);
 /* The number of a fact by name, or -1. n: entries of defs. */

@@ -17,13 +17,32 @@
 struct mail {                           /* what filters see; env and msg are NULL outside a transaction */
 	const struct client   *client;
 	const struct envelope *env;
-	const struct message  *msg;
+	const struct message  *msg;     /* as it came: hidden fields are in it, only who verifies signatures looks at them */
+	struct facts          *facts;   /* for filters that build on the facts of others: fact_get */
+	const char            *id;      /* the transaction's name in the log; NULL: outside one */
 };
 
 struct findings {
 	struct facts  *facts;
 	struct edits  *edits;
 	struct verdict advice;          /* a milter's answer; the policy obeys it or not */
+	const bool    *holds;           /* at STAGE_SEAL: of each `sign' and `seal', does its condition hold? auth.h */
+	/*
+	 * Starts a look-up that is sure to be wanted: fact number, of the transaction, with that argument (copied).
+	 * Whoever asks for it later waits for the same.  Nothing happens where it was asked, behind a verdict, in the
+	 * loop, and for a fact of the text (COST_TEXT) before STAGE_MESSAGE.
+	 * start and ctx are good up to the transaction's end: ask() may use a copy of them.
+	 */
+	void         (*start)(const struct findings *, unsigned number, struct strv arg);
+	void          *ctx;             /* start's */
+};
+
+struct auth_conf;                       /* filters/auth.h */
+
+/* What a configuration makes of the filters. */
+struct filter_use {
+	const struct auth_conf *auth;   /* never NULL */
+	const bool             *asked;  /* by fact number: something in the policy may ask for it */
 };
 
 /* TEMP: a passing fault; BUG: nonsense from outside or inside. Neither decides: the fact is unknown. */
@@ -42,14 +61,15 @@ struct filter {
 	unsigned               does;    /* enum filter_does */
 	unsigned               stages;  /* AT(...) for which at() is called */
 	/* Once a configuration, before fork: what all sessions of a worker share (it is written to, each worker has its
-	 * own copy). Given to open() as `shared'. NULL: nothing is shared. */
-	void *(*make)(struct arena *conf);
+	 * own copy). Given to open() as `shared'. It gives NULL: in this configuration the filter takes no part, and
+	 * costs nothing. No make(): nothing is shared. */
+	void *(*make)(struct arena *conf, const struct filter_use *use);
 	void *(*open)(struct arena *session, void *shared, const struct client *);      /* NULL: sits this one out */
 	void  (*begin)(void *self, struct arena *transaction);
 	void  (*end)(void *self);
 	MAY_YIELD enum filter_rc (*at)(void *self, enum stage, const struct mail *, const struct view *, struct findings *);
 	MAY_YIELD enum filter_rc (*ask)(void *self, struct fact *, const struct mail *);        /* fills exactly that fact */
-	MAY_YIELD enum filter_rc (*body)(void *self, struct strv text);
+	MAY_YIELD enum filter_rc (*body)(void *self, struct strv text);         /* TEMP, BUG: no more of this message */
 	void  (*close)(void *self);
 };
 

@@ -295,8 +295,10 @@ keep(struct arena *a, const struct list *l, struct mailboxes *out)
 
 	if (!utf8_valid(local))
 		return false;
-	if (out->n++ > 0)
+	if (out->n++ > 0) {
+		out->mixed = out->mixed || !strv_eq(m->domain, strv(l->domain, l->n_domain));
 		return true;
+	}
 	m->local = arena_dup(a, local);
 	m->domain = arena_dup(a, strv(l->domain, l->n_domain));
 	m->text = arena_concat(a, arena_concat(a, quote(a, m->local), SV("@")), m->domain);

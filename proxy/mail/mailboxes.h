@@ -18,6 +18,7 @@ struct mailboxes {
 	struct mailbox first;
 	unsigned       n;               /* addresses in all, those of groups included */
 	unsigned       broken;          /* elements that could not be read and were passed over */
+	bool           mixed;           /* not all addresses are of the domain of the first */
 };
 
 #define MAILBOXES_OCTETS 65536          /* of a field that are looked at */

@@ -12,6 +12,7 @@
 #include "proxy/mail/message.h"
 
 #include "proxy/base/arena.h"
+#include "proxy/mail/authres.h"
 
 #define NAME_MAX_ 998 /* a longer "name" is text: RFC 5322 2.1.1 */
 
@@ -59,6 +60,15 @@ add_field(struct message *m, struct strv line, size_t name_n)
 		m->received++;
 }
 
+/* RFC 8601 5: results in our name that are not ours.  The id may stand behind any folding, so the field is whole. */
+static bool
+is_forged(const struct message *m, const struct header *h)
+{
+	return m->authserv.n > 0 && !m->keep_ours &&
+	    strv_ieq(header_name(h), SV("Authentication-Results")) &&
+	    authres_forges(h->raw, m->authserv);
+}
+
 /* The header is complete and moves no more: the fields get their views. */
 static void
 settle(struct message *m)
@@ -68,6 +78,7 @@ settle(struct message *m)
 	for (unsigned i = 0; i < m->n_h; i++) {
 		m->h[i].raw.p = p;
 		p += m->h[i].raw.n;
+		m->h[i].hidden = m->h[i].hidden || is_forged(m, &m->h[i]);
 	}
 	m->headers_done = true;
 }

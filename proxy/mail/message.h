@@ -30,7 +30,8 @@ struct message {
 	uint64_t       octets;          /* canonical text taken, header and gap included */
 	uint64_t       header_octets;   /* of the fields, hidden ones included */
 	bool           headers_done, no_gap, complete;
-	bool           keep_ours;       /* the peer is trusted: its X-Postern-* fields are not hidden. Set after begin */
+	bool           keep_ours;       /* nothing is hidden: what comes was ours already. Set after begin */
+	struct strv    authserv;        /* our authserv-id: Authentication-Results that bear it are hidden. Set after begin */
 	bool           too_big;         /* message_feed said so and will again */
 	unsigned       received;        /* fields Received: and Delivered-To: seen: hops */
 	uint32_t       header_max;      /* ceiling of header_octets */

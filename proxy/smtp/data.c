@@ -5,6 +5,7 @@
  * a client that is cut off inside its text would take the rest of it for commands' replies.
  */
 #include "proxy/base/netset.h"
+#include "proxy/smtp/lend.h"
 #include "proxy/smtp/sessionlog.h"
 #include "proxy/smtp/text.h"
 
@@ -37,6 +38,7 @@ text_begin(struct session *s, bool chunked)
 	s->text.drop = text_is_discarded(s);
 	s->text.began = loop_now(s->smtp->loop);
 	message_begin(&tx->msg, tx->a, spool_new(s->smtp->spools), (uint32_t)l->header_size);
+	tx->msg.authserv = smtp_authserv(s->smtp->conf, &s->client.addr.addr);
 	s->text.until = s->text.began + l->data_total;
 	session_deadline(s, s->text.began + l->command_timeout);
 }
@@ -300,6 +302,19 @@ carry_out(struct session *s, const struct verdict *v, struct reply *r)
 		relay_finish(s, r);
 }
 
+/* What it looks up may take a while: the server has better to do meanwhile. */
+MAY_YIELD static enum wait_rc
+judge(struct session *s, struct verdict *v)
+{
+	struct lend  l;
+	enum wait_rc rc;
+
+	lend_begin(&l, s);
+	rc = judge_message(s->hearing, v);
+	lend_end(&l);
+	return rc;
+}
+
 /* Who decides, in order: what was decided before the text, limits, filters and policy, the hop. */
 static void
 decide(struct session *s, struct reply *r)
@@ -316,7 +331,7 @@ decide(struct session *s, struct reply *r)
 		s->errors += r->code >= 500;
 		return;
 	}
-	if (judge_message(s->hearing, &v) != WAIT_OK)
+	if (judge(s, &v) != WAIT_OK)
 		return;
 	session_log_checks(s);
 	if (verdict_final(&v))

@@ -73,6 +73,8 @@ void hop_drop(struct session *s);
 MAY_YIELD bool replay_owed(struct session *s, bool fresh);
 /* The whole transaction so far, on a fresh connection; every answer must be 2xx.  False: broken. */
 MAY_YIELD bool replay_transaction(struct session *s);
+/* The same where the connection was lent (relay.lent), on any. */
+MAY_YIELD bool replay_lent(struct session *s);
 
 /* --- who the client is: xclient.c, xforward.c --- */
 

@@ -33,6 +33,8 @@ hop_still_there(struct session *s)
 {
 	enum up_idle quiet = s->relay.up != NULL ? upstream_quiet(s->relay.up) : UP_GONE;
 
+	if (s->relay.lent)
+		return replay_lent(s);
 	if (quiet == UP_QUIET)
 		return true;
 	if (quiet == UP_GONE && !s->relay.replayed) {
@@ -200,12 +202,15 @@ finish_data(struct session *s, struct reply *out)
 static void
 finish_held(struct session *s, struct reply *out)
 {
-	if (!hop_still_there(s))
-		hop_failed(s, UP_CLOSED, out);
-	else if (hop_chunking(s))
+	if (!hop_still_there(s)) {
+		/* Broken; a server that only changed its mind keeps its connection. */
+		s->relay.outcome = OUTCOME_FAILED;
+		*out = s->relay.refusal;
+	} else if (hop_chunking(s)) {
 		finish_chunk(s, out);
-	else
+	} else {
 		finish_data(s, out);
+	}
 }
 
 /* A connection that is still there is kept: RSET goes in front of MAIL.  Else all is said to a fresh one. */

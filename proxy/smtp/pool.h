@@ -53,6 +53,7 @@ struct upstream {
 	bool                reused;     /* it idled, or served a transaction, before this transaction took it */
 	bool                heard;      /* a reply came since it was taken */
 	bool                named;      /* XCLIENT or a PROXY header was said: serves one session */
+	bool                lendable;   /* its session waits for something else: whoever needs one may have it (lend.h) */
 	bool                bound;      /* AUTH was tried on it: it stays with its session, under the ceiling for these */
 	bool                no_xforward;        /* the server has none for us: it was said in the log, and XFORWARD is left out */
 	unsigned            errors;     /* refusals since the last delivered message */
@@ -86,7 +87,7 @@ struct pool_server {                    /* one server as this worker sees it */
 	bool                 probing, warming;
 	unsigned             n_open;    /* connections, those being made and places promised to waiters included */
 	unsigned             n_bound;   /* of them, and under a ceiling of their own: bound by AUTH */
-	unsigned             n_making;  /* of them, ready ones under way */
+	unsigned             n_making, n_lendable;      /* of them, ready ones under way; those that may be lent */
 	struct upstream     *idle, *idle_last;
 	unsigned             n_idle;
 	struct upstream     *all;
@@ -167,6 +168,9 @@ void pool_learn(struct upstream *up);
 void pool_give(struct upstream *up);
 /* Closes it at once: its state is unknown or it failed. */
 void pool_drop(struct upstream *up);
+/* Its session may do without it: who finds no place has it by pool_lend (then relay.up is NULL, relay.lent set). */
+void pool_lendable(struct upstream *up, bool yes);
+void pool_lend(struct upstream *up);
 
 /* --- one connection: upstream.c --- */
 

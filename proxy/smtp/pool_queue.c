@@ -319,6 +319,27 @@ pool_give(struct upstream *up)
 		idle_push(up);
 }
 
+void
+pool_lendable(struct upstream *up, bool yes)
+{
+	if (up->lendable == yes)
+		return;
+	up->lendable = yes;
+	up->sv->n_lendable += yes ? 1 : -1U;
+}
+
+void
+pool_lend(struct upstream *up)
+{
+	struct session *s = up->owner;
+
+	pool_lendable(up, false);
+	s->relay.up = NULL;
+	s->relay.lent = true;
+	up->tainted = up->tainted || upstream_quiet(up) != UP_QUIET;
+	pool_give(up);
+}
+
 bool
 pool_take_unused(struct pool_server *sv)
 {
@@ -335,6 +356,25 @@ pool_take_unused(struct pool_server *sv)
 
 /* --- waiting ---------------------------------------------------------------------------------- */
 
+/* Who came first gets it, and e is one place nearer. */
+static void
+borrow(const struct pool_errand *e)
+{
+	struct pool *p = e->pool;
+
+	for (unsigned i = 0; i < p->n && !e->wish->bound; i++) {
+		struct pool_server *sv = &p->sv[i];
+		struct upstream    *up = sv->all;
+
+		if (sv->n_lendable == 0 || !pool_suits(e, sv, true))
+			continue;
+		while (!up->lendable)
+			up = up->all_next;
+		pool_lend(up);
+		return;
+	}
+}
+
 enum up_rc
 pool_wait(struct pool_errand *e)
 {
@@ -345,6 +385,8 @@ pool_wait(struct pool_errand *e)
 	e->up = NULL;
 	queue_add(e);
 	pool_catch_up(e->pool);
+	if (e->sv == NULL)
+		borrow(e);
 	while (rc == WAIT_OK && e->sv == NULL)
 		rc = fiber_park("a place in the pool", e->until);
 	if (e->sv != NULL)

@@ -35,6 +35,7 @@ struct relay {
 	bool              committed;    /* octets that may make the hop take the message have been sent */
 	bool              streaming;    /* text went out before its end */
 	bool              replayed;     /* once was enough */
+	bool              lent;         /* `up' is gone, to another session: all is said again (lend.h) */
 	bool              answered;     /* the client has heard an answer of the server: no other server is asked */
 	bool              begun;        /* the first octets of a streamed text are out */
 	bool              told;         /* the client heard the refusal as the answer to MAIL: no transaction is open */

@@ -1,9 +1,9 @@
 /*
  * replay -- the same commands once more, on another connection.
  *
- * Two cases: a connection, gone stale or of a server that fails, before the client heard any answer of it (it
- * notices nothing), and a transaction that died while the client was still sending its text.  The text itself
- * is in the spool; nothing is replayed once octets that commit have been sent.
+ * Three cases: a connection, gone stale or of a server that fails, before the client heard any answer of it (it
+ * notices nothing), a transaction that died while the client was still sending its text, and one whose connection
+ * was lent.  The text itself is in the spool; nothing is replayed once octets that commit have been sent.
  */
 #include "proxy/smtp/hop_smtp.h"
 
@@ -73,22 +73,17 @@ all_took(const struct session *s, unsigned n)
 }
 
 /* What a client was told of each recipient must hold on the new connection, too. */
-bool
-replay_transaction(struct session *s)
+MAY_YIELD static bool
+say_again(struct session *s, bool fresh)
 {
 	struct envelope *e = &session_tx(s)->env;
 	unsigned         n = envelope_taken(e);
 
-	s->relay.replayed = true;
-	if (s->bound) {
-		hop_fail(s, UP_CLOSED);
-		return false;
-	}
-	hop_drop(s);
 	s->relay.mail = MAIL_HELD;
-	if (!hop_connect(s, true))
+	if (!hop_connect(s, fresh))
 		return false;
-	counters_add(s->smtp->counters, s->smtp->place, COUNTER_REPLAYS, 1);
+	if (s->relay.replayed)
+		counters_add(s->smtp->counters, s->smtp->place, COUNTER_REPLAYS, 1);
 	hop_queue_mail(s, NULL);
 	for (unsigned i = 0; i < e->n_rcpt && !s->relay.broken; i++)
 		if (e->rcpt[i].upstream_took) {
@@ -100,4 +95,23 @@ replay_transaction(struct session *s)
 	if (!all_took(s, n))
 		relay_break(s, 451, "4.3.0", SV("the mail server changed its mind, try again"));
 	return !s->relay.broken;
+}
+
+bool
+replay_transaction(struct session *s)
+{
+	s->relay.replayed = true;
+	if (s->bound) {
+		hop_fail(s, UP_CLOSED);
+		return false;
+	}
+	hop_drop(s);
+	return say_again(s, true);
+}
+
+bool
+replay_lent(struct session *s)
+{
+	s->relay.lent = false;
+	return say_again(s, false);
 }

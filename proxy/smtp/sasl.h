@@ -1,13 +1,13 @@
 /*
- * sasl -- what a proxy must understand of an AUTH exchange: the mechanisms that it passes on, base64, and
- * who says to be whom.  Pure; decides nothing.  RFC 4954, 4422.
+ * sasl -- what a proxy must understand of an AUTH exchange: the mechanisms that it passes on, and who says
+ * to be whom.  Pure; decides nothing.  RFC 4954, 4422.
  *
  * Only the server's 235 authenticates.  Passwords and tokens pass through here and are kept nowhere.
  */
 #ifndef PROXY_SMTP_SASL_H
 #define PROXY_SMTP_SASL_H
 
-#include "proxy/base/buf.h"
+#include "proxy/base/base64.h"
 
 /*
  * how: P plain text secret (only where the client speaks TLS), C challenge and response.
@@ -42,19 +42,6 @@ uint32_t sasl_parse_words(struct strv words);
 bool sasl_is_plain(enum sasl_mechanism m);
 /* The server speaks first: a client has no initial response. */
 bool sasl_server_first(enum sasl_mechanism m);
-
-/*
- * Strict base64 (RFC 4648 4: padding demanded, and the bits that it leaves over are 0), so that printing
- * what was decoded gives the same text.  The number of octets in out; -1: not base64, or more than room.
- * base64_room(in.n) is always enough.
- */
-long   base64_decode(struct strv in, char *out, size_t room);
-void   base64_print(struct buf *out, struct strv v);
-static inline size_t
-base64_room(size_t n)
-{
-	return n / 4 * 3 + 3;
-}
 
 struct sasl_names {                     /* absent: not said (yet); an empty user: the token alone says who it is */
 	struct strv user;               /* authentication identity */

@@ -1,6 +1,7 @@
 /*
  * smtp -- what the sessions of one loop share: made, drained, freed.
  */
+#include "proxy/base/netset.h"
 #include "proxy/smtp/session.h"
 
 #define FIBER_STACK (64 * 1024)
@@ -29,6 +30,15 @@ smtp_new(const struct smtp_conf *conf, struct world *w, struct loop *l, struct c
 	for (unsigned i = 0; i < m->n_pool; i++)
 		m->pool[i] = pool_new(m, &conf->pool[i]);
 	return m;
+}
+
+/* RFC 8601 5: of peers within our own trust boundary what they say in our name is true. */
+struct strv
+smtp_authserv(const struct smtp_conf *conf, const struct addr *client)
+{
+	if (conf->authserv_trust != NULL && netset_has(conf->authserv_trust, client))
+		return (struct strv){ NULL, 0 };
+	return conf->authserv;
 }
 
 /* The last session is gone: the pool's fibers end in the wake queue, then the caller hears of it. */

@@ -91,12 +91,17 @@ struct smtp_conf {
 	enum line_endings     lines;
 	const struct netset  *lines_for;        /* `line-endings reject for LIST`: only these clients; NULL: all */
 	bool                  received;         /* add a Received field */
+	struct strv           authserv;         /* our authserv-id: fields of that id are hidden ... */
+	const struct netset  *authserv_trust;   /* ... but those of these peers; NULL: nobody's are kept */
 	const char           *spool_dir;        /* "" default */
 	uint64_t              spool_memory;     /* octets of a message held in memory, default 256 KiB */
 	const char           *quarantine;       /* `quarantine "DIR"`: a Maildir; NULL: none */
 	uint64_t              quarantine_max;   /* octets that it may hold; 0: as the disk allows */
 	struct hash_key       key;              /* of tables that the workers share; made before fork */
 };
+
+/* What a message of that client has for authserv (message.h); absent: the client is trusted. */
+struct strv smtp_authserv(const struct smtp_conf *conf, const struct addr *client);
 
 struct smtp;
 

@@ -8,6 +8,7 @@
  */
 #include <time.h>
 
+#include "filters/auth.h"
 #include "filters/registry.h"
 #include "proxy/judge.h"
 #include "tests/policy/canned.h"
@@ -145,11 +146,13 @@ now(void)
 	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
 }
 
+static const struct auth_conf nothing = AUTH_CONF_DEFAULT;
+
 /* us a message: one session with one message each, the best of some rounds. */
 static double
 measure(struct arena *conf, unsigned checks)
 {
-	struct judge  *j = judge_new(conf, load(conf, checks));
+	struct judge  *j = judge_new(conf, load(conf, checks), &nothing);
 	struct arena  *session = arena_new(4096, 0), *tx = arena_new(8192, 0);
 	struct client  c = { .listener = SV("mx"), .helo = SV("mx.out.example"), .esmtp = true };
 	struct verdict v;

@@ -106,11 +106,12 @@ route(const struct policy *p, unsigned rcpt, struct facts *f, struct arena *a)
 /* ---- a session, from beginning to end, in which little is known ---- */
 
 struct life {
-	struct canned      known;
-	struct facts       of_session, of_tx;
-	struct policy_case session, tx;
-	struct envelope    env;
-	struct edits       early, edits;
+	const struct policy *p;
+	struct canned        known;
+	struct facts         of_session, of_tx;
+	struct policy_case   session, tx;
+	struct envelope      env;
+	struct edits         early, edits;
 };
 
 /* What is said can be said at that stage, by somebody, in one line. */
@@ -176,19 +177,40 @@ recipients(const struct policy *p, struct life *l, struct arena *a)
 	}
 }
 
+/* Nothing is asked of which policy_asks says that it never is. */
+static enum wait_rc
+ask_foreseen(void *ctx, struct fact *f)
+{
+	struct life *l = ctx;
+
+	must(policy_asks(l->p, f->number), "a fact is asked that nothing asks for");
+	return canned_ask(&l->known, f);
+}
+
+/* The conditions of `sign' and `seal': an unknown one does not hold. */
+static void
+seals(const struct policy *p, struct life *l)
+{
+	bool holds, unknown;
+
+	for (unsigned i = 0; i < policy_seals(p); i++) {
+		must(policy_seal(p, i, &l->tx, &holds, &unknown) == WAIT_OK, "policy_seal");
+		must(!holds || !unknown, "what is unknown holds");
+	}
+}
+
 static void
 decide(const struct policy *p, struct arena *a, enum policy_mode mode)
 {
-	struct life l = { .known = { .unknown = 1u << CANNED_SPF } };
+	struct life l = { .p = p, .known = { .unknown = 1u << CANNED_SPF } };
 
 	l.known.v[CANNED_CLIENT_IP].addr = (struct addr){ ADDR_IP4, { 192, 0, 2, 1 } };
 	l.known.v[CANNED_CLIENT] = l.known.v[CANNED_CLIENT_IP];
 	l.known.v[CANNED_HELO].text = SV("mx.ours.example");
 	l.known.v[CANNED_FROM_DOMAIN].text = SV("a.example\r\nX: y\xff");
 	l.known.v[CANNED_SIZE].number = FACT_NUMBER_ABSENT;
-	l.of_session = (struct facts){ .a = a, .ask = canned_ask, .ctx = &l.known };
-	l.of_tx =
-	    (struct facts){ .outer = &l.of_session, .a = a, .ask = canned_ask, .ctx = &l.known };
+	l.of_session = (struct facts){ .a = a, .ask = ask_foreseen, .ctx = &l };
+	l.of_tx = (struct facts){ .outer = &l.of_session, .a = a, .ask = ask_foreseen, .ctx = &l };
 	l.session = (struct policy_case){ .a = a, .facts = &l.of_session, .mode = mode };
 	l.tx = (struct policy_case){
 		.a = a, .facts = &l.of_tx, .mode = mode, .env = &l.env, .edits = &l.edits
@@ -200,6 +222,7 @@ decide(const struct policy *p, struct arena *a, enum policy_mode mode)
 	recipients(p, &l, a);
 	hear(p, &l, STAGE_DATA, 0);
 	hear(p, &l, STAGE_MESSAGE, 0);
+	seals(p, &l);
 	edits_sound(&l.edits);
 }
 

@@ -3,7 +3,7 @@
 
     dns_stub.py PORT [MILLISECONDS] [JOURNAL]
 
-What the first label begins with says what comes of any question below it: "dead" nothing, "fail" SERVFAIL,
+A label of the name that begins so says what comes of any question for it: "dead" nothing, "fail" SERVFAIL,
 "none" no such name, "late" the answer after 30 s; else MX 10 of the name itself, A 192.0.2.1 and TXT "stub",
 nothing of other types.  All after so many milliseconds.  The journal gets a line for each question.
 """
@@ -16,6 +16,7 @@ import time
 
 TYPES = {1: "A", 2: "NS", 6: "SOA", 12: "PTR", 15: "MX", 16: "TXT", 28: "AAAA", 43: "DS", 48: "DNSKEY"}
 SERVFAIL, NXDOMAIN = 2, 3
+MOODS = ("dead", "fail", "none", "late")
 
 
 def question(packet):
@@ -31,10 +32,16 @@ def record(kind, held):
     return b"\xc0\x0c" + struct.pack(">HHIH", kind, 1, 300, len(held)) + held
 
 
+def mood(name):
+    """The first label that says what is to come, or the first label."""
+    labels = name.split(".")
+    return next((x for x in labels if x.startswith(MOODS)), labels[0])
+
+
 def answer(packet):
     """(name, type, packet or None)"""
     name, kind, end = question(packet)
-    word, rcode, held = name.split(".", 1)[0], 0, None
+    word, rcode, held = mood(name), 0, None
     if word.startswith("dead"):
         return name, kind, None
     if word.startswith("fail"):
@@ -71,7 +78,7 @@ def serve(port, delay, journal):
                 if journal:
                     print(name, TYPES.get(kind, kind), file=journal, flush=True)
                 if reply is not None:
-                    more = 30 if name.startswith("late") else 0
+                    more = 30 if mood(name).startswith("late") else 0
                     heapq.heappush(late, (time.monotonic() + delay + more, n, reply, peer))
         while late and late[0][0] <= time.monotonic():
             _, _, reply, peer = heapq.heappop(late)

@@ -17,6 +17,7 @@ import t_faults
 import t_octets
 import t_postfix
 import t_quarantine
+import t_sender
 import t_sink
 import t_tls
 
@@ -31,6 +32,7 @@ MODULES = (
     t_beside,
     t_dns,
     t_quarantine,
+    t_sender,
 )
 LIMIT = 240  # seconds a test may take
 

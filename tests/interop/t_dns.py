@@ -19,7 +19,8 @@ mx IN A 192.0.2.1
 addressed IN A 192.0.2.2
 six IN AAAA 2001:db8::2
 null IN MX 0 .
-named IN NS ns.elsewhere.invalid.
+named IN NS ns
+lame IN NS ns.elsewhere.invalid.
 texts IN TXT "nothing else"
 alias IN CNAME mailed
 astray IN CNAME nowhere
@@ -35,6 +36,12 @@ nullandaddress IN A 192.0.2.3
 2.0.0.127.dead IN A 127.0.0.2
 1.0.0.127.dead IN A 127.0.0.2
 9.9.0.127.dead IN A 127.0.0.2
+"""
+
+# A zone of its own: the name has NS, and nothing that takes mail.
+NAMED = """$TTL 300
+@ IN SOA ns.zone.example. hostmaster.zone.example. 1 3600 900 604800 60
+@ IN NS ns.zone.example.
 """
 
 NSD = """server:
@@ -55,6 +62,9 @@ remote-control:
 zone:
   name: "zone.example"
   zonefile: "zone"
+zone:
+  name: "named.zone.example"
+  zonefile: "named"
 """
 
 UNBOUND = """server:
@@ -73,6 +83,10 @@ remote-control:
   control-enable: no
 stub-zone:
   name: "zone.example"
+  stub-addr: 127.0.0.1@{nsd}
+  stub-prime: no
+stub-zone:
+  name: "named.zone.example"
   stub-addr: 127.0.0.1@{nsd}
   stub-prime: no
 """
@@ -114,6 +128,7 @@ def resolves(port, name, kind=1, seconds=1.0):
 def nsd(run, port):
     folder = run.folder("nsd")
     run.put("nsd/zone", ZONE)
+    run.put("nsd/named", NAMED)
     conf = run.put("nsd/nsd.conf", NSD.format(port=port, dir=folder, user=""))
     p = run.start([find("nsd"), "-d", "-c", conf], run.path("nsd.out"))
     if not until(lambda: resolves(port, "ns.zone.example", seconds=0.2) == 0, 10):
@@ -180,11 +195,13 @@ def test_dns_existence(run):
         ("texts", 550),
         ("nowhere", 550),
         ("astray", 550),
+        ("named", 550),
     ):
         reply, _ = mail(postern, f"a@{name}.zone.example")
         run.same(f"{name}: {reply.text}", reply.code, code)
-    reply, _ = mail(postern, "a@named.zone.example")
-    run.ok("a name with NS alone does not exist, or is not known to", reply.code in (550, 451), reply)
+    run.same("named has NS all the same", resolves(port, "named.zone.example", kind=2), 0)
+    reply, _ = mail(postern, "a@lame.zone.example")
+    run.same("a delegation to nobody is unknown: its MX may be there", reply.code, 451)
     reply, _ = mail(postern, "a@outside.example")
     run.same("what unbound cannot find out is unknown", reply.code, 451)
     run.same("<> has a domain that resolves", mail(postern, "")[0].code, 250)
@@ -197,7 +214,7 @@ def test_dns_authority(run):
     port = udp_port(run)
     nsd(run, port)
     postern = Postern(run, conf(FarEnd(run), f"127.0.0.1:{port}"))
-    for name, code in (("mailed", 250), ("null", 550), ("nowhere", 550), ("texts", 550)):
+    for name, code in (("mailed", 250), ("null", 550), ("nowhere", 550), ("texts", 550), ("named", 550)):
         run.same(name, mail(postern, f"a@{name}.zone.example")[0].code, code)
     run.same("REFUSED is unknown", mail(postern, "a@other.example")[0].code, 451)
 

@@ -2,15 +2,17 @@
 import os
 
 from client import Client
-from harness import PROGRAM, until
-from servers import FarEnd, Postern, Postfix, before_postfix
+from harness import PROGRAM, end, until
+from servers import Dovecot, FarEnd, Postern, Postfix, before_postfix, pool_of
 
 OUTSIDE = "127.0.0.3"
 CHECKS = """
+authenticate arc as gw.example.com
 quarantine "@KEPT@" max 10M
 check odd { when header("Subject") matches "suspect"  quarantine }
 check aside { when header("Subject") matches "strange"  quarantine to kept@example.com }
 """
+FORGED = b"Authentication-Results: (x) GW.example.com 2; arc=pass forged\r\n"
 LETTER = b"Subject: %s\r\nX-Letter: q1\r\n\r\n..two dots\r\n.one\r\n\xe4 8-bit\r\n"
 
 
@@ -32,7 +34,7 @@ def send(port, to, subject):
     with Client(port, source=OUTSIDE) as c:
         c.ehlo("outside.example")
         c.mail(to, sender="a@outside.example")
-        r = c.text_by_data(LETTER % subject)
+        r = c.text_by_data(FORGED + LETTER % subject)
         c.quit()
         return r
 
@@ -73,6 +75,9 @@ def test_quarantine_and_release(run):
     entry = far.wait_for("one@example.com")
     run.ok("it arrives for both", entry and any("two@example.com" in to for to in entry["to"]))
     run.ok("octet for octet", entry and far.text(entry).endswith(LETTER % b"suspect"))
+    results = entry and far.text(entry).lower().count(b"authentication-results:")
+    run.same("with our results, once", results, 1)
+    run.ok("of its first time", entry and b"gw.example.com;\r\n\tarc=none" in far.text(entry))
     run.ok("Postfix knows its client", postfix.wait_log(r"client=unknown\[127\.0\.0\.3\]"))
     run.same("it is gone from the quarantine", files(kept), [])
     run.same("and cannot be sent twice", release(run, postern, message_id)[0], 1)
@@ -91,3 +96,51 @@ def test_quarantine_to_an_address(run):
     run.ok("to its own recipient", far.wait_for("one@example.com"))
     run.ok("nothing is on disk", not os.path.exists(kept) or files(kept) == [])
     run.ok("the log says so", until(lambda: postern.lines("outcome=quarantined", "by=aside"), 5))
+
+
+KEEP_ALL = """
+quarantine "@KEPT@"
+check all { when header("Subject") matches "suspect"  quarantine }
+"""
+
+
+def test_quarantine_and_lmtp(run):
+    """what is kept goes to Dovecot by LMTP when it is released, octet for octet"""
+    dovecot = Dovecot(run, {"a@example.com": "x"})
+    kept = os.path.join(run.folder("quarantine", mode=0o777), "kept")
+    keep = KEEP_ALL.replace("@KEPT@", kept)
+    postern = Postern(run, pool_of(f'upstream lmtp "unix:{dovecot.lmtp}"\n' + keep))
+    run.same("it is kept", send(postern.port, ["one@example.com"], b"suspect").code, 250)
+    run.same("on disk", len(files(kept)), 1)
+    run.same("nobody has it", dovecot.letters("one"), [])
+    message_id = release(run, postern)[1].split()[0]
+    status, text = release(run, postern, message_id)
+    run.same("it is sent", status, 0)
+    run.ok("the words are Dovecot's", "250" in text and "Saved" in text, text)
+    run.ok("it arrives", until(lambda: len(dovecot.letters("one")) == 1, 10), dovecot.log())
+    got = dovecot.letters("one")[0].replace(b"\r\n", b"\n")
+    run.ok("octet for octet", got.endswith((LETTER % b"suspect").replace(b"\r\n", b"\n")), got)
+    run.same("it is gone from the quarantine", files(kept), [])
+
+
+def test_quarantine_and_routes(run):
+    """what is kept goes to the pool of its recipient when it is released, though the listener's own pool is down"""
+    far, students = FarEnd(run), FarEnd(run, name="students", keep=True)
+    kept = os.path.join(run.folder("quarantine", mode=0o777), "kept")
+    postern = Postern(
+        run,
+        pool_of(
+            f"upstream 127.0.0.1:{far.port}\nupstream 127.0.0.1:{students.port} pool students\n"
+            "map where { .example.com students }\nroute where\n" + KEEP_ALL.replace("@KEPT@", kept)
+        ).replace("ours { example.com }", "ours { example.com, .example.com }"),
+    )
+    run.same("it is kept", send(postern.port, ["one@st.example.com"], b"suspect").code, 250)
+    message_id = release(run, postern)[1].split()[0]
+    end(far.process)
+    status, text = release(run, postern, message_id)
+    run.same("it is sent: " + text, status, 0)
+    entry = students.wait_for("one@st.example.com")
+    run.ok("to the pool of its recipient", entry, text)
+    run.ok("octet for octet", entry and students.text(entry).endswith(LETTER % b"suspect"))
+    run.same("and to no other", far.entries(), [])
+    run.same("it is gone from the quarantine", files(kept), [])

@@ -47,29 +47,6 @@ of(struct world *w)
 	return ((struct sim *)w->ctx)->dns;
 }
 
-static const char *
-type_word(uint16_t type)
-{
-	switch (type) {
-	case DNS_A:
-		return "A";
-	case DNS_AAAA:
-		return "AAAA";
-	case DNS_MX:
-		return "MX";
-	case DNS_TXT:
-		return "TXT";
-	case DNS_PTR:
-		return "PTR";
-	case DNS_NS:
-		return "NS";
-	case DNS_CNAME:
-		return "CNAME";
-	default:
-		return "?";
-	}
-}
-
 /* ---- the side that answers ---- */
 
 static void
@@ -103,7 +80,7 @@ answer(struct sim_dns *d, struct flight *f)
 	f->answered = true;
 	failed = f->timeout || (f->packet.p[3] & 15) == 2;
 	f->due = d->sim->clock + (failed ? FAILURE_MS : d->keep);
-	sim_note(d->sim, "dns", "answers %s %s%s", f->name, type_word(f->type),
+	sim_note(d->sim, "dns", "answers %s %s%s", f->name, dns_type_name(f->type),
 	    f->timeout ? ": time over" : "");
 	hand_out(f);
 }
@@ -152,7 +129,7 @@ depart(struct sim_dns *d, const struct dns_query *q)
 	d->flights = f;
 	if (f->due < d->actor.wake)
 		d->actor.wake = f->due;
-	sim_note(d->sim, "dns", "is asked for %s %s", f->name, type_word(f->type));
+	sim_note(d->sim, "dns", "is asked for %s %s", f->name, dns_type_name(f->type));
 	return f;
 }
 
@@ -268,7 +245,7 @@ sim_dns_asked(const struct sim_dns *d, struct strv name, struct strv type)
 
 	for (const struct flight *f = d->flights; f != NULL; f = f->next)
 		n += sim_match(name, strv_z(f->name)) &&
-		    sim_match(type, strv_z(type_word(f->type)));
+		    sim_match(type, strv_z(dns_type_name(f->type)));
 	return n;
 }
 

@@ -168,6 +168,13 @@ world_read_file(struct world *w, struct arena *a, const char *path, size_t max, 
 	return FILE_OK;
 }
 
+static enum file_rc
+world_file_mode(struct world *w, const char *path, unsigned *mode)
+{
+	*mode = 0600;
+	return sim_find_file(sim_of(w), strv_z(path)) == NULL ? FILE_ABSENT : FILE_OK;
+}
+
 static int
 by_text(const void *a, const void *b)
 {
@@ -339,6 +346,7 @@ sim_new(uint64_t seed)
 		.commit = world_commit,
 		.unlink = world_unlink,
 		.work = world_work,
+		.file_mode = world_file_mode,
 		.ctx = s };
 	s->clock = SIM_START;
 	s->random_proxy = seed * 2 + 1;

@@ -577,6 +577,33 @@ a_long_field_is_folded(void)
 	clean();
 }
 
+/* RFC 5322 2.1.1, 3.2.2: no line of nothing but blanks, and none too long, whatever a stranger says; words stay whole. */
+static void
+a_field_of_blanks_is_folded(void)
+{
+	struct policy *p = rules(
+	    RELAY "check a { at mail  when client in out\n"
+		  "  add-header \"F\" \"a%{helo}%{helo}%{helo}%{helo}bc\" }\n");
+	struct life *l = begin();
+	char         helo[200];
+	struct strv  v, line;
+	unsigned     lines = 0;
+
+	memset(helo, ' ', sizeof(helo));
+	l->canned.v[CANNED_HELO].text = strv(helo, sizeof(helo));
+	at(l, p, STAGE_MAIL, 0);
+	if (!T_EQ_NUM(l->edits.n, 1))
+		return;
+	for (v = l->edits.v[0].value; v.p != NULL; lines++) {
+		line = strv_cut(&v, '\n');
+		line.n -= line.n > 0 && line.p[line.n - 1] == '\r';
+		T_CHECKF(line.n <= 78, "%zu octets", line.n);
+		T_EQ_TEXT(strv_trim(line), lines == 0 ? "a" : "bc");
+	}
+	T_EQ_NUM(lines, 2);
+	clean();
+}
+
 /* ---- what is told ---- */
 
 static void
@@ -708,6 +735,7 @@ main(int argc, char **argv)
 	T_RUN(patterns);
 	T_RUN(texts);
 	T_RUN(a_long_field_is_folded);
+	T_RUN(a_field_of_blanks_is_folded);
 	T_RUN(explains);
 	T_RUN(notes_have_a_ceiling);
 	T_RUN(cancelled);

@@ -205,6 +205,28 @@ what_is_refused(void)
 	arena_free(a);
 }
 
+/* One table for all who read or print them. */
+static void
+types_have_names(void)
+{
+	static const struct {
+		const char *name;
+		uint16_t    type;
+	} types[] = { { "A", 1 }, { "NS", 2 }, { "CNAME", 5 }, { "SOA", 6 }, { "PTR", 12 },
+		{ "MX", 15 }, { "TXT", 16 }, { "AAAA", 28 } };
+	uint16_t type;
+
+	for (size_t i = 0; i < T_COUNT(types); i++) {
+		t_row = types[i].name;
+		T_EQ_STR(dns_type_name(types[i].type), types[i].name);
+		T_CHECK(dns_type_find(strv_z(types[i].name), &type));
+		T_EQ_NUM(type, types[i].type);
+	}
+	T_CHECK(dns_type_find(SV("aaaa"), &type) && type == DNS_AAAA);
+	T_CHECK(!dns_type_find(SV("AA"), &type) && !dns_type_find(SV(""), &type));
+	T_EQ_STR(dns_type_name(257), "?");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -216,5 +238,6 @@ main(int argc, char **argv)
 	T_RUN(failures);
 	T_RUN(dropped_and_cleared);
 	T_RUN(what_is_refused);
+	T_RUN(types_have_names);
 	return t_end();
 }

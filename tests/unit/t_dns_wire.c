@@ -407,6 +407,13 @@ static const struct name_case name_cases[] = {
 	{ { "a..b", 4 }, NULL },
 	{ { "a b", 3 }, NULL },
 	{ { "a\\.b", 4 }, NULL },
+	{ { "A\\032b", 6 }, "a\\032b" },
+	{ { "\\000\\255.b", 10 }, "\\000\\255.b" },
+	/* one name has one form */
+	{ { "a\\065b", 6 }, NULL },
+	{ { "a\\256", 5 }, NULL },
+	{ { "a\\03", 4 }, NULL },
+	{ { "a\\", 2 }, NULL },
 	{ { "a\0b", 3 }, NULL },
 	{ { "a\x7f", 2 }, NULL },
 	{ { "\xff.example", 9 }, NULL },

@@ -1,4 +1,6 @@
 /* The registry and the facts of client and envelope: values, absence, stages. */
+#include "config.h"
+
 #include "filters/registry.h"
 
 #include "proxy/base/arena.h"
@@ -30,69 +32,93 @@ numbers_all_facts(void)
 }
 
 /* The names are what configurations are written against, the stages what may not change any more there. */
+/* clang-format off */
+static const struct {
+	const char *name;
+	enum fact_type type;
+	enum stage first;
+	bool per_session, per_rcpt;
+} manual[] = {
+	{ "client", FACT_ADDR, STAGE_CONNECT, true, false },
+	{ "client.ip", FACT_ADDR, STAGE_CONNECT, true, false },
+	{ "client.port", FACT_NUMBER, STAGE_CONNECT, true, false },
+	{ "listener", FACT_TEXT, STAGE_CONNECT, true, false },
+	{ "tls.version", FACT_TEXT, STAGE_MAIL, false, false },
+	{ "tls.cipher", FACT_TEXT, STAGE_MAIL, false, false },
+	{ "tls.sni", FACT_TEXT, STAGE_MAIL, false, false },
+	{ "tls.client-cert", FACT_TEXT, STAGE_MAIL, false, false },
+	{ "helo", FACT_TEXT, STAGE_MAIL, false, false },
+	{ "auth.user", FACT_TEXT, STAGE_MAIL, false, false },
+	{ "auth.author", FACT_TEXT, STAGE_MAIL, false, false },
+	{ "auth.mechanism", FACT_TEXT, STAGE_MAIL, false, false },
+	{ "authenticated", FACT_BOOL, STAGE_MAIL, false, false },
+	{ "sender", FACT_PATH, STAGE_MAIL, false, false },
+	{ "sender.local", FACT_TEXT, STAGE_MAIL, false, false },
+	{ "sender.domain", FACT_TEXT, STAGE_MAIL, false, false },
+	{ "size", FACT_NUMBER, STAGE_MAIL, false, false },
+	{ "rcpt", FACT_PATH, STAGE_RCPT, false, true },
+	{ "rcpt.local", FACT_TEXT, STAGE_RCPT, false, true },
+	{ "rcpt.domain", FACT_TEXT, STAGE_RCPT, false, true },
+	{ "rcpt.count", FACT_NUMBER, STAGE_DATA, false, false },
+	{ "client.name", FACT_TEXT, STAGE_CONNECT, true, false },
+	{ "client.rdns", FACT_TEXT, STAGE_CONNECT, true, false },
+	{ "early-talker", FACT_BOOL, STAGE_CONNECT, true, false },
+	{ "resolves", FACT_BOOL, STAGE_CONNECT, false, false },
+	{ "resolves.host", FACT_BOOL, STAGE_CONNECT, false, false },
+	{ "mx", FACT_BOOL, STAGE_CONNECT, false, false },
+	{ "dnsbl", FACT_ADDRS, STAGE_CONNECT, true, false },
+	{ "dnswl", FACT_ADDRS, STAGE_CONNECT, true, false },
+	{ "rhsbl", FACT_ADDRS, STAGE_CONNECT, false, false },
+	{ "dnsbl.text", FACT_TEXT, STAGE_CONNECT, true, false },
+	{ "dnsbl.text.of", FACT_TEXT, STAGE_CONNECT, true, false },
+	{ "rhsbl.text.of", FACT_TEXT, STAGE_CONNECT, false, false },
+	{ "message.size", FACT_NUMBER, STAGE_MESSAGE, false, false },
+	{ "header", FACT_TEXTS, STAGE_MESSAGE, false, false },
+	{ "from.address", FACT_TEXT, STAGE_MESSAGE, false, false },
+	{ "from.domain", FACT_TEXT, STAGE_MESSAGE, false, false },
+	{ "received", FACT_NUMBER, STAGE_MESSAGE, false, false },
+	{ "txt", FACT_TEXTS, STAGE_MAIL, false, false },
+	{ "spf", FACT_WORD, STAGE_MAIL, false, false },
+	{ "spf.helo", FACT_WORD, STAGE_MAIL, false, false },
+	{ "spf.domain", FACT_TEXT, STAGE_MAIL, false, false },
+	{ "spf.explanation", FACT_TEXT, STAGE_MAIL, false, false },
+	{ "spf.result", FACT_TEXTS, STAGE_MAIL, false, false },
+#if HAVE_OPENDKIM
+	{ "dkim", FACT_WORD, STAGE_MESSAGE, false, false },
+	{ "dkim.partial", FACT_BOOL, STAGE_MESSAGE, false, false },
+	{ "dkim.signatures", FACT_TEXTS, STAGE_MESSAGE, false, false },
+#endif
+	{ "dkim.domains", FACT_TEXTS, STAGE_MESSAGE, false, false },
+	{ "dkim.result", FACT_TEXTS, STAGE_MESSAGE, false, false },
+	{ "arc", FACT_WORD, STAGE_MESSAGE, false, false },
+	{ "arc.sealer", FACT_TEXT, STAGE_MESSAGE, false, false },
+	{ "arc.oldest-pass", FACT_NUMBER, STAGE_MESSAGE, false, false },
+	{ "arc.result", FACT_TEXTS, STAGE_MESSAGE, false, false },
+	{ "dmarc", FACT_WORD, STAGE_MESSAGE, false, false },
+	{ "dmarc.policy", FACT_WORD, STAGE_MESSAGE, false, false },
+	{ "dmarc.domain", FACT_TEXT, STAGE_MESSAGE, false, false },
+	{ "dmarc.alignment", FACT_WORD, STAGE_MESSAGE, false, false },
+	{ "dmarc.result", FACT_TEXTS, STAGE_MESSAGE, false, false },
+};
+/* clang-format on */
+
 static void
 has_the_facts_of_the_manual(void)
 {
-	/* clang-format off */
-	static const struct {
-		const char *name;
-		enum fact_type type;
-		enum stage first;
-		bool per_session, per_rcpt;
-	} rows[] = {
-		{ "client", FACT_ADDR, STAGE_CONNECT, true, false },
-		{ "client.ip", FACT_ADDR, STAGE_CONNECT, true, false },
-		{ "client.port", FACT_NUMBER, STAGE_CONNECT, true, false },
-		{ "listener", FACT_TEXT, STAGE_CONNECT, true, false },
-		{ "tls.version", FACT_TEXT, STAGE_MAIL, false, false },
-		{ "tls.cipher", FACT_TEXT, STAGE_MAIL, false, false },
-		{ "tls.sni", FACT_TEXT, STAGE_MAIL, false, false },
-		{ "tls.client-cert", FACT_TEXT, STAGE_MAIL, false, false },
-		{ "helo", FACT_TEXT, STAGE_MAIL, false, false },
-		{ "auth.user", FACT_TEXT, STAGE_MAIL, false, false },
-		{ "auth.author", FACT_TEXT, STAGE_MAIL, false, false },
-		{ "auth.mechanism", FACT_TEXT, STAGE_MAIL, false, false },
-		{ "authenticated", FACT_BOOL, STAGE_MAIL, false, false },
-		{ "sender", FACT_PATH, STAGE_MAIL, false, false },
-		{ "sender.local", FACT_TEXT, STAGE_MAIL, false, false },
-		{ "sender.domain", FACT_TEXT, STAGE_MAIL, false, false },
-		{ "size", FACT_NUMBER, STAGE_MAIL, false, false },
-		{ "rcpt", FACT_PATH, STAGE_RCPT, false, true },
-		{ "rcpt.local", FACT_TEXT, STAGE_RCPT, false, true },
-		{ "rcpt.domain", FACT_TEXT, STAGE_RCPT, false, true },
-		{ "rcpt.count", FACT_NUMBER, STAGE_DATA, false, false },
-		{ "client.name", FACT_TEXT, STAGE_CONNECT, true, false },
-		{ "client.rdns", FACT_TEXT, STAGE_CONNECT, true, false },
-		{ "early-talker", FACT_BOOL, STAGE_CONNECT, true, false },
-		{ "resolves", FACT_BOOL, STAGE_CONNECT, false, false },
-		{ "resolves.host", FACT_BOOL, STAGE_CONNECT, false, false },
-		{ "mx", FACT_BOOL, STAGE_CONNECT, false, false },
-		{ "dnsbl", FACT_ADDRS, STAGE_CONNECT, true, false },
-		{ "dnswl", FACT_ADDRS, STAGE_CONNECT, true, false },
-		{ "rhsbl", FACT_ADDRS, STAGE_CONNECT, false, false },
-		{ "dnsbl.text", FACT_TEXT, STAGE_CONNECT, true, false },
-		{ "dnsbl.text.of", FACT_TEXT, STAGE_CONNECT, true, false },
-		{ "message.size", FACT_NUMBER, STAGE_MESSAGE, false, false },
-		{ "header", FACT_TEXTS, STAGE_MESSAGE, false, false },
-		{ "from.address", FACT_TEXT, STAGE_MESSAGE, false, false },
-		{ "from.domain", FACT_TEXT, STAGE_MESSAGE, false, false },
-		{ "received", FACT_NUMBER, STAGE_MESSAGE, false, false },
-	};
-	/* clang-format on */
 	unsigned               n;
 	const struct fact_def *d = registry_facts(&n);
 
-	T_EQ_NUM(n, T_COUNT(rows));
-	for (size_t i = 0; i < T_COUNT(rows); i++) {
-		int at = fact_find(d, n, strv_z(rows[i].name));
+	T_EQ_NUM(n, T_COUNT(manual));
+	for (size_t i = 0; i < T_COUNT(manual); i++) {
+		int at = fact_find(d, n, strv_z(manual[i].name));
 
-		t_row = rows[i].name;
+		t_row = manual[i].name;
 		if (!T_CHECK(at >= 0))
 			continue;
-		T_EQ_NUM(d[at].type, rows[i].type);
-		T_EQ_NUM(d[at].first, rows[i].first);
-		T_EQ_NUM(d[at].per_session, rows[i].per_session);
-		T_EQ_NUM(d[at].per_rcpt, rows[i].per_rcpt);
+		T_EQ_NUM(d[at].type, manual[i].type);
+		T_EQ_NUM(d[at].first, manual[i].first);
+		T_EQ_NUM(d[at].per_session, manual[i].per_session);
+		T_EQ_NUM(d[at].per_rcpt, manual[i].per_rcpt);
 	}
 }
 

@@ -217,6 +217,33 @@ is_bounded(void)
 	arena_free(a);
 }
 
+static void
+tells_whether_domains_differ(void)
+{
+	static const struct {
+		const char *raw;
+		bool        mixed;
+	} rows[] = {
+		{ "", false },
+		{ " a@b.example", false },
+		{ " a@b.example, c@B.Example., <d@b.example>", false },
+		{ " a@b.example, c@d.example", true },
+		{ " a@b.example, c@b.example, e@f.example, g@b.example", true },
+		{ " x: a@b.example;, c@sub.b.example", true },
+		{ " <a@b.example> <c@d.example>", true },
+		{ " a@b.example (c@d.example), \"e@f.example\" <g@b.example>", false },
+	};
+	struct arena    *a = arena_new(4096, 0);
+	struct mailboxes m;
+
+	for (size_t i = 0; i < T_COUNT(rows); i++) {
+		t_row = rows[i].raw;
+		mailboxes_parse(a, strv_z(rows[i].raw), &m);
+		T_EQ_NUM(m.mixed, rows[i].mixed);
+	}
+	arena_free(a);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -227,5 +254,6 @@ main(int argc, char **argv)
 	T_RUN(passes_over_what_is_broken);
 	T_RUN(tells_the_parts);
 	T_RUN(is_bounded);
+	T_RUN(tells_whether_domains_differ);
 	return t_end();
 }

@@ -44,6 +44,16 @@ static const struct {
 	/* what we trust does not come from strangers */
 	{ "X-Postern-Id: 1\r\n 2\r\nA: 1\r\nx-postern-Y:\r\nX-Posternal: n\r\n\r\nx\r\n",
 	    "(X-Postern-Id),A,(x-postern-Y),X-Posternal,", "x\r\n", false, 0 },
+	/* results in our name */
+	{ "A: 1\r\nAuthentication-Results:\r\n (x)\r\n\tMX.ours\r\n .example 2; x\r\nB: 2\r\n\r\nx\r\n",
+	    "A,(Authentication-Results),B,", "x\r\n", false, 0 },
+	{ "authentication-RESULTS \t: mx.ours.example\r\n\r\n", "(authentication-RESULTS),", "", false, 0 },
+	{ "Authentication-Results: mx.ours.example; 1\r\nAuthentication-Results: mx.ours.example; 2\r\n",
+	    "(Authentication-Results),(Authentication-Results),", "", true, 0 },
+	{ "Authentication-Results: mx.other.example;\r\n mx.ours.example\r\n\r\n", "Authentication-Results,", "", false, 0 },
+	{ "Authentication-Results:\r\n\r\n", "(Authentication-Results),", "", false, 0 },
+	{ "X-Authentication-Results: mx.ours.example\r\nARC-Authentication-Results: i=1; mx.ours.example\r\n\r\n",
+	    "X-Authentication-Results,ARC-Authentication-Results,", "", false, 0 },
 };
 /* clang-format on */
 
@@ -77,6 +87,7 @@ feed_all(struct fed *f, struct strv in, size_t step, size_t cut, bool keep_ours)
 	f->body = SV("");
 	message_begin(&f->m, f->a, NULL, 10000);
 	f->m.keep_ours = keep_ours;
+	f->m.authserv = SV("mx.ours.example");
 	while (at < in.n) {
 		size_t n = step < in.n - at ? step : in.n - at;
 
@@ -152,6 +163,24 @@ keeps_ours_of_trusted_peers(void)
 	T_EQ_TEXT(names(&f, &raw), "X-Postern-Id,");
 	T_CHECK(message_find(&f.m, SV("x-postern-id"), 0) != NULL);
 	arena_free(f.a);
+	feed_all(
+	    &f, SV("Authentication-Results: mx.ours.example; none\r\n\r\n"), SIZE_MAX, 0, true);
+	T_EQ_TEXT(names(&f, &raw), "Authentication-Results,");
+	arena_free(f.a);
+}
+
+/* Nobody said who we are: a trusted peer, or no session at all. */
+static void
+hides_no_results_without_an_id(void)
+{
+	struct strv    in = SV("Authentication-Results: mx.ours.example; none\r\n\r\n"), body;
+	struct arena  *a = arena_new(1024, 0);
+	struct message m;
+
+	message_begin(&m, a, NULL, 1000);
+	T_EQ_NUM(message_feed(&m, in, &body), MESSAGE_OK);
+	T_CHECK(message_find(&m, SV("authentication-results"), 0) != NULL);
+	arena_free(a);
 }
 
 /* The text of a message is canonical and ends with a line end; one that does not is ended. */
@@ -272,6 +301,7 @@ main(int argc, char **argv)
 	t_begin(argc, argv);
 	T_RUN(takes_headers_in_any_cut);
 	T_RUN(keeps_ours_of_trusted_peers);
+	T_RUN(hides_no_results_without_an_id);
 	T_RUN(ends_an_unfinished_line);
 	T_RUN(finds_fields);
 	T_RUN(is_bounded);

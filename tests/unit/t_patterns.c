@@ -3,6 +3,7 @@
  */
 #include "policy/patterns.h"
 
+#include <inttypes.h>
 #include <time.h>
 
 #include "proxy/base/arena.h"
@@ -19,6 +20,22 @@ make(const char *z)
 
 	T_CHECKF(p != NULL, "%s: %.*s", z, (int)why.n, why.p);
 	return p;
+}
+
+static enum pattern_rc
+found(const struct pattern *p, struct strv text)
+{
+	uint64_t steps = 0;
+
+	return pattern_match(p, text, &steps);
+}
+
+static enum pattern_rc
+found_one(const struct pattern *const *p, unsigned n, struct strv text)
+{
+	uint64_t steps = 0;
+
+	return patterns_match(p, n, text, &steps);
 }
 
 static const struct {
@@ -55,7 +72,7 @@ finds(void)
 		const struct pattern *p = make(rows[i].pattern);
 
 		t_row = rows[i].pattern;
-		T_EQ_NUM(pattern_match(p, rows[i].text), rows[i].found ? PATTERN_YES : PATTERN_NO);
+		T_EQ_NUM(found(p, rows[i].text), rows[i].found ? PATTERN_YES : PATTERN_NO);
 	}
 	t_row = NULL;
 }
@@ -87,12 +104,12 @@ catastrophes(void)
 
 		t_row = bad[i];
 		begin = seconds();
-		rc = pattern_match(p, strv(text, sizeof(text)));
+		rc = found(p, strv(text, sizeof(text)));
 		T_CHECK(rc != PATTERN_YES);
 		T_CHECKF(seconds() - begin < 0.5, "%.3f s", seconds() - begin);
 	}
 	t_row = NULL;
-	T_EQ_NUM(pattern_match(make("^(a+)+$"), strv(text, sizeof(text))), PATTERN_UNKNOWN);
+	T_EQ_NUM(found(make("^(a+)+$"), strv(text, sizeof(text))), PATTERN_UNKNOWN);
 }
 
 static void
@@ -104,8 +121,8 @@ recursion(void)
 	memset(deep, '(', n / 2);
 	memset(deep + n / 2, ')', n / 2);
 	/* Neither the stack of the process nor that of a fiber is used for it. */
-	T_CHECK(pattern_match(make("^(\\((?1)*\\))+$"), strv(deep, n)) != PATTERN_NO);
-	T_CHECK(pattern_match(make("(*NO_JIT)^(\\((?1)*\\))+$"), strv(deep, n)) != PATTERN_NO);
+	T_CHECK(found(make("^(\\((?1)*\\))+$"), strv(deep, n)) != PATTERN_NO);
+	T_CHECK(found(make("(*NO_JIT)^(\\((?1)*\\))+$"), strv(deep, n)) != PATTERN_NO);
 }
 
 static void
@@ -114,9 +131,8 @@ long_texts(void)
 	char *text = arena_bytes(arena, PATTERN_SUBJECT_OCTETS + 1);
 
 	memset(text, 'a', PATTERN_SUBJECT_OCTETS + 1);
-	T_EQ_NUM(pattern_match(make("a$"), strv(text, PATTERN_SUBJECT_OCTETS)), PATTERN_YES);
-	T_EQ_NUM(
-	    pattern_match(make("a$"), strv(text, PATTERN_SUBJECT_OCTETS + 1)), PATTERN_UNKNOWN);
+	T_EQ_NUM(found(make("a$"), strv(text, PATTERN_SUBJECT_OCTETS)), PATTERN_YES);
+	T_EQ_NUM(found(make("a$"), strv(text, PATTERN_SUBJECT_OCTETS + 1)), PATTERN_UNKNOWN);
 }
 
 /* Each try is cheap, but there is one for each octet: 60,000 blanks took the interpreter most of a minute. */
@@ -127,10 +143,9 @@ many_tries(void)
 
 	memset(text, ' ', PATTERN_SUBJECT_OCTETS);
 	text[PATTERN_SUBJECT_OCTETS - 1] = 'x';
-	T_EQ_NUM(pattern_match(make("(*NO_JIT)\\s+$"), strv(text, PATTERN_SUBJECT_OCTETS)),
-	    PATTERN_UNKNOWN);
 	T_EQ_NUM(
-	    pattern_match(make("(*NO_JIT)\\s+$"), strv(text + PATTERN_SUBJECT_OCTETS - 1000, 1000)),
+	    found(make("(*NO_JIT)\\s+$"), strv(text, PATTERN_SUBJECT_OCTETS)), PATTERN_UNKNOWN);
+	T_EQ_NUM(found(make("(*NO_JIT)\\s+$"), strv(text + PATTERN_SUBJECT_OCTETS - 1000, 1000)),
 	    PATTERN_NO);
 }
 
@@ -144,16 +159,64 @@ several(void)
 
 	memset(text, 'a', sizeof(text) - 1);
 	text[sizeof(text) - 1] = '!';
-	T_EQ_NUM(patterns_match(v, 0, s), PATTERN_NO);
-	T_EQ_NUM(patterns_match(v, 2, s), PATTERN_NO);
-	T_EQ_NUM(patterns_match(v, 3, s), PATTERN_YES);
+	T_EQ_NUM(found_one(v, 0, s), PATTERN_NO);
+	T_EQ_NUM(found_one(v, 2, s), PATTERN_NO);
+	T_EQ_NUM(found_one(v, 3, s), PATTERN_YES);
 	v[0] = tired;
-	T_EQ_NUM(patterns_match(v, 2, s), PATTERN_UNKNOWN);
-	T_EQ_NUM(patterns_match(v, 3, s), PATTERN_YES);
+	T_EQ_NUM(found_one(v, 2, s), PATTERN_UNKNOWN);
+	T_EQ_NUM(found_one(v, 3, s), PATTERN_YES);
 	for (unsigned i = 0; i < PATTERNS_TIRED; i++)
 		v[i] = tired;
 	v[PATTERNS_TIRED] = yes;
-	T_EQ_NUM(patterns_match(v, PATTERNS_TIRED + 1, s), PATTERN_UNKNOWN);
+	T_EQ_NUM(found_one(v, PATTERNS_TIRED + 1, s), PATTERN_UNKNOWN);
+}
+
+/* What one may cost is counted, and where many have cost too much none is tried any more: steps, not time. */
+static void
+counts_steps(void)
+{
+	/* clang-format off */
+	static const struct {
+		const char *pattern;
+		size_t      octets; /* of a, a, a ... ! */
+		uint64_t    least, most;
+	} counts[] = {
+		{ "x", 100, 1, 3000 },
+		{ "x", 4000, 1, 400000 },
+		{ "aaa!$", 100, 1, 40000 },
+		{ "^(a+)+$", 100, 1000000, 20000000 },
+		{ "^(a+)+$", 4000, 1000000, 20000000 },
+		{ "(*NO_JIT)^(a+)+$", 4000, 1000000, 20000000 },
+	};
+	/* clang-format on */
+	char                  text[4000];
+	const struct pattern *bad = make("^(a+)+$"), *good = make("!$");
+	struct strv           all = strv(text, sizeof(text));
+	uint64_t              steps = 0, before;
+	unsigned              n = 0;
+
+	memset(text, 'a', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '!';
+	for (unsigned i = 0; i < T_COUNT(counts); i++) {
+		t_row = counts[i].pattern;
+		steps = 0;
+		(void)pattern_match(make(counts[i].pattern),
+		    strv(text + sizeof(text) - counts[i].octets, counts[i].octets), &steps);
+		T_CHECKF(steps >= counts[i].least && steps <= counts[i].most,
+		    "%" PRIu64 " steps of %zu octets", steps, counts[i].octets);
+	}
+	t_row = NULL;
+	/* a header of a hundred such fields: after a few of them it is over, for good */
+	for (steps = 0; n < 100 && steps < PATTERNS_STEPS; n++) {
+		T_EQ_NUM(pattern_match(good, all, &steps), PATTERN_YES);
+		T_EQ_NUM(pattern_match(bad, all, &steps), PATTERN_UNKNOWN);
+	}
+	T_CHECKF(n < 20, "%u fields", n);
+	T_CHECKF(steps < PATTERNS_STEPS + 20000000, "%" PRIu64 " steps", steps);
+	before = steps;
+	T_EQ_NUM(pattern_match(good, strv("!", 1), &steps), PATTERN_UNKNOWN);
+	T_EQ_NUM(patterns_match(&good, 1, all, &steps), PATTERN_UNKNOWN);
+	T_CHECK(steps - before < 1000000);
 }
 
 static void
@@ -188,6 +251,7 @@ main(int argc, char **argv)
 		T_RUN(long_texts);
 		T_RUN(many_tries);
 		T_RUN(several);
+		T_RUN(counts_steps);
 		T_RUN(wrong);
 	} else {
 		t_skipped++;

@@ -7,6 +7,7 @@
 
 #include <time.h>
 
+#include "config.h"
 #include "policy/patterns.h"
 #include "proxy/base/buf.h"
 #include "proxy/trial_time.h"
@@ -43,8 +44,9 @@ keep(struct strv line, void *arg)
 	"relay { allow from mynets\n allow authenticated over tls\n allow to { ours.example } }\n"
 
 /* What most rows are about. */
-#define OFFICE SERVER GATE \
-	"limits { recipients 100 message-size 64K header-size 4K received-hops 10 line 200 transactions 10 }\n" \
+#define OFFICE OFFICE_OF("")
+#define OFFICE_OF(more) SERVER GATE \
+	"limits { recipients 100 message-size 64K header-size 4K received-hops 10 line 200 transactions 10 " more "}\n" \
 	"check sender-domain { when not sender.domain resolves\n" \
 	"  on unknown tempfail 451 4.4.3 \"cannot resolve %{sender.domain} now\"\n" \
 	"  reject 550 5.1.8 \"%{sender.domain} does not exist\" }\n" \
@@ -55,6 +57,28 @@ keep(struct strv line, void *arg)
 	"check elsewhere { when header(\"Subject\") matches \"send\"  quarantine to abuse@ours.example }\n" \
 	"check many { when message.size > 20000  tempfail 452 4.3.1 }\n"
 #define EXISTS "dns example.net A 192.0.2.1 dns client.example MX \"10 mx.client.example\" "
+
+/* An office that looks who really sent it. */
+#define AUTHENTIC SERVER \
+	"authenticate spf, dkim, dmarc, arc\n" \
+	"networks mynets { 127.0.0.0/8, 192.0.2.0/24, 2001:db8::/32 }\n" \
+	"networks spf_exempt { 198.51.100.64/26 }\n" \
+	"domains ours { ours.example, .ours.example }\n" \
+	"relay { allow from mynets\n allow authenticated over tls\n allow to ours }\n" \
+	"check listed { when dnsbl(\"zen.spamhaus.org\") = {127.0.0.2-127.0.0.11} and not client in mynets\n" \
+	"  reject 550 5.7.1 \"%{client.ip} is listed, see %{dnsbl.text}\" }\n" \
+	"check sender-domain { when not sender.domain resolves\n" \
+	"  on unknown tempfail 451 4.4.3 \"cannot resolve %{sender.domain} now\"\n" \
+	"  reject 550 5.1.8 \"%{sender.domain} does not exist\" }\n" \
+	"check spf-fail { when spf is fail and dmarc.policy is absent and not client in spf_exempt\n" \
+	"  reject 550 5.7.23 \"SPF says %{client.ip} may not send for %{sender.domain}\" }\n" \
+	"check helo-fqdn warn { when helo is not fqdn reject 550 5.5.2 \"say your full name\" }\n"
+
+/* relaxed/simple over From, Subject and the body "Hello,", "", "this is  signed. "; its key is 00 01 .. 1f. */
+#define SIGNED \
+	"DKIM-Signature: v=1; a=ed25519-sha256; c=relaxed/simple; d=example.net; s=ed; h=from:subject;\n" \
+	" bh=iz3uaRyKYQtNxEPBH3cecBMXy43fygJiLbJjVqGlePE=;\n" \
+	" b=Td6BnyB52f52bMWOMIK5+Lx9A1ssA3Ab1k3rnhe2vo9fIhLrPdwYkOganIph3KiYe3AFKVc1OODwPkhOSw9iBw==\n"
 
 struct row {
 	const char *what, *tests, *conf;
@@ -99,6 +123,12 @@ static const struct row rows[] = {
 	  "rcpt u@ours.example message \"\"\"\nX: y\n\nSubject: lottery\n\"\"\" expect 250 by upstream\n"
 	  "rcpt u@ours.example message \"Subject: look here\" expect 250 2.0.0 by keep\n"
 	  "rcpt u@ours.example message \"Subject: send it\" expect 250 2.0.0 by elsewhere }\n", OFFICE, 1, "" },
+	{ "forged results are not there", "test \"t\" { client 192.0.2.7 rcpt u@ours.example\n"
+	  "  message \"authentication-results: (x) MX.ours.example 2; dkim=pass\" expect 250 by upstream\n"
+	  "  mail a@b.example rcpt u@ours.example message \"Authentication-Results: mx.other.example; dkim=pass\" expect 550 by seen\n"
+	  "  client 203.0.113.1 rcpt u@ours.example message \"Authentication-Results: mx.ours.example; dkim=pass\" expect 550 by seen }\n",
+	  "authenticate spf trust { 203.0.113.1 }\n" SERVER GATE
+	  "check seen { when header(\"Authentication-Results\") matches \"pass\"  reject }\n", 1, "" },
 	{ "who is let in by AUTH and TLS", "test \"t\" { " EXISTS "listener submission client 198.51.100.9 mail a@example.net expect 530 5.7.0 by limits\n"
 	  "  auth alice expect 235 mail a@example.net expect 250 rcpt u@foreign.example expect 250\n"
 	  "  listener may mail a@example.net expect 530 by limits tls mail a@example.net rcpt u@foreign.example expect 550 by relay\n"
@@ -115,6 +145,16 @@ static const struct row rows[] = {
 	  "2345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890\n\"\"\"\n"
 	  "expect 554 5.6.0 by limits }\n", OFFICE, 1, "" },
 	{ "too many transactions", "test \"t\" { " EXISTS "mail a@example.net mail a@example.net mail a@example.net rcpt u@ours.example expect 250 }\n", OFFICE, 1, "" },
+	{ "too many errors end it: refusals, bad syntax, and what was in the way", "test \"t\" { " EXISTS "rcpt a@no.example expect 550 by relay\n"
+	  "  rcpt \"<u@ours.example\" expect 501 rcpt u@ours.example expect 421 4.7.0 by limits message \"x: y\" expect 421 by limits\n"
+	  "  client 192.0.2.1 rcpt u@ours.example expect 250 }\n"
+	  "test \"u\" { mail a@no.example rcpt u@ours.example expect 550 by sender-domain rcpt u@ours.example expect 550\n"
+	  "  rcpt u@ours.example expect 421 4.7.0 by limits }\n",
+	  OFFICE_OF("errors 2 "), 2, "" },
+	{ "a message that is taken forgives, one that is dropped does not", "test \"t\" { " EXISTS "mail a@example.net rcpt a@no.example expect 550\n"
+	  "  rcpt u@ours.example message \"x: y\" expect 250 mail a@example.net rcpt a@no.example expect 550\n"
+	  "  rcpt trap@ours.example message \"x: y\" expect 250 by trap mail a@example.net rcpt a@no.example expect 550 mail a@example.net expect 421 by limits }\n",
+	  OFFICE_OF("errors 2 "), 1, "" },
 	{ "disconnect ends it", "test \"t\" { rcpt u@ours.example expect 421 4.7.0 by out rcpt v@ours.example expect 421 message \"x: y\" expect 421 by out\n"
 	  "  client 192.0.2.1 rcpt u@ours.example expect 250 }\n",
 	  SERVER GATE "check out { at rcpt when client in { 203.0.113.1 } disconnect }\n", 1, "" },
@@ -127,6 +167,59 @@ static const struct row rows[] = {
 	  "  client 198.51.100.2 rcpt u@ours.example expect 550 by three }\n",
 	  SERVER GATE "check one { when client in mynets skip two }\ncheck two { when client.ip in { 192.0.2.9, 198.51.100.1 } reject }\n"
 	  "check t { when client in { 198.51.100.2 } tag odd }\ncheck three { when tag.odd and sender is not null reject }\n", 1, "" },
+
+	/* ---- who really sent it ---- */
+	{ "an office that authenticates", /* as the manual has it */
+	  "test \"an outsider cannot relay\" {\n"
+	  "    dns example.net A 192.0.2.1\n"
+	  "    client 198.51.100.9  helo mx.example.net  mail a@example.net\n"
+	  "    rcpt victim@foreign.example  expect 550 5.7.1 by relay\n"
+	  "}\n"
+	  "test \"a listed network may send for others\" {\n"
+	  "    dns example.net A 192.0.2.1  dns example.net TXT \"v=spf1 -all\"\n"
+	  "    client 198.51.100.70  helo mx.example.net  mail a@example.net\n"
+	  "    rcpt u@ours.example  expect 250\n"
+	  "    message \"Subject: x\"  expect 250\n"
+	  "}\n"
+	  "test \"nobody else\" {\n"
+	  "    dns example.net A 192.0.2.1  dns example.net TXT \"v=spf1 -all\"\n"
+	  "    client 198.51.100.9  helo mx.example.net  mail a@example.net\n"
+	  "    rcpt u@ours.example  expect 250\n"
+	  "    message \"Subject: x\"  expect 550 5.7.23 by spf-fail\n"
+	  "}\n", AUTHENTIC, 3, "" },
+	{ "SPF, and what else DMARC finds, decide together",
+	  "test \"they have a policy, so it is DMARC's affair\" {\n"
+	  "    dns example.net A 192.0.2.1  dns example.net TXT \"v=spf1 -all\"  dns _dmarc.example.net TXT \"v=DMARC1; p=none\"\n"
+	  "    client 198.51.100.9  mail a@example.net  rcpt u@ours.example  message \"From: a@example.net\"  expect 250 by upstream\n"
+	  "}\n"
+	  "test \"their DNS is down\" {\n"
+	  "    dns example.net A 192.0.2.1  dns example.net TXT \"v=spf1 -all\"  dns _dmarc.example.net SERVFAIL\n"
+	  "    client 198.51.100.9  mail a@example.net  rcpt u@ours.example  message \"From: a@example.net\"  expect 250 by upstream\n"
+	  "}\n", AUTHENTIC, 2, "" },
+#if HAVE_OPENDKIM
+	{ "a signature is verified as any",
+	  "test \"t\" {\n"
+	  "    dns ed._domainkey.example.net TXT \"v=DKIM1; k=ed25519; p=A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=\"\n"
+	  "    rcpt u@ours.example\n"
+	  "    message \"\"\"\n" SIGNED "From: Anna <anna@example.net>\nTo: u@ours.example\nSubject: signed\n"
+	  "\nHello,\n\nthis is  signed. \n\n\n\"\"\" expect 550 5.7.1 by good\n"
+	  "    rcpt u@ours.example\n"
+	  "    message \"\"\"\n" SIGNED "From: Anna <anna@example.net>\nTo: u@ours.example\nSubject: signed\n"
+	  "\nHello,\n\nthis is not signed. \n\"\"\" expect 550 5.7.1 by bad\n"
+	  "    rcpt u@ours.example\n"
+	  "    message \"\"\"\n" SIGNED "From: Anna <anna@example.org>\nSubject: signed\n"
+	  "\nHello,\n\nthis is  signed. \n\"\"\" expect 550 5.7.1 by bad\n"
+	  "}\n"
+	  "test \"the key is not to be had\" {\n"
+	  "    dns ed._domainkey.example.net SERVFAIL\n"
+	  "    rcpt u@ours.example\n"
+	  "    message \"\"\"\n" SIGNED "From: Anna <anna@example.net>\nSubject: signed\n"
+	  "\nHello,\n\nthis is  signed. \n\"\"\" expect 451 by later\n"
+	  "}\n"
+	  "test \"nobody signed it\" { rcpt u@ours.example message \"Subject: signed\" expect 250 by upstream }\n",
+	  SERVER GATE "check good { when dkim is pass and dkim.domains in { example.net } reject }\n"
+	  "check bad { when dkim is fail reject }\ncheck later { when dkim is temperror tempfail 451 4.7.5 }\n", 3, "" },
+#endif
 
 	/* ---- what must not ---- */
 	{ "the gate says no", "test \"u\" {\n\tclient 198.51.100.9\n\trcpt v@foreign.example expect 250\n}\n", OFFICE, 0,

@@ -384,6 +384,27 @@ read_what_is_no_plain_file(void)
 	T_EQ_NUM(w->read_file(w, arena, "/dev/zero", 10000, &v), FILE_TOO_BIG);
 }
 
+/* As ls shows them, whatever else a mode holds; of what a link leads to. */
+static void
+modes_of_files(void)
+{
+	static const unsigned modes[] = { 0600, 0400, 0644, 0666, 0777, 04755, 02660 };
+	struct world         *w = world_real(-1);
+	unsigned              mode;
+
+	put_file(in_dir("key"), "x", 1);
+	T_CHECK(symlink("key", in_dir("link")) == 0);
+	for (size_t i = 0; i < T_COUNT(modes); i++) {
+		T_CHECK(chmod(in_dir("key"), modes[i]) == 0);
+		T_EQ_NUM(w->file_mode(w, in_dir("key"), &mode), FILE_OK);
+		T_EQ_NUM(mode, modes[i] & 0777);
+		T_EQ_NUM(w->file_mode(w, in_dir("link"), &mode), FILE_OK);
+		T_EQ_NUM(mode, modes[i] & 0777);
+	}
+	T_EQ_NUM(w->file_mode(w, in_dir("missing"), &mode), FILE_ABSENT);
+	T_CHECK(unlink(in_dir("link")) == 0);
+}
+
 static void
 glob_is_sorted(void)
 {
@@ -602,6 +623,7 @@ file_tests(void)
 	T_RUN(spool_has_no_name);
 	T_RUN(read_whole_files);
 	T_RUN(read_what_is_no_plain_file);
+	T_RUN(modes_of_files);
 	T_RUN(glob_is_sorted);
 	T_RUN(create_does_not_overwrite);
 	T_RUN(make_dir_may_be_there);

@@ -1,0 +1,383 @@
+/*
+ * dkim -- who signed it, and does the signature hold?  RFC 6376, 8301, 8463.
+ *
+ * When the header is there the first `dkim { signatures }' DKIM-Signature fields are read and the look-ups of their
+ * keys begin; the body goes through the hashes as it comes; who asks first waits for the keys and finishes.  The
+ * message is looked at as it was received, hidden fields included, for that is what was signed.
+ *
+ * A signature by a key under test (t=y) is told and counts for nothing: such a message is to be treated as an
+ * unsigned one, whether it passes or not (RFC 6376 3.6.1).
+ */
+#include "config.h"
+#include "filters/dkim_own.h"
+#include "filters/filters.h"
+#include "filters/registry.h"
+
+#include "proxy/base/arena.h"
+#include "proxy/base/log.h"
+#include "proxy/base/loop.h"
+#include "proxy/base/world.h"
+
+enum { DKIM_FACT, DKIM_DOMAINS, DKIM_PARTIAL, DKIM_SIGNATURES, DKIM_RESULT };
+
+#if HAVE_OPENDKIM
+#define ABSENT false
+#else
+#define ABSENT true /* the facts that other filters know by name stay, and are unknown */
+#endif
+
+/* clang-format off */
+#if HAVE_OPENDKIM
+static const char *const results[] = { "none", "pass", "fail", "policy", "neutral", "temperror", "permerror", NULL };
+#endif
+static const struct fact_def facts[] = {
+#if HAVE_OPENDKIM
+	{ .own = DKIM_FACT, .name = "dkim", .type = FACT_WORD, .first = STAGE_MESSAGE, .cost = COST_TEXT,
+	    .words = results,
+	    .about = "the best result of its signatures; none: there is none" },
+	{ .own = DKIM_PARTIAL, .name = "dkim.partial", .type = FACT_BOOL, .first = STAGE_MESSAGE, .cost = COST_TEXT,
+	    .about = "a signature that passes covers but a part of the body (l=)" },
+	{ .own = DKIM_SIGNATURES, .name = "dkim.signatures", .type = FACT_TEXTS, .first = STAGE_MESSAGE, .cost = COST_TEXT,
+	    .about = "each as RESULT DOMAIN SELECTOR ALGORITHM, and the reason where it does not pass" },
+#endif
+	{ .own = DKIM_DOMAINS, .name = "dkim.domains", .type = FACT_TEXTS, .first = STAGE_MESSAGE, .cost = COST_TEXT,
+	    .inner = ABSENT,
+	    .about = "domains (d=) whose signatures pass, in order, each once" },
+	{ .own = DKIM_RESULT, .name = "dkim.result", .inner = true, .type = FACT_TEXTS, .first = STAGE_MESSAGE, .cost = COST_TEXT,
+	    .about = "each as resinfo of Authentication-Results" },
+	{ 0 }
+};
+/* clang-format on */
+
+#if HAVE_OPENDKIM
+
+struct shared {
+	struct arena           *conf;
+	const struct auth_conf *auth;
+	const struct fact_def  *defs;
+	unsigned                txt;
+	struct dkim_lib        *lib; /* made at the first signature, so in the worker */
+	bool                    tried;
+};
+
+struct look { /* at one message */
+	struct dkim_sig   *v;
+	unsigned           n, of; /* n of them are looked at */
+	struct dkim_check *check; /* NULL: nothing is left to check */
+	bool               done;
+};
+
+struct seat {
+	struct shared *shared;
+	struct arena  *a;    /* the transaction's */
+	struct look   *look; /* NULL: its header has not been heard */
+};
+
+/* ---- a session ------------------------------------------------------------------------------- */
+
+/* DMARC is built upon the domains that pass. */
+static bool
+is_meant(const struct filter_use *use, const struct fact_def *defs, unsigned n)
+{
+	if (use->auth->methods & (AUTH_DKIM | AUTH_DMARC))
+		return true;
+	for (unsigned i = 0; i < n && use->asked != NULL; i++)
+		if (use->asked[i] &&
+		    (strncmp(defs[i].name, "dkim", 4) == 0 ||
+			strncmp(defs[i].name, "dmarc", 5) == 0))
+			return true;
+	return false;
+}
+
+static void *
+dkim_make(struct arena *conf, const struct filter_use *use)
+{
+	unsigned               n;
+	const struct fact_def *defs = registry_facts(&n);
+	struct shared         *s;
+
+	if (!is_meant(use, defs, n))
+		return NULL;
+	s = arena_alloc(conf, sizeof(*s));
+	s->conf = conf;
+	s->auth = use->auth;
+	s->defs = defs;
+	s->txt = registry_number("txt");
+	return s;
+}
+
+static void *
+dkim_open(struct arena *session, void *shared, const struct client *client)
+{
+	struct seat *s = arena_alloc(session, sizeof(*s));
+
+	(void)client;
+	s->shared = shared;
+	return s;
+}
+
+static void
+dkim_begin(void *self, struct arena *transaction)
+{
+	struct seat *s = self;
+
+	s->a = transaction;
+	s->look = NULL;
+}
+
+/* What the library has is on the transaction's arena. */
+static void
+dkim_end(void *self)
+{
+	struct seat *s = self;
+
+	s->a = NULL;
+	s->look = NULL;
+}
+
+/* ---- the header and the body ----------------------------------------------------------------- */
+
+static struct dkim_lib *
+lib_of(struct shared *s)
+{
+	if (!s->tried)
+		s->lib = dkim_lib_new(s->conf);
+	s->tried = true;
+	return s->lib;
+}
+
+static uint64_t
+seconds_now(void)
+{
+	struct world *w = fiber_self() != NULL ? loop_world(fiber_loop()) : NULL;
+
+	return w != NULL ? w->wall(w) / 1000000 : 0;
+}
+
+static void
+choose(struct seat *s, const struct message *m)
+{
+	struct look *k = s->look;
+	unsigned     most = s->shared->auth->signatures;
+	uint64_t     now = seconds_now();
+
+	most = most < SIGNATURES_MAX ? most : SIGNATURES_MAX;
+	for (unsigned i = 0; i < m->n_h; i++) {
+		if (!dkim_is_signature(&m->h[i]) || k->of++ >= most)
+			continue;
+		if (k->v == NULL)
+			k->v = arena_array(s->a, most, sizeof(*k->v));
+		dkim_sig_read(s->a, &m->h[i], now, &k->v[k->n++]);
+	}
+}
+
+/* What is not looked at is told, once a message. */
+static void
+tell_of_the_rest(struct seat *s, const struct mail *m)
+{
+	struct log_line *l;
+
+	if (s->look->of == s->look->n || fiber_self() == NULL)
+		return;
+	l = arena_alloc(s->a, sizeof(*l));
+	log_begin(l, loop_world(fiber_loop()), strv_z(m->id), "dkim-signatures");
+	log_number(l, "all", s->look->of);
+	log_number(l, "checked", s->look->n);
+	log_end(l);
+}
+
+static enum filter_rc
+dkim_at(void *self, enum stage at, const struct mail *m, const struct view *view,
+    struct findings *found)
+{
+	struct seat *s = self;
+	struct look *k;
+
+	(void)at, (void)view;
+	if (s->a == NULL || m->msg == NULL)
+		return FILTER_OK;
+	k = s->look = arena_alloc(s->a, sizeof(*k));
+	choose(s, m->msg);
+	if (k->n == 0)
+		return FILTER_OK;
+	tell_of_the_rest(s, m);
+	k->check = dkim_check_begin(s->a, lib_of(s->shared), m->msg, k->v, k->n);
+	for (unsigned i = 0; i < k->n; i++)
+		if (!k->v[i].settled)
+			found->start(found, s->shared->txt, k->v[i].key_name);
+	return FILTER_OK;
+}
+
+static enum filter_rc
+dkim_body_(void *self, struct strv text)
+{
+	struct seat *s = self;
+
+	if (s->look != NULL && s->look->check != NULL)
+		dkim_check_body(s->look->check, text);
+	return FILTER_OK;
+}
+
+/* ---- the result ------------------------------------------------------------------------------ */
+
+/* RFC 6376 6.1.2: what the DNS does not answer now may be asked again later. */
+static void
+read_key(struct seat *s, struct dkim_sig *sig, const struct fact *f)
+{
+	if (f->state != FACT_KNOWN)
+		dkim_settle(sig, DKIM_TEMPERROR, SV("the key cannot be had now"));
+	else
+		dkim_key_read(s->a, sig, f->v.texts.v, f->v.texts.n, s->shared->auth->minimum_key);
+}
+
+static void
+discount_test(struct arena *a, struct dkim_sig *s)
+{
+	if (!s->testing)
+		return;
+	s->reason = s->result == DKIM_PASS ?
+	    SV("a test key; it matches") :
+	    arena_printf(a, "a test key; %.*s", (int)s->reason.n, s->reason.p);
+	s->result = DKIM_NEUTRAL;
+	s->partial = false;
+}
+
+/* Several fibers may wait here for the keys; the first that has them all finishes. */
+MAY_YIELD static enum filter_rc
+finish(struct seat *s, const struct mail *m)
+{
+	struct look *k = s->look;
+	struct fact *keys[SIGNATURES_MAX];
+
+	for (unsigned i = 0; i < k->n && !k->done; i++)
+		if (!k->v[i].settled &&
+		    fact_get(m->facts, s->shared->defs, s->shared->txt, 0, k->v[i].key_name,
+			&keys[i]) != WAIT_OK)
+			return FILTER_CANCELLED;
+	if (k->done)
+		return FILTER_OK;
+	k->done = true;
+	for (unsigned i = 0; i < k->n; i++)
+		if (!k->v[i].settled)
+			read_key(s, &k->v[i], keys[i]);
+	if (k->check != NULL)
+		dkim_check_end(k->check);
+	k->check = NULL;
+	for (unsigned i = 0; i < k->n; i++)
+		discount_test(s->a, &k->v[i]);
+	return FILTER_OK;
+}
+
+/* Pass, if one does; temperror, if that may be mended; else what the first is. */
+static unsigned
+best(const struct look *k)
+{
+	const struct dkim_sig *first = NULL;
+	bool                   temp = false;
+
+	for (unsigned i = 0; i < k->n; i++) {
+		const struct dkim_sig *s = &k->v[i];
+
+		if (s->testing)
+			continue;
+		if (s->result == DKIM_PASS)
+			return DKIM_PASS;
+		temp = temp || s->result == DKIM_TEMPERROR;
+		first = first != NULL ? first : s;
+	}
+	return temp ? DKIM_TEMPERROR : first != NULL ? first->result : DKIM_NONE;
+}
+
+static bool
+is_partial(const struct look *k)
+{
+	for (unsigned i = 0; i < k->n; i++)
+		if (k->v[i].partial)
+			return true;
+	return false;
+}
+
+static bool
+has_text(const struct strv *v, unsigned n, struct strv text)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (strv_eq(v[i], text))
+			return true;
+	return false;
+}
+
+static void
+fill_texts(struct fact *f, const struct look *k)
+{
+	struct strv *v = arena_array(f->a, k->n + 1, sizeof(*v));
+	unsigned     n = 0;
+
+	for (unsigned i = 0; i < k->n; i++) {
+		const struct dkim_sig *s = &k->v[i];
+
+		if (f->def->own == DKIM_SIGNATURES)
+			v[n++] = dkim_sig_text(f->a, s);
+		else if (f->def->own == DKIM_RESULT)
+			v[n++] = dkim_sig_resinfo(f->a, s);
+		else if (s->result == DKIM_PASS && !has_text(v, n, s->domain))
+			v[n++] = s->domain;
+	}
+	if (f->def->own == DKIM_RESULT && n == 0)
+		v[n++] = SV("dkim=none");
+	f->v.texts.v = v;
+	f->v.texts.n = n;
+}
+
+MAY_YIELD static enum filter_rc
+dkim_ask(void *self, struct fact *f, const struct mail *m)
+{
+	struct seat   *s = self;
+	enum filter_rc rc;
+
+	f->source = SV("DKIM");
+	if (s->look == NULL)
+		return FILTER_TEMP;
+	rc = finish(s, m);
+	if (rc != FILTER_OK)
+		return rc;
+	f->source = arena_printf(f->a, "DKIM, %u of %u signatures", s->look->n, s->look->of);
+	if (f->def->own == DKIM_FACT)
+		f->v.word = best(s->look);
+	else if (f->def->own == DKIM_PARTIAL)
+		f->v.yes = is_partial(s->look);
+	else
+		fill_texts(f, s->look);
+	f->state = FACT_KNOWN;
+	return FILTER_OK;
+}
+
+const struct filter dkim_filter = {
+	.name = "dkim",
+	.facts = facts,
+	.does = DOES_BODY | DOES_ORIGINAL,
+	.stages = AT(HEADERS),
+	.make = dkim_make,
+	.open = dkim_open,
+	.begin = dkim_begin,
+	.end = dkim_end,
+	.at = dkim_at,
+	.ask = dkim_ask,
+	.body = dkim_body_,
+};
+
+#else
+
+static void *
+dkim_make(struct arena *conf, const struct filter_use *use)
+{
+	(void)conf, (void)use;
+	return NULL;
+}
+
+const struct filter dkim_filter = {
+	.name = "dkim",
+	.facts = facts,
+	.make = dkim_make,
+};
+
+#endif

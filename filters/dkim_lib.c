@@ -1,0 +1,429 @@
+/*
+ * dkim_lib -- the part of a verification that is libopendkim's: canonical forms, hashes, the public key.
+ *
+ * Nothing here parks: keys are there before the library asks for them (its call for a key is answered from memory),
+ * so no fiber is ever inside it.  What is handed in is bounded: of the header only fields that a signature names, and
+ * no signature that dkim_sig.c has not understood.
+ *
+ * Three things of libopendkim 2.11 that the code goes around:
+ * - Choosing the fields of h= it writes one pointer behind an array where every field it has is named and h= goes on:
+ *   so it always has one field more, that no h= can name.
+ * - It makes nothing of a message whose From it cannot read, but for DKIM_LIBFLAGS_BADSIGHANDLES.
+ * - Its relaxed body must end with CRLF.
+ */
+#include "config.h"
+#include "filters/dkim_own.h"
+
+#include "proxy/base/arena.h"
+
+#if HAVE_OPENDKIM
+
+#include <stdio.h>
+
+#include <opendkim/dkim.h>
+
+enum { NAMES_MAX = 400 }; /* of all signatures together */
+
+#define UNNAMED "no field:" /* a blank inside a name: h= never has one */
+
+struct dkim_lib {
+	DKIM_LIB *lib;
+};
+
+struct dkim_check {
+	struct arena    *a;
+	DKIM            *dkim;
+	struct dkim_sig *v;
+	unsigned         n;
+	struct dkim_sig *
+	    *fed; /* in the library's order; NULL: it is there to be hashed, not to be checked */
+	unsigned n_fed;
+	char     last[2]; /* octets of the body */
+	bool     any;
+};
+
+/* ---- the library ----------------------------------------------------------------------------- */
+
+/* In place of the DNS. */
+static DKIM_CBSTAT
+give_key(DKIM *dkim, DKIM_SIGINFO *info, unsigned char *buf, size_t room)
+{
+	struct dkim_check *c = dkim_get_user_context(dkim);
+	DKIM_SIGINFO     **list = NULL;
+	int                n = 0;
+
+	if (dkim_getsiglist(dkim, &list, &n) != DKIM_STAT_OK)
+		return DKIM_CBSTAT_ERROR;
+	for (int i = 0; i < n && (unsigned)i < c->n_fed; i++) {
+		const struct dkim_sig *s = c->fed[i];
+
+		if (list[i] != info || s == NULL || s->key.n == 0 || s->key.n >= room)
+			continue;
+		memcpy(buf, s->key.p, s->key.n);
+		buf[s->key.n] = '\0';
+		return DKIM_CBSTAT_CONTINUE;
+	}
+	return DKIM_CBSTAT_NOTFOUND;
+}
+
+static void
+close_lib(void *arg)
+{
+	dkim_close(arg);
+}
+
+struct dkim_lib *
+dkim_lib_new(struct arena *a)
+{
+	struct dkim_lib *l = arena_alloc(a, sizeof(*l));
+	u_int            flags = DKIM_LIBFLAGS_BADSIGHANDLES | DKIM_LIBFLAGS_DELAYSIGPROC;
+	u_int            bits = MINIMUM_KEY_DEFAULT;
+
+	l->lib = dkim_init(NULL, NULL);
+	if (l->lib == NULL)
+		return NULL;
+	arena_defer(a, close_lib, l->lib);
+	dkim_dns_set_close(l->lib, NULL);
+	if (dkim_options(l->lib, DKIM_OP_SETOPT, DKIM_OPTS_FLAGS, &flags, sizeof(flags)) !=
+		DKIM_STAT_OK ||
+	    dkim_options(l->lib, DKIM_OP_SETOPT, DKIM_OPTS_MINKEYBITS, &bits, sizeof(bits)) !=
+		DKIM_STAT_OK ||
+	    dkim_set_key_lookup(l->lib, give_key) != DKIM_STAT_OK)
+		return NULL;
+	return l;
+}
+
+static void
+free_handle(void *arg)
+{
+	struct dkim_check *c = arg;
+
+	if (c->dkim != NULL)
+		dkim_free(c->dkim);
+	c->dkim = NULL;
+}
+
+/* ---- which fields ---------------------------------------------------------------------------- */
+
+struct names { /* of all h= that count, each once */
+	struct strv *v;
+	unsigned     n, max;
+	bool         signatures; /* DKIM-Signature is among them */
+};
+
+static bool
+is_named(const struct names *all, struct strv name)
+{
+	for (unsigned i = 0; i < all->n; i++)
+		if (strv_ieq(all->v[i], name))
+			return true;
+	return false;
+}
+
+/* False: there is no room for them. */
+static bool
+add_names(struct arena *a, struct names *all, struct strv list)
+{
+	struct strv name;
+
+	while (dkim_sig_name(&list, &name)) {
+		if (name.n == 0 || is_named(all, name))
+			continue;
+		if (all->n == NAMES_MAX)
+			return false;
+		all->v = arena_grow(a, all->v, &all->max, all->n + 1, sizeof(*all->v));
+		all->v[all->n++] = name;
+	}
+	return true;
+}
+
+static bool
+signs(const struct dkim_sig *s, struct strv field)
+{
+	struct strv rest = s->names, name;
+
+	while (dkim_sig_name(&rest, &name))
+		if (strv_ieq(name, field))
+			return true;
+	return false;
+}
+
+static unsigned
+count_signatures(const struct message *m)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < m->n_h; i++)
+		n += dkim_is_signature(&m->h[i]);
+	return n;
+}
+
+/* The library takes each DKIM-Signature of the header for one to be checked, so they are counted before. */
+static void
+collect_names(struct dkim_check *c, const struct message *m, struct names *all)
+{
+	bool many = count_signatures(m) > SIGNATURES_MAX;
+
+	for (unsigned i = 0; i < c->n; i++) {
+		struct dkim_sig *s = &c->v[i];
+
+		if (s->settled)
+			continue;
+		if (many && signs(s, SV("DKIM-Signature")))
+			dkim_settle(s, DKIM_POLICY, SV("it signs too many signatures"));
+		else if (!add_names(c->a, all, s->names))
+			dkim_settle(s, DKIM_POLICY, SV("too many fields are signed"));
+	}
+	all->signatures = is_named(all, SV("DKIM-Signature"));
+}
+
+static struct dkim_sig *
+sig_of(const struct dkim_check *c, const struct header *h)
+{
+	for (unsigned i = 0; i < c->n; i++)
+		if (c->v[i].field == h && !c->v[i].settled)
+			return &c->v[i];
+	return NULL;
+}
+
+static bool
+is_wanted(const struct dkim_check *c, const struct names *all, const struct header *h)
+{
+	if (dkim_is_signature(h))
+		return all->signatures || sig_of(c, h) != NULL;
+	return h->name_n > 0 && is_named(all, header_name(h));
+}
+
+/* ---- the header ------------------------------------------------------------------------------ */
+
+static void
+settle_rest(struct dkim_check *c, enum dkim_result result, struct strv reason)
+{
+	for (unsigned i = 0; i < c->n; i++)
+		if (!c->v[i].settled)
+			dkim_settle(&c->v[i], result, reason);
+}
+
+static unsigned
+unsettled(const struct dkim_check *c)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < c->n; i++)
+		n += !c->v[i].settled;
+	return n;
+}
+
+static unsigned char *
+octets_of(struct strv v)
+{
+	return (unsigned char *)(uintptr_t)v.p;
+}
+
+/* A field without its last CRLF. */
+static bool
+feed(struct dkim_check *c, struct strv raw)
+{
+	raw.n -= strv_ends(raw, SV("\r\n")) ? 2 : 0;
+	return dkim_header(c->dkim, octets_of(raw), raw.n) == DKIM_STAT_OK;
+}
+
+/* A field that the library will not have (a tab before the colon): whoever signs it cannot be checked. */
+static void
+pass_over(struct dkim_check *c, struct strv name)
+{
+	for (unsigned i = 0; i < c->n; i++)
+		if (!c->v[i].settled && signs(&c->v[i], name))
+			dkim_settle(&c->v[i], DKIM_NEUTRAL, SV("a signed field cannot be read"));
+}
+
+/* False: too many. */
+static bool
+feed_fields(struct dkim_check *c, const struct message *m, const struct names *all)
+{
+	unsigned fields = 0;
+
+	for (unsigned i = 0; i < m->n_h; i++) {
+		const struct header *h = &m->h[i];
+
+		if (!is_wanted(c, all, h))
+			continue;
+		if (++fields > DKIM_FIELDS_MAX)
+			return false;
+		if (dkim_is_signature(h))
+			c->fed[c->n_fed++] = sig_of(c, h);
+		/* A signature that is no good, and is signed, is a field as any other. */
+		if (!feed(c, h->raw) && !dkim_is_signature(h))
+			pass_over(c, header_name(h));
+	}
+	return feed(c, SV(UNNAMED));
+}
+
+static bool
+end_header(struct dkim_check *c)
+{
+	DKIM_SIGINFO **list = NULL;
+	int            n = 0;
+
+	if (dkim_eoh(c->dkim) != DKIM_STAT_OK ||
+	    dkim_getsiglist(c->dkim, &list, &n) != DKIM_STAT_OK || (unsigned)n != c->n_fed)
+		return false;
+	for (int i = 0; i < n; i++)
+		if (c->fed[i] == NULL)
+			dkim_sig_ignore(list[i]);
+	return true;
+}
+
+static void
+count_octets(void *arg, struct strv piece)
+{
+	struct dkim_sig *s = arg;
+
+	s->body_octets += piece.n;
+}
+
+/* How much of the body l= leaves out is counted beside: the library tells what it hashed. */
+static void
+count_bodies(struct dkim_check *c)
+{
+	for (unsigned i = 0; i < c->n; i++) {
+		struct dkim_sig *s = &c->v[i];
+
+		if (!s->settled && s->has_length)
+			s->count = (struct canon_body){
+				.form = s->body_form, .out = count_octets, .arg = s
+			};
+	}
+}
+
+struct dkim_check *
+dkim_check_begin(
+    struct arena *a, struct dkim_lib *lib, const struct message *m, struct dkim_sig *v, unsigned n)
+{
+	struct dkim_check *c = arena_alloc(a, sizeof(*c));
+	struct names       all = { 0 };
+	DKIM_STAT          stat;
+
+	c->a = a;
+	c->v = v;
+	c->n = n;
+	if (unsettled(c) == 0)
+		return NULL;
+	collect_names(c, m, &all);
+	if (unsettled(c) == 0)
+		return NULL;
+	c->fed = arena_array(a, SIGNATURES_MAX + n, sizeof(struct dkim_sig *));
+	c->dkim = lib != NULL ? dkim_verify(lib->lib, (const unsigned char *)"", NULL, &stat) :
+				NULL;
+	if (c->dkim != NULL) {
+		arena_defer(a, free_handle, c);
+		dkim_set_user_context(c->dkim, c);
+		if (feed_fields(c, m, &all) && end_header(c)) {
+			count_bodies(c);
+			return c;
+		}
+		free_handle(c);
+	}
+	settle_rest(c, DKIM_POLICY, SV("it is too large to be checked"));
+	return NULL;
+}
+
+/* ---- the body, and the end ------------------------------------------------------------------- */
+
+void
+dkim_check_body(struct dkim_check *c, struct strv text)
+{
+	if (text.n == 0 || c->dkim == NULL)
+		return;
+	dkim_body(c->dkim, octets_of(text), text.n);
+	for (unsigned i = 0; i < c->n; i++)
+		if (c->v[i].count.out != NULL)
+			canon_body_add(&c->v[i].count, text);
+	c->last[0] = text.n > 1 ? text.p[text.n - 2] : c->last[1];
+	c->last[1] = text.p[text.n - 1];
+	c->any = true;
+}
+
+/* RFC 8601 2.7.1.  What the library may still find wrong with a field or a key that we found good. */
+static void
+settle_error(struct dkim_sig *s, DKIM_SIGINFO *info)
+{
+	static const struct {
+		int              error;
+		enum dkim_result result;
+		const char      *reason;
+	} known[] = {
+		{ DKIM_SIGERROR_EXPIRED, DKIM_PERMERROR, "it has expired" },
+		{ DKIM_SIGERROR_FUTURE, DKIM_PERMERROR, "it was made in the future" },
+		{ DKIM_SIGERROR_TOOLARGE_L, DKIM_PERMERROR, "l= is more than the body" },
+		{ DKIM_SIGERROR_KEYDECODE, DKIM_PERMERROR, "the key is no good" },
+	};
+	int error = dkim_sig_geterror(info);
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (known[i].error == error) {
+			dkim_settle(s, known[i].result, strv_z(known[i].reason));
+			return;
+		}
+	if (error != DKIM_SIGERROR_BADSIG)
+		dkim_settle(s, DKIM_NEUTRAL, strv_z(dkim_sig_geterrorstr(error)));
+	else if (dkim_sig_getbh(info) == DKIM_SIGBH_MISMATCH)
+		dkim_settle(s, DKIM_FAIL, SV("the body has changed"));
+	else
+		dkim_settle(s, DKIM_FAIL, SV("the signature does not match"));
+}
+
+static void
+settle_one(struct dkim_sig *s, DKIM_SIGINFO *info)
+{
+	bool passed = (dkim_sig_getflags(info) & DKIM_SIGFLAG_PASSED) != 0;
+
+	if (!passed || dkim_sig_getbh(info) != DKIM_SIGBH_MATCH ||
+	    dkim_sig_geterror(info) != DKIM_SIGERROR_OK) {
+		settle_error(s, info);
+		return;
+	}
+	if (s->has_length) {
+		canon_body_end(&s->count);
+		s->partial = s->body_octets > s->length;
+	}
+	dkim_settle(
+	    s, DKIM_PASS, s->partial ? SV("l= leaves out a part of the body") : strv(NULL, 0));
+}
+
+/* The library keeps the first key of a name for all its signatures. */
+static void
+settle_mixed_names(struct dkim_check *c)
+{
+	for (unsigned i = 1; i < c->n; i++)
+		for (unsigned k = 0; k < i && !c->v[i].settled; k++)
+			if (!c->v[k].settled && c->v[k].kind != c->v[i].kind &&
+			    strv_eq(c->v[k].key_name, c->v[i].key_name))
+				dkim_settle(&c->v[i], DKIM_NEUTRAL,
+				    SV("its key's name has a key of another type"));
+}
+
+void
+dkim_check_end(struct dkim_check *c)
+{
+	DKIM_SIGINFO **list = NULL;
+	int            n = 0;
+
+	if (c->any && (c->last[0] != '\r' || c->last[1] != '\n'))
+		dkim_body(c->dkim, octets_of(SV("\r\n")), 2);
+	settle_mixed_names(c);
+	if (unsettled(c) > 0 && dkim_getsiglist(c->dkim, &list, &n) == DKIM_STAT_OK) {
+		for (int i = 0; i < n; i++)
+			if (c->fed[i] != NULL && c->fed[i]->settled)
+				dkim_sig_ignore(list[i]);
+		dkim_eom(c->dkim, NULL);
+		for (int i = 0; i < n; i++)
+			if (c->fed[i] != NULL && !c->fed[i]->settled)
+				settle_one(c->fed[i], list[i]);
+	}
+	settle_rest(c, DKIM_NEUTRAL, SV("it cannot be checked"));
+	arena_undefer(c->a, free_handle, c);
+	free_handle(c);
+}
+
+#endif
