@@ -10,6 +10,7 @@
 #include "filters/filters.h"
 #include "filters/registry.h"
 #include "proxy/base/arena.h"
+#include "proxy/base/log.h"
 #include "proxy/base/loop.h"
 #include "proxy/base/world.h"
 #include "proxy/mail/authres.h"
@@ -20,7 +21,7 @@ enum result { NONE, PASS, FAIL, TEMPERROR };
 enum {
 	KEYS_AHEAD = 8,    /* names of keys that are asked for before they are needed */
 	KEYS_TIME = 30000, /* ms for all keys of a message */
-	AT_A_TIME = 8      /* seals that are verified before others may run */
+	AT_A_TIME = 8      /* signatures that are verified before others may run */
 };
 
 /* clang-format off */
@@ -300,7 +301,7 @@ body_differs(const struct work *w, const struct arc_signature *s)
 	const struct digesting *d = &w->body[s->body];
 
 	if (memcmp(s->hash.p, d->hash, CRYPT_SHA256) != 0)
-		return "the body is not the one that was signed";
+		return "the body has changed";
 	/* RFC 6376 8.2: behind l= anything may have been added. */
 	if (s->length != UINT64_MAX && s->length != d->octets)
 		return "it covers but a part of the body";
@@ -361,6 +362,8 @@ find_oldest(const struct seat *s, const struct mail *m)
 			return rc;
 		if (rc != KEY_OK)
 			break;
+		if (i % AT_A_TIME == 0 && fiber_yield() == WAIT_CANCELLED)
+			return KEY_CANCELLED;
 	}
 	w->oldest = i == w->chain->n ? 0 : w->chain->n - i + 1;
 	return KEY_OK;
@@ -470,6 +473,21 @@ ask_of_chain(struct seat *s, struct fact *f, const struct mail *m)
 	return FILTER_OK;
 }
 
+/* A chain that is broken or cannot be judged: the policy sees a word, the operator the reason. */
+static void
+tell_of_failure(const struct work *w, const struct mail *m)
+{
+	struct log_line *l;
+
+	if (w->why.p == NULL)
+		return;
+	l = arena_alloc(w->a, sizeof(*l));
+	log_begin(l, loop_world(fiber_loop()), strv_z(m->id), "arc-error");
+	log_z(l, "arc", results[w->result]);
+	log_strv(l, "reason", authres_words(w->a, w->why));
+	log_end(l);
+}
+
 MAY_YIELD static enum filter_rc
 arc_ask(void *self, struct fact *f, const struct mail *m)
 {
@@ -484,6 +502,8 @@ arc_ask(void *self, struct fact *f, const struct mail *m)
 		if (s->work != NULL && s->work->result == NONE &&
 		    verify_chain(s, m) == KEY_CANCELLED)
 			return FILTER_CANCELLED;
+		if (s->work != NULL)
+			tell_of_failure(s->work, m);
 		source_of(f, s->work);
 		f->v.word = s->work != NULL ? s->work->result : NONE;
 	}

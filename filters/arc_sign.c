@@ -16,36 +16,6 @@ no(const char **why, const char *text)
 	return false;
 }
 
-static struct strv
-trim(struct strv v)
-{
-	while (v.n > 0 && memchr(" \t\r\n", v.p[0], 4) != NULL)
-		v = strv_from(v, 1);
-	while (v.n > 0 && memchr(" \t\r\n", v.p[v.n - 1], 4) != NULL)
-		v.n--;
-	return v;
-}
-
-/* The next word of a list like a:b:c, white space around it cut off. */
-static struct strv
-next_word(struct strv *list)
-{
-	return trim(strv_cut(list, ':'));
-}
-
-/* Is that word in the list, or (other) "*"? */
-static bool
-has_word(struct strv list, struct strv word, bool other)
-{
-	while (list.p != NULL) {
-		struct strv w = next_word(&list);
-
-		if (strv_ieq(w, word) || (other && strv_eq(w, SV("*"))))
-			return true;
-	}
-	return false;
-}
-
 /* ---- reading --------------------------------------------------------------------------------- */
 
 /* RFC 8301 3.1: rsa-sha1 is no longer one; RFC 8463 3. */
@@ -128,17 +98,18 @@ read_common(
 static bool
 read_names(struct strv h, struct arc_signature *s, const char **why)
 {
-	unsigned n = 0;
+	struct strv rest = h, name;
+	unsigned    n = 0;
 
 	s->names = h;
-	for (struct strv rest = h; rest.p != NULL; n++)
-		if (next_word(&rest).n == 0)
+	for (; tags_word(&rest, &name); n++)
+		if (name.n == 0)
 			return no(why, "an empty name in h=");
 	if (n > ARC_NAMES_MAX)
 		return no(why, "too many names in h=");
-	if (has_word(h, SV(ARC_SEAL), false))
+	if (tags_lists(h, SV(ARC_SEAL)))
 		return no(why, "h= names ARC-Seal");
-	return has_word(h, SV("From"), false) || no(why, "h= does not name From");
+	return tags_lists(h, SV("From")) || no(why, "h= does not name From");
 }
 
 bool
@@ -155,7 +126,7 @@ arc_message_read(struct arena *a, struct tags *tags, struct strv raw, struct arc
 		return no(why, "a canonical form that is not known");
 	if (l.p != NULL && !tags_number(l, &out->length))
 		return no(why, "l= is no number");
-	if (q.p != NULL && !has_word(q, SV("dns/txt"), false))
+	if (q.p != NULL && !tags_lists(q, SV("dns/txt")))
 		return no(why, "no q= that is known");
 	out->hash = tags_base64(a, tags_get(tags, "bh"));
 	if (out->hash.n != CRYPT_SHA256)
@@ -182,11 +153,11 @@ fits(const struct tags *tags, enum crypt_kind kind, const char **why)
 	/* "It MUST be the first tag": RFC 6376 3.6.1. */
 	if (v.p != NULL && (!strv_eq(v, SV("DKIM1")) || !strv_eq(tags->v[0].name, SV("v"))))
 		return no(why, "the key's record is of another version");
-	if (!strv_eq(k.p != NULL ? k : SV("rsa"), kind == CRYPT_RSA ? SV("rsa") : SV("ed25519")))
+	if (!strv_ieq(k.p != NULL ? k : SV("rsa"), kind == CRYPT_RSA ? SV("rsa") : SV("ed25519")))
 		return no(why, "the key is of another kind");
-	if (h.p != NULL && !has_word(h, SV("sha256"), false))
+	if (h.p != NULL && !tags_lists(h, SV("sha256")))
 		return no(why, "the key is not for sha256");
-	if (s.p != NULL && !has_word(s, SV("email"), true))
+	if (s.p != NULL && !tags_lists(s, SV("email")) && !tags_lists(s, SV("*")))
 		return no(why, "the key is not for mail");
 	return true;
 }
@@ -227,14 +198,13 @@ arc_message_digest(const struct view_field *f, unsigned n, const struct arc_sign
 	struct arena        *a = arena_new(4096, 0);
 	struct crypt_digest *d = crypt_digest_begin(a);
 	bool                *taken = arena_array(a, n, sizeof(*taken));
-	struct strv          rest = s->names;
+	struct strv          rest = s->names, name;
 
 	/* The signature that is verified is not meant by its own h=: RFC 6376 3.5. */
 	for (unsigned i = 0; i < n; i++)
 		taken[i] = f[i].raw.p == s->raw.p;
-	while (rest.p != NULL) {
-		struct strv name = next_word(&rest);
-		unsigned    i = n;
+	while (tags_word(&rest, &name)) {
+		unsigned i = n;
 
 		while (i > 0 && (taken[i - 1] || !strv_ieq(f[i - 1].name, name)))
 			i--;

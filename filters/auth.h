@@ -9,6 +9,7 @@
 
 #include "proxy/base/hash.h"
 #include "proxy/base/strv.h"
+#include "proxy/mail/canon.h"
 
 struct crypt_key;                       /* proxy/base/crypt.h */
 
@@ -45,12 +46,14 @@ struct auth_conf {
 	struct strv       id;                   /* authserv-id as it is written into fields; default: hostname */
 	enum spf_engine   engine, cross;        /* cross: SPF_NONE, or what is asked beside the engine and compared */
 	unsigned          signatures, minimum_key;
+	enum canon_form   sign_header, sign_body;       /* c= of our signatures */
 	struct sign_rule *sign, *seal;          /* in file order */
 	unsigned          n_sign, n_seal;
 };
 
 /* What holds where nothing is said. */
 #define AUTH_CONF_DEFAULT \
-	{ .engine = SPF_OWN, .signatures = SIGNATURES_DEFAULT, .minimum_key = MINIMUM_KEY_DEFAULT }
+	{ .engine = SPF_OWN, .signatures = SIGNATURES_DEFAULT, .minimum_key = MINIMUM_KEY_DEFAULT, \
+	  .sign_header = CANON_RELAXED, .sign_body = CANON_RELAXED }
 
 #endif

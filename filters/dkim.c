@@ -37,9 +37,10 @@ static const struct fact_def facts[] = {
 	    .about = "the best result of its signatures; none: there is none" },
 	{ .own = DKIM_PARTIAL, .name = "dkim.partial", .type = FACT_BOOL, .first = STAGE_MESSAGE, .cost = COST_TEXT,
 	    .about = "a signature that passes covers but a part of the body (l=)" },
-	{ .own = DKIM_SIGNATURES, .name = "dkim.signatures", .type = FACT_TEXTS, .first = STAGE_MESSAGE, .cost = COST_TEXT,
-	    .about = "each as RESULT DOMAIN SELECTOR ALGORITHM, and the reason where it does not pass" },
 #endif
+	{ .own = DKIM_SIGNATURES, .name = "dkim.signatures", .type = FACT_TEXTS, .first = STAGE_MESSAGE, .cost = COST_TEXT,
+	    .inner = ABSENT,
+	    .about = "each as RESULT DOMAIN SELECTOR ALGORITHM, and the reason where it does not pass" },
 	{ .own = DKIM_DOMAINS, .name = "dkim.domains", .type = FACT_TEXTS, .first = STAGE_MESSAGE, .cost = COST_TEXT,
 	    .inner = ABSENT,
 	    .about = "domains (d=) whose signatures pass, in order, each once" },
@@ -242,6 +243,31 @@ discount_test(struct arena *a, struct dkim_sig *s)
 	s->partial = false;
 }
 
+/* Those that could not be judged: the field has a word for each, the operator one line. */
+static void
+tell_of_errors(struct seat *s, const struct mail *m)
+{
+	const struct dkim_sig *first = NULL;
+	struct log_line       *l;
+	unsigned               n = 0;
+
+	for (unsigned i = 0; i < s->look->n; i++) {
+		const struct dkim_sig *sig = &s->look->v[i];
+
+		if (sig->result == DKIM_PASS || sig->result == DKIM_FAIL || sig->testing)
+			continue;
+		first = first != NULL ? first : sig;
+		n++;
+	}
+	if (first == NULL || fiber_self() == NULL)
+		return;
+	l = arena_alloc(s->a, sizeof(*l));
+	log_begin(l, loop_world(fiber_loop()), strv_z(m->id), "dkim-error");
+	log_number(l, "signatures", n);
+	log_strv(l, "first", dkim_sig_text(s->a, first));
+	log_end(l);
+}
+
 /* Several fibers may wait here for the keys; the first that has them all finishes. */
 MAY_YIELD static enum filter_rc
 finish(struct seat *s, const struct mail *m)
@@ -265,6 +291,7 @@ finish(struct seat *s, const struct mail *m)
 	k->check = NULL;
 	for (unsigned i = 0; i < k->n; i++)
 		discount_test(s->a, &k->v[i]);
+	tell_of_errors(s, m);
 	return FILTER_OK;
 }
 

@@ -14,22 +14,11 @@ enum {
 	RECORD_OCTETS = 8192 /* of one */
 };
 
-/* Is the word one of a list with colons? Absent: the default, which is all. */
-static bool
-lists(struct strv list, struct strv word)
-{
-	struct strv one;
-
-	while (dkim_sig_name(&list, &one))
-		if (strv_ieq(one, word))
-			return true;
-	return false;
-}
-
+/* Absent: the default, which is all. */
 static bool
 allows(struct strv list, struct strv word)
 {
-	return list.p == NULL || lists(list, word) || lists(list, SV("*"));
+	return list.p == NULL || tags_lists(list, word) || tags_lists(list, SV("*"));
 }
 
 static struct strv
@@ -104,7 +93,7 @@ unfit(const struct dkim_sig *s, const struct tags *t)
 		return "the key is not for SHA-256";
 	if (!allows(tags_get(t, "s"), SV("email")))
 		return "the key is not for mail";
-	if (flags.p != NULL && lists(flags, SV("s")) && !is_strict(s))
+	if (flags.p != NULL && tags_lists(flags, SV("s")) && !is_strict(s))
 		return "the key is not for domains below";
 	return NULL;
 }
@@ -139,7 +128,7 @@ dkim_key_read(
 
 	if (t == NULL)
 		return;
-	s->testing = tags_get(t, "t").p != NULL && lists(tags_get(t, "t"), SV("y"));
+	s->testing = tags_get(t, "t").p != NULL && tags_lists(tags_get(t, "t"), SV("y"));
 	why = unfit(s, t);
 	if (why != NULL)
 		dkim_settle(s, DKIM_PERMERROR, strv_z(why));

@@ -15,6 +15,7 @@
 #include "filters/dkim_own.h"
 
 #include "proxy/base/arena.h"
+#include "proxy/mail/tags.h"
 
 #if HAVE_OPENDKIM
 
@@ -126,7 +127,7 @@ add_names(struct arena *a, struct names *all, struct strv list)
 {
 	struct strv name;
 
-	while (dkim_sig_name(&list, &name)) {
+	while (tags_word(&list, &name)) {
 		if (name.n == 0 || is_named(all, name))
 			continue;
 		if (all->n == NAMES_MAX)
@@ -135,17 +136,6 @@ add_names(struct arena *a, struct names *all, struct strv list)
 		all->v[all->n++] = name;
 	}
 	return true;
-}
-
-static bool
-signs(const struct dkim_sig *s, struct strv field)
-{
-	struct strv rest = s->names, name;
-
-	while (dkim_sig_name(&rest, &name))
-		if (strv_ieq(name, field))
-			return true;
-	return false;
 }
 
 static unsigned
@@ -169,7 +159,7 @@ collect_names(struct dkim_check *c, const struct message *m, struct names *all)
 
 		if (s->settled)
 			continue;
-		if (many && signs(s, SV("DKIM-Signature")))
+		if (many && tags_lists(s->names, SV("DKIM-Signature")))
 			dkim_settle(s, DKIM_POLICY, SV("it signs too many signatures"));
 		else if (!add_names(c->a, all, s->names))
 			dkim_settle(s, DKIM_POLICY, SV("too many fields are signed"));
@@ -233,7 +223,7 @@ static void
 pass_over(struct dkim_check *c, struct strv name)
 {
 	for (unsigned i = 0; i < c->n; i++)
-		if (!c->v[i].settled && signs(&c->v[i], name))
+		if (!c->v[i].settled && tags_lists(c->v[i].names, name))
 			dkim_settle(&c->v[i], DKIM_NEUTRAL, SV("a signed field cannot be read"));
 }
 

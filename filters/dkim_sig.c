@@ -162,19 +162,6 @@ read_hashes(struct reading *r)
 	return true;
 }
 
-bool
-dkim_sig_name(struct strv *rest, struct strv *name)
-{
-	if (rest->p == NULL)
-		return false;
-	*name = strv_cut(rest, ':');
-	while (name->n > 0 && (unsigned char)name->p[0] <= ' ')
-		*name = strv_from(*name, 1);
-	while (name->n > 0 && (unsigned char)name->p[name->n - 1] <= ' ')
-		name->n--;
-	return true;
-}
-
 /* RFC 6376 5.4: From must be among them. */
 static bool
 read_signed_names(struct reading *r)
@@ -188,7 +175,7 @@ read_signed_names(struct reading *r)
 		dkim_settle(r->s, DKIM_POLICY, SV("h= is too long"));
 		return false;
 	}
-	while (dkim_sig_name(&rest, &name) && ++n <= DKIM_NAMES_MAX)
+	while (tags_word(&rest, &name) && ++n <= DKIM_NAMES_MAX)
 		from = from || strv_ieq(name, SV("From"));
 	if (n > DKIM_NAMES_MAX) {
 		dkim_settle(r->s, DKIM_POLICY, SV("h= is too long"));
@@ -239,14 +226,7 @@ read_length(struct reading *r)
 static bool
 is_by_dns(struct strv q)
 {
-	struct strv one;
-
-	if (q.p == NULL)
-		return true;
-	while (dkim_sig_name(&q, &one))
-		if (strv_ieq(one, SV("dns/txt")))
-			return true;
-	return false;
+	return q.p == NULL || tags_lists(q, SV("dns/txt"));
 }
 
 /* RFC 6376 3.5 t=, x=; 6.1.1: a signature past its time has permanently failed. */

@@ -14,6 +14,8 @@
 #include "filters/registry.h"
 #include "proxy/base/arena.h"
 #include "proxy/base/idn.h"
+#include "proxy/base/log.h"
+#include "proxy/base/loop.h"
 #include "proxy/mail/authres.h"
 #include "proxy/mail/mailboxes.h"
 
@@ -53,7 +55,8 @@ struct shared {
 /* What is known of one message. */
 struct about {
 	struct strv         author;  /* domain of From, A-labels; absent: none, or several */
-	bool                several; /* From: fields, or domains */
+	bool                several; /* From: fields, or domains; or one of them is unclear */
+	bool                unclear; /* somebody may read a domain that we cannot */
 	struct dmarc_tree   tree; /* of the author domain; what is above it is known once it is */
 	bool                climbed;
 	int                 at; /* whose record applies: a name of the tree, or DMARC_NOWHERE */
@@ -97,9 +100,19 @@ plain_domain(struct arena *a, struct strv domain)
 	return strv(p, v.n);
 }
 
+static bool
+is_ascii(struct strv v)
+{
+	for (size_t i = 0; i < v.n; i++)
+		if ((unsigned char)v.p[i] >= 0x80)
+			return false;
+	return true;
+}
+
 /*
  * 4.4, 5.3.1, 11.5: a message with several fields or domains is not one of which DMARC can say anything, and is
- * told from those without any.  What stands behind the ceiling of a field might be another domain.
+ * told from those without any.  What stands behind the ceiling of a field might be another domain; so might what
+ * is no address to us, or no domain to IDNA: who shows it to a reader may see one that is protected.
  */
 static void
 find_author(struct seat *s, const struct message *m, struct about *out)
@@ -110,10 +123,15 @@ find_author(struct seat *s, const struct message *m, struct about *out)
 	if (h == NULL)
 		return;
 	mailboxes_parse(s->a, header_value(h), &all);
-	out->several = message_find(m, SV("From"), 1) != NULL || all.mixed ||
-	    header_value(h).n > MAILBOXES_OCTETS;
-	if (!out->several && all.n > 0)
-		out->author = plain_domain(s->a, all.first.domain);
+	out->unclear = all.doubtful || header_value(h).n > MAILBOXES_OCTETS;
+	out->several = out->unclear || message_find(m, SV("From"), 1) != NULL || all.mixed;
+	if (out->several || all.n == 0)
+		return;
+	out->author = plain_domain(s->a, all.first.domain);
+	if (!is_ascii(out->author)) {
+		out->author = (struct strv){ 0 };
+		out->several = out->unclear = true;
+	}
 }
 
 static struct about *
@@ -324,6 +342,27 @@ known_word(const struct asking *k, unsigned word)
 	return known(k);
 }
 
+/* The policy sees a word, the operator the reason. */
+static void
+tell_of_error(const struct asking *k, unsigned word, const char *why)
+{
+	struct log_line *l = arena_alloc(k->f->a, sizeof(*l));
+
+	log_begin(l, loop_world(fiber_loop()), strv_z(k->m->id), "dmarc-error");
+	log_z(l, "dmarc", results[word]);
+	log_z(l, "reason", why);
+	log_end(l);
+}
+
+static enum filter_rc
+known_because(const struct asking *k, unsigned word, const char *why)
+{
+	lookup_say(k->f, strv_z(why));
+	if (word == RESULT_PERMERROR || word == RESULT_TEMPERROR)
+		tell_of_error(k, word, why);
+	return known_word(k, word);
+}
+
 MAY_YIELD static enum filter_rc
 ask_domain(struct asking *k, struct about *b)
 {
@@ -332,7 +371,9 @@ ask_domain(struct asking *k, struct about *b)
 		return unknown(k);
 	}
 	if (b->several)
-		lookup_say(k->f, SV("several fields From, or several domains in it"));
+		lookup_say(k->f,
+		    b->unclear ? SV("an address in From that cannot be read") :
+				 SV("several fields From, or several domains in it"));
 	else if (b->author.p == NULL)
 		lookup_say(k->f, SV("no domain in From"));
 	else
@@ -399,15 +440,19 @@ ask_dmarc(struct asking *k, struct about *b)
 	enum dmarc_is spf, dkim;
 
 	if (b->several)
-		return known_word(k, RESULT_PERMERROR);
+		return known_because(
+		    k, RESULT_PERMERROR, b->unclear ? "an unclear From" : "several From");
 	if (b->at == DMARC_NOWHERE)
-		return known_word(k, RESULT_NONE);
+		return known_because(k, RESULT_NONE, "no policy");
 	spf = spf_says(k, b);
-	dkim = spf == DMARC_IS ? DMARC_IS_NOT : dkim_says(k, b);
-	if (spf == DMARC_IS || dkim == DMARC_IS)
-		return known_word(k, RESULT_PASS);
-	return known_word(
-	    k, spf == DMARC_MAY_BE || dkim == DMARC_MAY_BE ? RESULT_TEMPERROR : RESULT_FAIL);
+	if (spf == DMARC_IS)
+		return known_because(k, RESULT_PASS, "SPF passes and is aligned");
+	dkim = dkim_says(k, b);
+	if (dkim == DMARC_IS)
+		return known_because(k, RESULT_PASS, "DKIM passes and is aligned");
+	if (spf == DMARC_MAY_BE || dkim == DMARC_MAY_BE)
+		return known_because(k, RESULT_TEMPERROR, "SPF or DKIM may yet pass");
+	return known_because(k, RESULT_FAIL, "neither SPF nor DKIM passes and is aligned");
 }
 
 /* " (p=reject sp=none t=y)": what the record states, for who reads the field. */
@@ -418,7 +463,7 @@ comment(struct arena *a, const struct about *b)
 	struct strv                v;
 
 	if (b->several)
-		return SV(" (several From)");
+		return b->unclear ? SV(" (unclear From)") : SV(" (several From)");
 	if (b->author.p == NULL)
 		return SV(" (no From)");
 	if (b->at < 0)
@@ -531,7 +576,9 @@ dmarc_ask(void *self, struct fact *f, const struct mail *m)
 		return ask_domain(&k, b);
 	if (get(&k, k.seat->shared->domain, (struct strv){ 0 }) == NULL &&
 	    f->def->own != DMARC_RESULT)
-		return f->def->own == DMARC ? known_word(&k, RESULT_TEMPERROR) : unknown(&k);
+		return f->def->own == DMARC ?
+		    known_because(&k, RESULT_TEMPERROR, "the policy cannot be had") :
+		    unknown(&k);
 	switch (f->def->own) {
 	case DMARC:
 		return ask_dmarc(&k, b);

@@ -171,7 +171,7 @@ point_done(struct dns_query *q, enum dns_rc rc, struct strv packet)
 	struct dns_answer answer = { 0 };
 
 	if (rc == DNS_OK)
-		rc = dns_unpack(a, packet, DNS_A, &answer);
+		rc = dns_unpack(a, packet, q->name, DNS_A, &answer);
 	p->says = dnslist_means(rc, &answer);
 	p->running = false;
 	arena_free(a);

@@ -359,11 +359,19 @@ add_set(struct seat *seat, struct sealing *s, const struct view *v, struct findi
 
 /* A message that cannot be sealed goes on without: that is told, but no reason to keep it. */
 static enum filter_rc
-told(const struct sealing *s, enum filter_rc rc)
+told(const struct sealing *s, const struct mail *m, enum filter_rc rc)
 {
-	if (s->why != NULL)
-		log_event(
-		    loop_world(fiber_loop()), strv(NULL, 0), "seal", "not sealed: %s", s->why);
+	struct log_line *l;
+
+	if (s->why == NULL)
+		return rc;
+	l = arena_alloc(s->a, sizeof(*l));
+	log_begin(l, loop_world(fiber_loop()), strv_z(m->id), "unsealed");
+	log_strv(l, "domain", s->rule->key[0].domain);
+	log_strv(l, "selector", s->rule->selector);
+	log_strv(l, "at", s->rule->where);
+	log_z(l, "reason", s->why);
+	log_end(l);
 	return rc;
 }
 
@@ -388,7 +396,7 @@ seal_at(
 	s.now = loop_world(fiber_loop())->wall(loop_world(fiber_loop())) / 1000000;
 	s.field = view_fields(s.a, v, &s.n_field);
 	s.why = place_of(&s, arc, m->msg);
-	return told(&s, s.why != NULL ? FILTER_OK : add_set(seat, &s, v, found));
+	return told(&s, m, s.why != NULL ? FILTER_OK : add_set(seat, &s, v, found));
 }
 
 /* ---- the filter ------------------------------------------------------------------------------ */

@@ -170,7 +170,11 @@ sign_at(void *self, enum stage at, const struct mail *m, const struct view *view
     struct findings *found)
 {
 	struct seat   *s = self;
-	struct signing g = { .a = s->a, .mail = m, .view = view, .found = found };
+	struct signing g = { .a = s->a,
+		.mail = m,
+		.view = view,
+		.found = found,
+		.text = { .header = s->auth->sign_header, .text = s->auth->sign_body } };
 	unsigned       meant = 0;
 
 	(void)at;

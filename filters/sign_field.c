@@ -95,10 +95,11 @@ new_buf(struct arena *a, size_t max)
 }
 
 struct gathering {
-	struct arena *a;
-	struct folded names;
-	struct buf   *hashed;
-	unsigned      n;
+	struct arena   *a;
+	enum canon_form form;
+	struct folded   names;
+	struct buf     *hashed;
+	unsigned        n;
 };
 
 /* The instances of one name, the lowest first: RFC 6376 5.4.2. */
@@ -108,7 +109,7 @@ gather(struct gathering *g, const struct signed_name *s, const struct view_field
 	for (unsigned i = n; i-- > 0 && g->n <= SIGNED_MAX;) {
 		if (!strv_ieq(v[i].name, strv_z(s->name)))
 			continue;
-		buf_add(g->hashed, canon_field(g->a, CANON_RELAXED, v[i].raw));
+		buf_add(g->hashed, canon_field(g->a, g->form, v[i].raw));
 		put_name(&g->names, g->a, s->name);
 		g->n++;
 	}
@@ -121,7 +122,9 @@ read_header(struct arena *a, const struct view *v, struct sign_text *out, const 
 {
 	unsigned                 n;
 	const struct view_field *fields = view_fields(a, v, &n);
-	struct gathering         g = { .a = a, .names = { .out = new_buf(a, 16384), .line = 3 } };
+	struct gathering         g = {
+			.a = a, .form = out->header, .names = { .out = new_buf(a, 16384), .line = 3 }
+	};
 
 	g.hashed = new_buf(a, (size_t)v->msg->header_max + 65536);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -144,7 +147,7 @@ static bool
 read_body(struct arena *a, struct spool *body, struct sign_text *out, const char **why)
 {
 	struct crypt_digest *d = crypt_digest_begin(a);
-	struct canon_body    c = { .form = CANON_RELAXED, .out = digest_piece, .arg = d };
+	struct canon_body    c = { .form = out->text, .out = digest_piece, .arg = d };
 	char                *scratch = NULL;
 	struct strv          piece = { 0 };
 
@@ -190,6 +193,12 @@ fold_base64(struct arena *a, struct strv octets)
 	return strv(p, n);
 }
 
+static const char *
+form_name(enum canon_form form)
+{
+	return form == CANON_SIMPLE ? "simple" : "relaxed";
+}
+
 struct strv
 sign_make_field(struct arena *a, const struct sign_text *t, struct strv domain,
     struct strv selector, const struct crypt_key *key)
@@ -200,14 +209,14 @@ sign_make_field(struct arena *a, const struct sign_text *t, struct strv domain,
 	struct crypt_digest *d = crypt_digest_begin(a);
 
 	bare = arena_printf(a,
-	    "v=1; a=%s; c=relaxed/relaxed;\r\n\td=%.*s;\r\n\ts=%.*s; t=%llu;\r\n\t"
+	    "v=1; a=%s; c=%s/%s;\r\n\td=%.*s;\r\n\ts=%.*s; t=%llu;\r\n\t"
 	    "h=%.*s;\r\n\tbh=%.*s;\r\n\tb=",
-	    crypt_key_kind(key) == CRYPT_RSA ? "rsa-sha256" : "ed25519-sha256", (int)domain.n,
-	    domain.p, (int)selector.n, selector.p, (unsigned long long)t->now, (int)t->names.n,
-	    t->names.p, (int)bh.n, bh.p);
+	    crypt_key_kind(key) == CRYPT_RSA ? "rsa-sha256" : "ed25519-sha256",
+	    form_name(t->header), form_name(t->text), (int)domain.n, domain.p, (int)selector.n,
+	    selector.p, (unsigned long long)t->now, (int)t->names.n, t->names.p, (int)bh.n, bh.p);
 	raw = arena_concat(a, SV("DKIM-Signature: "), bare);
 	crypt_digest_add(d, t->hashed);
-	crypt_digest_add(d, canon_signature(a, CANON_RELAXED, raw));
+	crypt_digest_add(d, canon_signature(a, t->header, raw));
 	crypt_digest_end(d, digest);
 	signature = crypt_sign(a, key, digest);
 	if (signature.n == 0)

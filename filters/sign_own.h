@@ -14,9 +14,10 @@ struct sign_text {
 	struct strv   names;                    /* h=, folded */
 	unsigned char body[CRYPT_SHA256];       /* the hash of the body */
 	uint64_t      now;                      /* s */
+	enum canon_form header, text;           /* forms of both; by the caller */
 };
 
-/* Reads the message once, for all signatures. False: *why. In a. */
+/* Reads the message once, for all signatures, in the forms that `out' says. False: *why. In a. */
 bool sign_read(struct arena *a, const struct view *v, uint64_t now, struct sign_text *out, const char **why);
 /*
  * The value of a DKIM-Signature field (for edits_add) of d=, s= with that key; absent: the key does not sign.

@@ -148,12 +148,12 @@ identity_of(const struct shared *s, const struct mail *m, bool helo)
 }
 
 static void
-begin_log(struct log_line *line, const char *what, const struct spf_identity *id,
-    const struct spf_said *said)
+begin_log(struct log_line *line, const char *what, const struct mail *m,
+    const struct spf_identity *id, const struct spf_said *said)
 {
 	char text[ADDR_TEXT];
 
-	log_begin(line, loop_world(fiber_loop()), SV("worker"), what);
+	log_begin(line, loop_world(fiber_loop()), strv_z(m->id), what);
 	log_strv(line, "client", addr_print(&id->ip, text));
 	log_strv(line, "domain", id->domain);
 	log_z(line, "spf", spf_says_name(said->says));
@@ -161,12 +161,12 @@ begin_log(struct log_line *line, const char *what, const struct spf_identity *id
 }
 
 static void
-log_difference(
-    const struct spf_identity *id, const struct spf_said *said, const struct spf_said *other)
+log_difference(const struct mail *m, const struct spf_identity *id, const struct spf_said *said,
+    const struct spf_said *other)
 {
 	struct log_line line;
 
-	begin_log(&line, "spf-differs", id, said);
+	begin_log(&line, "spf-differs", m, id, said);
 	log_z(&line, "cross-check", spf_says_name(other->says));
 	log_strv(&line, "cross-by", other->by);
 	log_end(&line);
@@ -174,13 +174,13 @@ log_difference(
 
 /* What is broken there, or cannot be had: the policy sees a word, the operator the reason. */
 static void
-log_error(const struct spf_identity *id, const struct spf_said *said)
+log_error(const struct mail *m, const struct spf_identity *id, const struct spf_said *said)
 {
 	struct log_line line;
 
 	if (said->says != SPF_SAYS_PERMERROR && said->says != SPF_SAYS_TEMPERROR)
 		return;
-	begin_log(&line, "spf-error", id, said);
+	begin_log(&line, "spf-error", m, id, said);
 	log_end(&line);
 }
 
@@ -198,8 +198,8 @@ ask_engine(
 
 /* The other engine is asked for the log alone. A fault of the DNS may have met one of them only. */
 MAY_YIELD static bool
-cross_check(const struct shared *s, struct fact *f, const struct spf_identity *id,
-    const struct spf_said *said)
+cross_check(const struct shared *s, struct fact *f, const struct mail *m,
+    const struct spf_identity *id, const struct spf_said *said)
 {
 	struct spf_said other;
 
@@ -212,7 +212,7 @@ cross_check(const struct shared *s, struct fact *f, const struct spf_identity *i
 		return true;
 	f->source = arena_printf(f->a, "%.*s; cross-check: %s, %.*s", (int)f->source.n, f->source.p,
 	    spf_says_name(other.says), (int)other.by.n, other.by.p);
-	log_difference(id, said, &other);
+	log_difference(m, id, said, &other);
 	return true;
 }
 
@@ -236,8 +236,8 @@ ask_identity(struct seat *s, struct fact *f, const struct mail *m, bool helo)
 	f->v.word = said.says;
 	f->source = said.by;
 	*found_of(s, f->a, helo) = said;
-	log_error(&id, &said);
-	return cross_check(s->shared, f, &id, &said) ? FILTER_OK : FILTER_CANCELLED;
+	log_error(m, &id, &said);
+	return cross_check(s->shared, f, m, &id, &said) ? FILTER_OK : FILTER_CANCELLED;
 }
 
 /* ---- facts that build on others ---- */

@@ -187,7 +187,7 @@ warn_unused(struct loader *l)
 }
 
 struct policy *
-policy_load(struct arena *a, struct world *w, const struct conf *c, const struct fact_def *facts,
+policy_read(struct arena *a, struct world *w, const struct conf *c, const struct fact_def *facts,
     unsigned n_facts, const struct policy_names *names, const struct hash_key *key, struct diags *d)
 {
 	struct policy *p = arena_alloc(a, sizeof(*p));
@@ -206,6 +206,15 @@ policy_load(struct arena *a, struct world *w, const struct conf *c, const struct
 	maps_load(&l);
 	warn_unused(&l);
 	seals_asked(p);
+	return p;
+}
+
+struct policy *
+policy_load(struct arena *a, struct world *w, const struct conf *c, const struct fact_def *facts,
+    unsigned n_facts, const struct policy_names *names, const struct hash_key *key, struct diags *d)
+{
+	struct policy *p = policy_read(a, w, c, facts, n_facts, names, key, d);
+
 	if (d->errors == 0)
 		return p;
 	policy_free(p);

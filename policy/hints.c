@@ -234,6 +234,15 @@ hint_words_z(struct arena *a, struct strv v, const char *const *words)
 	return hint_words(a, v, all, n, NULL);
 }
 
+struct strv
+hint_item(struct arena *a, struct strv v)
+{
+	if (strv_chr(v, '.') == v.n && strv_chr(v, ':') == v.n)
+		return strv(NULL, 0);
+	v = diag_escape(a, v);
+	return arena_printf(a, "an item stands in braces: { %.*s }", (int)v.n, v.p);
+}
+
 /* ---- files ---- */
 
 struct strv

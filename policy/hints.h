@@ -16,6 +16,8 @@ struct strv hint_ask(struct arena *a, struct strv name, const struct fact_def *d
 /* The nearest of the words; else, which there are; where there are none at all `none', which may be NULL. */
 struct strv hint_words(struct arena *a, struct strv v, const struct strv *words, unsigned n, const char *none);
 struct strv hint_words_z(struct arena *a, struct strv v, const char *const *words);     /* NULL-terminated */
+/* Of a word that can name no list: what is written of an item alone; absent: it might be a name. */
+struct strv hint_item(struct arena *a, struct strv v);
 /* What to do about a file of that name that cannot be read. */
 struct strv hint_file(enum file_rc rc, struct strv name);
 

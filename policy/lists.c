@@ -327,15 +327,18 @@ static void
 no_such_list(struct loader *l, const struct lit *name)
 {
 	unsigned     n_list = l->d->n < DIAG_MAX ? l->p->n_list : 0, n = 0;
-	struct strv *names = arena_array(l->a, n_list, sizeof(*names));
+	struct strv *names = arena_array(l->a, n_list, sizeof(*names)), hint;
 
 	for (unsigned i = 0; i < n_list; i++) {
 		if (l->p->list[i].conf->name.text.p != NULL)
 			names[n++] = l->p->list[i].conf->name.text;
 	}
-	diag_add(l->d, DIAG_ERROR, name->pos,
-	    hint_words(l->a, name->text, names, n, "such as: networks NAME { 192.0.2.0/24 }"),
-	    "no list is called %s", diag_quote(l->a, name->text));
+	hint = hint_item(l->a, name->text);
+	if (hint.p == NULL)
+		hint = hint_words(
+		    l->a, name->text, names, n, "such as: networks NAME { 192.0.2.0/24 }");
+	diag_add(l->d, DIAG_ERROR, name->pos, hint, "no list is called %s",
+	    diag_quote(l->a, name->text));
 }
 
 struct list *

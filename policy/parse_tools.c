@@ -213,14 +213,18 @@ parse_shape(struct parser *p, bool (*is)(struct strv), const char *what, struct 
 bool
 parse_name(struct parser *p, const char *what, struct lit *out)
 {
-	struct lit x;
+	struct lit  x;
+	struct strv hint = strv(NULL, 0);
 
 	if (!parse_word(p, what, &x))
 		return false;
 	if (!word_is_name(x.text)) {
-		diag_add(p->d, DIAG_ERROR, x.pos,
-		    SV("a name is a letter, then letters, digits, - and _"), "%s cannot be %s",
-		    diag_quote(p->a, x.text), what);
+		if (strcmp(what, "the name of a list") == 0)
+			hint = hint_item(p->a, x.text);
+		if (hint.p == NULL)
+			hint = SV("a name is a letter, then letters, digits, - and _");
+		diag_add(p->d, DIAG_ERROR, x.pos, hint, "%s cannot be %s", diag_quote(p->a, x.text),
+		    what);
 		return false;
 	}
 	*out = x;

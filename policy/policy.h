@@ -83,6 +83,12 @@ struct policy_names {                   /* of the plain statements, for what may
  */
 struct policy *policy_load(struct arena *a, struct world *w, const struct conf *c, const struct fact_def *facts,
     unsigned n_facts, const struct policy_names *names, const struct hash_key *key, struct diags *d);
+/*
+ * The same, never NULL: with errors it is good for its lists alone (policy_networks, policy_domains), so that mistakes
+ * elsewhere are told, too; and for policy_free.
+ */
+struct policy *policy_read(struct arena *a, struct world *w, const struct conf *c, const struct fact_def *facts,
+    unsigned n_facts, const struct policy_names *names, const struct hash_key *key, struct diags *d);
 void policy_free(struct policy *p);
 
 /* --- one hearing ---------------------------------------------------------------------------------- */

@@ -25,8 +25,8 @@
 	X("resolver",     PLAIN,   true,  "resolver system, or resolver ADDR:PORT ...") \
 	X("authenticate", PLAIN,   true,  "authenticate spf, dkim, dmarc, arc [as AUTHSERV-ID] [trust LIST]") \
 	X("spf",          NAMED,   true,  "spf { engine own|libspf2  cross-check libspf2|own }") \
-	X("dkim",         NAMED,   HAVE_OPENDKIM, "dkim { signatures N  minimum-key BITS }") \
-	X("sign",         PLAIN,   HAVE_OPENDKIM, "sign LIST selector NAME key \"FILE\" [when EXPR]") \
+	X("dkim",         NAMED,   true,  "dkim { signatures N  minimum-key BITS  canonicalization relaxed/relaxed }") \
+	X("sign",         PLAIN,   true,  "sign LIST selector NAME key \"FILE\" [when EXPR]") \
 	X("seal",         PLAIN,   true,  "seal DOMAIN selector NAME key \"FILE\" [when EXPR]") \
 	X("networks",     LIST,    true,  "networks NAME { ADDRESS, CIDR, RANGE ... }, or networks NAME file \"FILE\"") \
 	X("domains",      LIST,    true,  "domains NAME { DOMAIN, .DOMAIN ... }, or domains NAME file \"FILE\"") \

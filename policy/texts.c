@@ -5,7 +5,11 @@
  * a fact holds, a reply stays one line of printable ASCII and a header field one field.
  */
 #include "policy/eval.h"
+
+#include <assert.h>
+
 #include "proxy/base/arena.h"
+#include "proxy/base/base64.h"
 
 #define HEADER_OCTETS 8000 /* of a value, before it is encoded */
 #define FOLD_AT       72   /* RFC 5322 2.1.1: 78, less a short name */
@@ -168,22 +172,10 @@ needs_encoding(struct strv v)
 static void
 put_base64(struct made *m, struct strv v)
 {
-	static const char digits[] =
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const unsigned char *p = (const unsigned char *)v.p;
+	char text[WORD_OCTETS / 3 * 4];
 
-	for (size_t i = 0; i < v.n; i += 3) {
-		uint32_t three = (uint32_t)p[i] << 16;
-		char     four[4];
-
-		three |= i + 1 < v.n ? (uint32_t)p[i + 1] << 8 : 0;
-		three |= i + 2 < v.n ? p[i + 2] : 0;
-		four[0] = digits[three >> 18];
-		four[1] = digits[three >> 12 & 63];
-		four[2] = i + 1 < v.n ? digits[three >> 6 & 63] : '=';
-		four[3] = i + 2 < v.n ? digits[three & 63] : '=';
-		put(m, strv(four, 4));
-	}
+	assert(v.n <= WORD_OCTETS);
+	put(m, strv(text, base64_write(v, text)));
 }
 
 /* RFC 2047 5 (1), 6.2: the fold between two words belongs to neither. */

@@ -21,17 +21,6 @@ type_name(const struct crypt_key *key)
 	return crypt_key_kind(key) == CRYPT_ED25519 ? "ed25519" : "rsa";
 }
 
-/* Is the word one of a list with colons?  RFC 6376 3.6.1, h= and s=, t=. */
-static bool
-has_word(struct strv list, struct strv word)
-{
-	while (list.p != NULL) {
-		if (strv_ieq(strv_trim(strv_cut(&list, ':')), word))
-			return true;
-	}
-	return false;
-}
-
 static struct strv
 public_fault(struct arena *a, const struct crypt_key *key, struct strv p)
 {
@@ -71,11 +60,11 @@ tags_fault(struct arena *a, const struct crypt_key *key, const struct tags *t)
 		    a, "it says k=%.*s, the key is %s", (int)(k.n < 40 ? k.n : 40), k.p, type);
 	if (fault.p != NULL)
 		return fault;
-	if (h.p != NULL && !has_word(h, SV("sha256")))
+	if (h.p != NULL && !tags_lists(h, SV("sha256")))
 		return SV("its h= forbids sha256");
-	if (s.p != NULL && !has_word(s, SV("email")) && !has_word(s, SV("*")))
+	if (s.p != NULL && !tags_lists(s, SV("email")) && !tags_lists(s, SV("*")))
 		return SV("its s= is not for mail");
-	if (has_word(tags_get(t, "t"), SV("y")))
+	if (tags_lists(tags_get(t, "t"), SV("y")))
 		return SV(
 		    "it says t=y: verifiers take the signatures for tests, as if there were none");
 	return strv(NULL, 0);
@@ -90,7 +79,7 @@ keycheck_fault(
 	if (rc == DNS_NXDOMAIN || rc == DNS_NODATA)
 		return SV("there is no record");
 	if (rc != DNS_OK)
-		return arena_printf(a, "the record cannot be had: %s", dns_rc_name(rc));
+		return arena_printf(a, "it cannot be had: %s", dns_rc_name(rc));
 	/* RFC 6376 3.6.2.2: then the result is undefined. */
 	if (txt->n > 1)
 		return arena_printf(
@@ -106,7 +95,7 @@ struct ask {
 	const struct sign_rule *rule;
 	const struct sign_key  *key;
 	struct strv             name, fault;
-	bool                    done;
+	bool                    answered; /* by a record, or that there is none */
 };
 
 struct round {
@@ -128,7 +117,7 @@ ask_on(void *arg)
 		if (rc == DNS_CANCELLED)
 			break;
 		x->fault = keycheck_fault(r->a, x->key->key, rc, &txt);
-		x->done = true;
+		x->answered = rc == DNS_OK || rc == DNS_NXDOMAIN || rc == DNS_NODATA;
 	}
 	r->live--;
 }
@@ -194,17 +183,19 @@ ask_all(struct round *r, struct loop *loop)
 static void
 tell(struct round *r, const struct ask *x, void (*emit)(struct strv line, void *arg), void *arg)
 {
-	struct strv fault = x->done ? x->fault : SV("the record cannot be had: no answer in time");
+	const char *how = x->answered ? "does not agree with" : "was not compared with";
+	struct strv fault = x->fault;
 
+	if (!x->answered && fault.p == NULL)
+		fault = SV("it cannot be had: no answer in time");
 	if (fault.p == NULL)
 		emit(arena_printf(
 			 r->a, "record %.*s agrees with the key", (int)x->name.n, x->name.p),
 		    arg);
 	else
-		emit(
-		    arena_printf(r->a, "record %.*s does not agree with the key %.*s of %.*s: %.*s",
-			(int)x->name.n, x->name.p, (int)x->key->file.n, x->key->file.p,
-			(int)x->rule->where.n, x->rule->where.p, (int)fault.n, fault.p),
+		emit(arena_printf(r->a, "record %.*s %s the key %.*s of %.*s: %.*s", (int)x->name.n,
+			 x->name.p, how, (int)x->key->file.n, x->key->file.p, (int)x->rule->where.n,
+			 x->rule->where.p, (int)fault.n, fault.p),
 		    arg);
 }
 
@@ -224,7 +215,7 @@ keycheck_run(const struct settings *s, struct loop *loop, void (*emit)(struct st
 	ask_all(&r, loop);
 	for (unsigned i = 0; i < r.n; i++) {
 		tell(&r, &r.ask[i], emit, arg);
-		faults += !r.ask[i].done || r.ask[i].fault.p != NULL;
+		faults += !r.ask[i].answered || r.ask[i].fault.p != NULL;
 	}
 	if (r.n == 0)
 		emit(SV("there is no `sign' or `seal', and so no record to ask for"), arg);

@@ -498,6 +498,16 @@ run_command(const struct command *c, int argc, char **argv)
 	return rc;
 }
 
+/* "postern check --help" asks for what "postern --help" tells. */
+static bool
+wants_help(int argc, char **argv)
+{
+	for (int i = 2; i < argc; i++)
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+			return true;
+	return false;
+}
+
 static int
 unknown_command(const char *word)
 {
@@ -523,6 +533,8 @@ main(int argc, char **argv)
 		return usage("say what to do", "");
 	for (size_t i = 0; i < N_COMMANDS; i++)
 		if (strcmp(argv[1], commands[i].word) == 0)
-			return run_command(&commands[i], argc - 1, argv + 1);
+			return wants_help(argc, argv) ?
+			    run_help(NULL, NULL) :
+			    run_command(&commands[i], argc - 1, argv + 1);
 	return unknown_command(argv[1]);
 }

@@ -135,9 +135,10 @@ cannot_use(struct load *l, struct pos at, const char *path, const char *why)
 
 /* False: said why not. */
 static bool
-take_key(struct load *l, struct pos at, const char *path, struct sign_key *out)
+take_key(struct keys *k, struct pos at, const char *path, struct sign_key *out)
 {
-	const char *why = "";
+	struct load *l = k->l;
+	const char  *why = "";
 
 	out->key = crypt_key_read(l->a, out->pem, &why);
 	if (out->key == NULL) {
@@ -147,6 +148,10 @@ take_key(struct load *l, struct pos at, const char *path, struct sign_key *out)
 	if (crypt_key_kind(out->key) == CRYPT_RSA && crypt_key_bits(out->key) < WEAK_RSA)
 		diag_add(l->d, DIAG_WARNING, at, SV("RFC 8301 3.2: 2048 bits, or Ed25519"),
 		    "the key %s is weak: RSA of %u bits", path, crypt_key_bits(out->key));
+	if (k->said->seal && crypt_key_kind(out->key) == CRYPT_ED25519)
+		diag_add(l->d, DIAG_WARNING, at,
+		    SV("an RSA key; a chain can have no seal beside it"),
+		    "the key %s is Ed25519, which many verifiers of ARC do not know", path);
 	return true;
 }
 
@@ -172,7 +177,7 @@ read_key(struct keys *k, const char *path, struct sign_key *out)
 	}
 	out->file = strv_z(path);
 	out->pem = arena_dup(l->a, text);
-	return may_be_key(l, at, path) && take_key(l, at, path, out);
+	return may_be_key(l, at, path) && take_key(k, at, path, out);
 }
 
 /* ---- the domains of a rule ------------------------------------------------------------------- */

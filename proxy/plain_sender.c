@@ -223,12 +223,27 @@ dkim_minimum(struct values *r, const struct conf_value *at, void *obj)
 		((struct auth_conf *)obj)->minimum_key = (unsigned)n;
 }
 
+/* RFC 6376 3.5 c= */
+static void
+dkim_canonicalization(struct values *r, const struct conf_value *at, void *obj)
+{
+	const struct conf_value *v = values_take_word(r, "the forms of header and body");
+	struct auth_conf        *a = obj;
+
+	(void)at;
+	if (v != NULL && !canon_parse(v->text, &a->sign_header, &a->sign_body))
+		values_error(r, v,
+		    "relaxed/relaxed, relaxed/simple, simple/relaxed or simple/simple",
+		    "%s is no canonicalization", diag_quote(r->a, v->text));
+}
+
 void
 plain_dkim(struct values *r, struct load *l)
 {
 	static const struct option table[] = {
 		{ "signatures", dkim_signatures, 0 },
 		{ "minimum-key", dkim_minimum, 0 },
+		{ "canonicalization", dkim_canonicalization, 0 },
 		{ NULL, NULL, 0 },
 	};
 
@@ -266,7 +281,12 @@ seal_selector(struct values *r, const struct conf_value *at, void *obj)
 
 	(void)at;
 	((struct seal_said *)obj)->selector = v;
-	if (v != NULL && !is_selector(idn_domain(v->text, buf)))
+	if (v == NULL)
+		return;
+	if (strv_iends(v->text, SV("._domainkey")) || strv_ieq(v->text, SV("_domainkey")))
+		values_error(r, v, "the part in front of that: s1 of s1._domainkey.example.com",
+		    "`_domainkey' is added to the selector, it is no part of it");
+	else if (!is_selector(idn_domain(v->text, buf)))
 		values_error(r, v,
 		    "such as s1 or 2026.mx: its record stands at s1._domainkey of the domain",
 		    "%s cannot be a selector", diag_quote(r->a, v->text));

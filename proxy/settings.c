@@ -95,6 +95,7 @@ load_policy(struct load *l)
 	const struct fact_def *facts = registry_facts(&n_facts);
 	struct hash_key        key;
 	struct pos             keeps;
+	bool                   whole;
 
 	for (unsigned i = 0; i < s->n_listener; i++)
 		names[i] = s->listener[i].name;
@@ -102,19 +103,20 @@ load_policy(struct load *l)
 		pools[i] = s->smtp.pool[i].name;
 	l->w->random(l->w, &key, sizeof(key));
 	s->smtp.key = key;
-	s->policy = policy_load(l->a, l->w, s->conf, facts, n_facts,
+	s->policy = policy_read(l->a, l->w, s->conf, facts, n_facts,
 	    &(struct policy_names){ names, s->n_listener, pools, s->smtp.n_pool, l->pool_used },
 	    &key, l->d);
-	if (s->policy == NULL)
-		return;
-	plain_unused_pools(l);
+	/* What is wrong in a check hides nothing that is wrong elsewhere. */
+	whole = l->d->errors == 0;
+	if (whole)
+		plain_unused_pools(l);
 	for (unsigned i = 0; i < s->n_listener; i++) {
 		s->listener[i].proxy_from = believed(l, l->listen[i].proxy_from);
 		s->listener[i].xclient_from = believed(l, l->listen[i].xclient_from);
 	}
 	if (l->lines_for != NULL)
 		s->smtp.lines_for = policy_networks(s->policy, l->lines_for, l->d);
-	if (policy_keeps(s->policy, &keeps) && s->smtp.quarantine == NULL)
+	if (whole && policy_keeps(s->policy, &keeps) && s->smtp.quarantine == NULL)
 		diag_add(l->d, DIAG_ERROR, keeps,
 		    SV("outside of checks: quarantine \"/var/spool/postern/quarantine\" max 1G"),
 		    "this check says `quarantine' without an address, and nothing says where to keep it");

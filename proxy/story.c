@@ -168,6 +168,32 @@ saw(void *arg, const struct look *l)
 	tell_facts(t, l);
 }
 
+/* ---- what is added ---- */
+
+static struct strv
+field_line(struct telling *t, struct strv *value)
+{
+	return diag_escape(t->a, strv_trim_folds(strv_cut(value, '\n')));
+}
+
+/* Of a signature its first line: the rest is for machines. */
+static void
+adds(void *arg, struct strv name, struct strv value)
+{
+	struct telling *t = arg;
+	bool            all = strv_ieq(name, SV("Authentication-Results"));
+	struct strv     first = field_line(t, &value);
+
+	line(t,
+	    arena_printf(t->a, "    adds %.*s: %.*s%s", (int)name.n, name.p, (int)first.n, first.p,
+		value.p != NULL && !all ? " ..." : ""));
+	while (all && value.p != NULL) {
+		struct strv next = field_line(t, &value);
+
+		line(t, arena_printf(t->a, "        %.*s", (int)next.n, next.p));
+	}
+}
+
 /* ---- commands ---- */
 
 static const char *
@@ -327,7 +353,7 @@ story_tell(const struct settings *s, struct world *w, const struct story *x, boo
 		emit(arena_printf(a, "(the DNS cannot be asked: %s)", no_dns), arg);
 	fibers = fiber_pool_new(loop, FIBER_STACK, FIBERS, 4);
 	t.house = (struct trial_house){ s, judge_new(a, s->policy, &s->auth), loop,
-		spool_pool_new(w, "", SPOOL_MEMORY, 0), COMMAND_MS, true, saw, &t };
+		spool_pool_new(w, "", SPOOL_MEMORY, 0), COMMAND_MS, true, saw, &t, adds };
 	t.until = (struct timer){ .fn = too_late, .arg = &t };
 	timer_start(loop, &t.until, w->now(w) + STORY_MS);
 	if (fiber_start(fibers, "explain", play, &t) != NULL && !t.done)

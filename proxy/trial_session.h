@@ -23,6 +23,8 @@ struct trial_house {                    /* what the sessions of one test share *
 	/* Each check as it is looked at; rcpt as it was written, absent elsewhere.  The look is good during the call. */
 	void                 (*look)(void *arg, const struct look *);
 	void                  *arg;
+	/* Each field that the header of a message that goes on gets; NULL: nobody wants to know. */
+	void                 (*field)(void *arg, struct strv name, struct strv value);
 };
 
 struct trial_answer {                   /* what the client hears */

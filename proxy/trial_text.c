@@ -125,6 +125,19 @@ take_all(struct trial_session *s, struct strv text, struct trial_answer *out)
 }
 
 static void
+show_fields(const struct trial_session *s)
+{
+	const struct edits *all = &s->hearing->tx->edits;
+
+	for (unsigned i = 0; s->t->field != NULL && i < all->n; i++) {
+		const struct edit *e = &all->v[i];
+
+		if (e->op == EDIT_ADD_HEADER || e->op == EDIT_INSERT_HEADER)
+			s->t->field(s->t->arg, e->name, e->value);
+	}
+}
+
+static void
 decide(struct trial_session *s, struct trial_answer *out)
 {
 	struct verdict v = { 0 };
@@ -132,6 +145,8 @@ decide(struct trial_session *s, struct trial_answer *out)
 	s->hearing->tx->msg.complete = true;
 	if (judge_message(s->hearing, &v) != WAIT_OK)
 		return;
+	if (!verdict_final(&v) || v.kind == VERDICT_QUARANTINE)
+		show_fields(s);
 	if (verdict_final(&v)) {
 		trial_say_verdict(s, out, STAGE_MESSAGE, &v);
 		return;

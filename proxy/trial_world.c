@@ -173,7 +173,7 @@ trial_dns(struct world *w, struct dns_query *q)
 	if (timeout)
 		return;
 	if (q->type == DNS_A && is_test_point(t, strv_z(q->name)) &&
-	    dns_unpack(t->a, packet, q->type, &none) == DNS_NXDOMAIN)
+	    dns_unpack(t->a, packet, q->name, q->type, &none) == DNS_NXDOMAIN)
 		packet = listed(t, q->name);
 	q->done(q, DNS_OK, packet);
 }

@@ -232,6 +232,19 @@ unknown_option(struct values *r, const struct conf_value *v, const struct option
 	    diag_quote(r->a, v->text), diag_quote(r->a, r->st->keyword));
 }
 
+/* The row of that option; the last one, without a word, where there is none. */
+static unsigned
+find_option(const struct option *table, const struct conf_value *v)
+{
+	unsigned k = 0;
+
+	while (table[k].word != NULL &&
+	    (v->kind != CONF_WORD || !strv_eq(v->text, strv_z(table[k].word))))
+		k++;
+	assert(k < 32);
+	return k;
+}
+
 void
 values_options(struct values *r, const struct option *table, void *obj)
 {
@@ -239,14 +252,14 @@ values_options(struct values *r, const struct option *table, void *obj)
 
 	while (r->i < r->st->n) {
 		const struct conf_value *v = &r->st->v[r->i++];
-		unsigned                 k = 0;
+		unsigned                 k = find_option(table, v);
 
-		while (table[k].word != NULL &&
-		    (v->kind != CONF_WORD || !strv_eq(v->text, strv_z(table[k].word))))
-			k++;
-		assert(k < 32);
 		if (table[k].word == NULL) {
 			unknown_option(r, v, table);
+			/* What follows is likely to be its value: one mistake, said once. */
+			while (r->i < r->st->n &&
+			    table[find_option(table, &r->st->v[r->i])].word == NULL)
+				r->i++;
 			continue;
 		}
 		if (seen >> k & 1)

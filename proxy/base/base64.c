@@ -7,8 +7,8 @@
 
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-static int
-digit(char c)
+int
+base64_digit(char c)
 {
 	if (c >= 'A' && c <= 'Z')
 		return c - 'A';
@@ -26,7 +26,7 @@ decode_group(const char *p, unsigned pad, unsigned char out[3])
 	uint32_t bits = 0;
 
 	for (unsigned i = 0; i < 4; i++) {
-		int d = i < 4 - pad ? digit(p[i]) : 0;
+		int d = i < 4 - pad ? base64_digit(p[i]) : 0;
 
 		if (d < 0)
 			return false;

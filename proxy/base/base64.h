@@ -12,6 +12,8 @@
  * base64_room(in.n) is always enough.  out may be in.p.
  */
 long   base64_decode(struct strv in, char *out, size_t room);
+/* What one character stands for, 0 to 63; -1: none.  For who must be less strict than that. */
+int    base64_digit(char c);
 /* v, with padding, in base64_text_room(v.n) octets; their number. */
 size_t base64_write(struct strv v, char *out);
 void   base64_print(struct buf *out, struct strv v);

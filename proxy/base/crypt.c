@@ -211,11 +211,12 @@ within_bounds(const struct rsa_public *k, unsigned minimum)
 	    k->e.n <= EXPONENT_OCTETS;
 }
 
-unsigned crypt_public_bits(struct strv public)
+unsigned
+crypt_public_bits(struct strv der)
 {
 	struct rsa_public k;
 
-	return read_public(public, &k) ? k.bits : 0;
+	return read_public(der, &k) ? k.bits : 0;
 }
 
 bool

@@ -48,7 +48,7 @@ struct strv crypt_sign(struct arena *a, const struct crypt_key *k, const unsigne
 enum crypt_rc crypt_verify(enum crypt_kind kind, struct strv public, unsigned minimum,
     const unsigned char digest[CRYPT_SHA256], struct strv signature);
 /* Bits of an RSA key in p=, 0: it is none. */
-unsigned crypt_public_bits(struct strv public);
+unsigned crypt_public_bits(struct strv der);
 /* Is it a key within the bounds of crypt_verify?  Costs next to nothing. */
 bool crypt_public_fits(enum crypt_kind kind, struct strv public, unsigned minimum);
 

@@ -94,6 +94,20 @@ diag_quote(struct arena *a, struct strv v)
 	return z;
 }
 
+struct strv
+diag_escape(struct arena *a, struct strv v)
+{
+	struct buf  b;
+	struct strv all;
+
+	buf_init(&b, v.n * 8 + 1);
+	for (size_t i = 0; i < v.n;)
+		i += add_safe(&b, strv_from(v, i));
+	all = arena_dup(a, buf_view(&b));
+	buf_fini(&b);
+	return all;
+}
+
 void
 diag_add(
     struct diags *d, enum diag_level level, struct pos at, struct strv hint, const char *fmt, ...)

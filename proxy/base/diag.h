@@ -58,6 +58,8 @@ struct strv diag_nearest_v(struct strv v, const struct strv *words, unsigned n);
 size_t diag_utf8(struct strv v);
 /* "`v'" for messages: controls and what is not UTF-8 as \xNN, cut when long; in the arena. */
 const char *diag_quote(struct arena *a, struct strv v);
+/* The same of all of it, and without the quotes. */
+struct strv diag_escape(struct arena *a, struct strv v);
 /* "did you mean `x'?" in the arena, or absent when x is. */
 struct strv diag_did_you_mean(struct arena *a, struct strv x);
 

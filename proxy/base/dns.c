@@ -34,7 +34,7 @@ answered(struct dns_query *q, enum dns_rc rc, struct strv packet)
 {
 	struct question *x = q->arg;
 
-	x->rc = rc == DNS_OK ? dns_unpack(x->of->a, packet, q->type, &x->answer) : rc;
+	x->rc = rc == DNS_OK ? dns_unpack(x->of->a, packet, q->name, q->type, &x->answer) : rc;
 	x->done = true;
 	if (x->of->fiber != fiber_self()) /* else: inside the call that asks */
 		fiber_wake(x->of->fiber);

@@ -91,10 +91,13 @@ bool dns_name(struct strv name, char out[DNS_NAME_MAX]);
 /*
  * dns_unpack -- the records that answer a question, from a whole packet
  *
+ *   name   what was asked for, as in dns_name; NULL: whatever the packet's own question says
+ *
  * Looks at header, question and answer section; follows a chain of CNAMEs inside the packet (at most 16); records
  * of other names are ignored.  Names with octets that no host name has are kept, escaped as in master files.
  */
-enum dns_rc dns_unpack(struct arena *a, struct strv packet, uint16_t type, struct dns_answer *out);
+enum dns_rc dns_unpack(struct arena *a, struct strv packet, const char *name, uint16_t type,
+    struct dns_answer *out);
 
 /* One answer for tests, explain and `test' blocks: what a resolver would send. rc: OK, NXDOMAIN, NODATA, TEMP (SERVFAIL). */
 struct strv dns_pack(struct arena *a, const char *name, uint16_t type, enum dns_rc rc, const struct dns_answer *answer);

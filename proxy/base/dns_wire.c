@@ -298,6 +298,7 @@ get_record(struct arena *a, struct strv packet, const struct rr *rr, struct dns_
 
 struct answer { /* what is looked for, and where */
 	struct strv      packet;
+	const char      *asked; /* NULL: nobody says */
 	uint16_t         type;
 	size_t           at; /* of the answer section */
 	unsigned         records;
@@ -309,12 +310,15 @@ struct answer { /* what is looked for, and where */
 static bool
 get_question(struct answer *w)
 {
-	size_t at = HEADER;
+	size_t           at = HEADER;
+	struct wire_name asked;
 
 	if (get16(w->packet, 4) != 1 || !get_name(w->packet, &at, w->packet.n, &w->name) ||
 	    w->packet.n - at < 4)
 		return false;
 	if (get16(w->packet, at) != w->type || get16(w->packet, at + 2) != CLASS_IN)
+		return false;
+	if (w->asked != NULL && (!scan_name(w->asked, &asked) || !name_eq(&asked, &w->name)))
 		return false;
 	w->at = at + 4;
 	w->records = get16(w->packet, 6);
@@ -389,9 +393,10 @@ get_records(struct arena *a, struct answer *w, struct dns_answer *out)
 }
 
 enum dns_rc
-dns_unpack(struct arena *a, struct strv packet, uint16_t type, struct dns_answer *out)
+dns_unpack(
+    struct arena *a, struct strv packet, const char *name, uint16_t type, struct dns_answer *out)
 {
-	struct answer     w = { .packet = packet, .type = type, .ttl = UINT32_MAX };
+	struct answer     w = { .packet = packet, .asked = name, .type = type, .ttl = UINT32_MAX };
 	struct dns_answer found = { 0 };
 	enum dns_rc       rc;
 	unsigned          rcode;

@@ -87,6 +87,22 @@ strv_trim(struct strv v)
 	return v;
 }
 
+static bool
+is_fold(char c)
+{
+	return is_blank(c) || c == '\r' || c == '\n';
+}
+
+struct strv
+strv_trim_folds(struct strv v)
+{
+	while (v.n > 0 && is_fold(v.p[0]))
+		v = strv_from(v, 1);
+	while (v.n > 0 && is_fold(v.p[v.n - 1]))
+		v.n--;
+	return v;
+}
+
 struct strv
 strv_cut(struct strv *v, char c)
 {

@@ -119,6 +119,7 @@ bool strv_iends(struct strv v, struct strv suffix);
 size_t strv_chr(struct strv v, char c);
 size_t strv_rchr(struct strv v, char c);                /* of the last c, or v.n */
 struct strv strv_trim(struct strv v);                   /* without SP and HT at both ends */
+struct strv strv_trim_folds(struct strv v);             /* without SP, HT, CR and LF there */
 /*
  * Cuts *v at the first c: returns what stands before it and leaves in *v what follows; where
  * there is no c returns all and leaves *v absent (p NULL), so `while (v.p != NULL)` walks all fields.

@@ -96,16 +96,6 @@ canon_field(struct arena *a, enum canon_form form, struct strv raw)
 	return strv(out, n + 2);
 }
 
-static struct strv
-trim_folds(struct strv v)
-{
-	while (v.n > 0 && memchr(" \t\r\n", v.p[0], 4) != NULL)
-		v = strv_from(v, 1);
-	while (v.n > 0 && memchr(" \t\r\n", v.p[v.n - 1], 4) != NULL)
-		v.n--;
-	return v;
-}
-
 /* Where the value of b= stands in raw: from its '=' to the next ';'. Empty at the end: there is none. */
 static struct strv
 value_of_b(struct strv raw)
@@ -118,7 +108,7 @@ value_of_b(struct strv raw)
 	while (rest.p != NULL) {
 		value = strv_cut(&rest, ';');
 		tag = strv_cut(&value, '=');
-		if (value.p != NULL && strv_eq(trim_folds(tag), SV("b")))
+		if (value.p != NULL && strv_eq(strv_trim_folds(tag), SV("b")))
 			return value;
 	}
 	return strv_from(raw, raw.n);

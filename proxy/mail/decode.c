@@ -11,6 +11,7 @@
 #include "proxy/mail/decode.h"
 
 #include "proxy/base/arena.h"
+#include "proxy/base/base64.h"
 
 enum { CHARSET_OCTETS = 40 };
 
@@ -87,17 +88,7 @@ decode_q(struct strv v, char *out, size_t *n)
 	return true;
 }
 
-static int
-base64_digit(char c)
-{
-	if (ascii_is_alpha(c))
-		return c >= 'a' ? c - 'a' + 26 : c - 'A';
-	if (ascii_is_digit(c))
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-/* RFC 4648 4; padding may be missing. False: it is none. */
+/* RFC 4648 4, but laxer than base64_decode: padding may be missing. False: it is none. */
 static bool
 decode_b(struct strv v, char *out, size_t *n)
 {

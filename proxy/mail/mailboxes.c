@@ -26,16 +26,23 @@ struct list {
 	enum token  token; /* at hand */
 	char        c;     /* SPECIAL */
 	struct strv v;     /* ATOM; QUOTED, without its quotes; LITERAL, with its brackets */
-	bool        group;
+	bool        group, doubtful;
+	bool        unclosed[2]; /* a quoted string, a literal: none behind it is closed either */
 	size_t      n_local, n_domain;
 	char        local[LOCAL_OCTETS], domain[DOMAIN_OCTETS];
 };
 
 /* ---- tokens ---- */
 
-/* Behind the ( or at the end. RFC 5322 3.2.2: comments nest. */
+static bool
+has_at(struct strv v)
+{
+	return strv_chr(v, '@') < v.n;
+}
+
+/* Behind the ) or at the end. RFC 5322 3.2.2: comments nest. */
 static struct strv
-skip_comment(struct strv v)
+skip_comment(struct list *l, struct strv v)
 {
 	size_t depth = 1, i = 1;
 
@@ -47,15 +54,17 @@ skip_comment(struct strv v)
 		else if (v.p[i] == ')')
 			depth--;
 	}
+	/* It never ends, so there are readers to whom it is none. */
+	l->doubtful = l->doubtful || (depth > 0 && has_at(v));
 	return strv_from(v, i);
 }
 
 static struct strv
-skip_cfws(struct strv v)
+skip_cfws(struct list *l, struct strv v)
 {
 	while (v.n > 0) {
 		if (v.p[0] == '(')
-			v = skip_comment(v);
+			v = skip_comment(l, v);
 		else if (v.p[0] == ' ' || v.p[0] == '\t' || v.p[0] == '\r' || v.p[0] == '\n')
 			v = strv_from(v, 1);
 		else
@@ -86,12 +95,17 @@ take_until(struct list *l, char close)
 	return true;
 }
 
+/* To the end it is looked once, else a field of nothing but "[" takes seconds. */
 static void
 take_open(struct list *l, char c)
 {
+	bool *unclosed = &l->unclosed[c == '['];
+
 	l->token = c == '"' ? TOKEN_QUOTED : TOKEN_LITERAL;
-	if (!take_until(l, c == '"' ? '"' : ']')) {
+	*unclosed = *unclosed || !take_until(l, c == '"' ? '"' : ']');
+	if (*unclosed) {
 		l->token = TOKEN_BAD;
+		l->v = strv_first(l->left, 1);
 		l->left = strv_from(l->left, 1);
 	} else if (c == '"')
 		l->v = strv(l->v.p + 1, l->v.n - 2);
@@ -102,7 +116,7 @@ next(struct list *l)
 {
 	size_t n = 0;
 
-	l->left = skip_cfws(l->left);
+	l->left = skip_cfws(l, l->left);
 	if (l->left.n == 0) {
 		l->token = TOKEN_END;
 		return;
@@ -330,6 +344,7 @@ take_element(struct arena *a, struct list *l, struct mailboxes *out)
 	skip_phrase(l);
 	if (at(l, ':') && !l->group) {
 		l->group = true;
+		l->doubtful = l->doubtful || spec;
 		next(l);
 		return true;
 	}
@@ -352,6 +367,8 @@ mailboxes_parse(struct arena *a, struct strv value, struct mailboxes *out)
 	struct list l = { .left = strv_first(
 			      value, value.n < MAILBOXES_OCTETS ? value.n : MAILBOXES_OCTETS) };
 
+	const char *from;
+
 	*out = (struct mailboxes){ 0 };
 	next(&l);
 	while (l.token != TOKEN_END && out->n < MAILBOXES_MAX) {
@@ -361,10 +378,13 @@ mailboxes_parse(struct arena *a, struct strv value, struct mailboxes *out)
 			next(&l);
 			continue;
 		}
+		from = l.v.p;
 		if (take_element(a, &l, out))
 			continue;
 		out->broken++;
 		while (!at_end(&l))
 			next(&l);
+		l.doubtful = l.doubtful || has_at(strv(from, (size_t)(l.left.p - from)));
 	}
+	out->doubtful = l.doubtful || l.token != TOKEN_END;
 }

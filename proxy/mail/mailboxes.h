@@ -19,6 +19,7 @@ struct mailboxes {
 	unsigned       n;               /* addresses in all, those of groups included */
 	unsigned       broken;          /* elements that could not be read and were passed over */
 	bool           mixed;           /* not all addresses are of the domain of the first */
+	bool           doubtful;        /* others may read an address where we read none: an @ where none belongs, or too many */
 };
 
 #define MAILBOXES_OCTETS 65536          /* of a field that are looked at */

@@ -95,7 +95,7 @@ take_line(struct message *m, size_t end)
 		m->line = end;
 		return true;
 	case LINE_TEXT:
-		m->no_gap = true;
+		m->no_gap = m->broken = true;
 		return true;
 	case LINE_MORE:
 		m->h[m->n_h - 1].raw.n += line.n;

@@ -30,6 +30,7 @@ struct message {
 	uint64_t       octets;          /* canonical text taken, header and gap included */
 	uint64_t       header_octets;   /* of the fields, hidden ones included */
 	bool           headers_done, no_gap, complete;
+	bool           broken;          /* no_gap, and lines follow: readers differ about whether they are header */
 	bool           keep_ours;       /* nothing is hidden: what comes was ours already. Set after begin */
 	struct strv    authserv;        /* our authserv-id: Authentication-Results that bear it are hidden. Set after begin */
 	bool           too_big;         /* message_feed said so and will again */

@@ -14,16 +14,6 @@ blank(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-static struct strv
-trim(struct strv v)
-{
-	while (v.n > 0 && blank(v.p[0]))
-		v = strv_from(v, 1);
-	while (v.n > 0 && blank(v.p[v.n - 1]))
-		v.n--;
-	return v;
-}
-
 /* tag-name = ALPHA *ALNUMPUNC */
 static bool
 good_name(struct strv v)
@@ -36,7 +26,7 @@ good_name(struct strv v)
 	return true;
 }
 
-/* tag-value = [ tval *( 1*(WSP / FWS) tval ) ]; 8-bit octets are who reads it's (RFC 8616 3). */
+/* tag-value = [ tval *( 1*(WSP / FWS) tval ) ]; what 8-bit octets mean is up to who reads it (RFC 8616 3). */
 static bool
 good_value(struct strv v)
 {
@@ -52,14 +42,14 @@ good_value(struct strv v)
 bool
 tags_next(struct strv *rest, struct tag_value *out)
 {
-	struct strv spec = trim(strv_cut(rest, ';'));
+	struct strv spec = strv_trim_folds(strv_cut(rest, ';'));
 	size_t      equals = strv_chr(spec, '=');
 
 	*out = (struct tag_value){ 0 };
 	if (equals == spec.n)
 		return false;
-	out->name = trim(strv_first(spec, equals));
-	out->value = trim(strv_from(spec, equals + 1));
+	out->name = strv_trim_folds(strv_first(spec, equals));
+	out->value = strv_trim_folds(strv_from(spec, equals + 1));
 	if (good_name(out->name) && good_value(out->value))
 		return true;
 	*out = (struct tag_value){ 0 };
@@ -79,7 +69,7 @@ has(const struct tags *t, struct strv name)
 enum tags_rc
 tags_parse(struct strv text, struct tags *out)
 {
-	struct strv rest = trim(text);
+	struct strv rest = strv_trim_folds(text);
 
 	out->n = 0;
 	if (rest.n == 0)
@@ -107,6 +97,26 @@ tags_get(const struct tags *t, const char *name)
 		if (strv_eq(t->v[i].name, want))
 			return t->v[i].value;
 	return (struct strv){ 0 };
+}
+
+bool
+tags_word(struct strv *list, struct strv *out)
+{
+	if (list->p == NULL)
+		return false;
+	*out = strv_trim_folds(strv_cut(list, ':'));
+	return true;
+}
+
+bool
+tags_lists(struct strv list, struct strv word)
+{
+	struct strv one;
+
+	while (tags_word(&list, &one))
+		if (strv_ieq(one, word))
+			return true;
+	return false;
 }
 
 /* The padding may be left out: base64string of RFC 6376 2.10 has it in brackets. */

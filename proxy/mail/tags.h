@@ -33,6 +33,10 @@ enum tags_rc tags_parse(struct strv text, struct tags *out);
 bool tags_next(struct strv *rest, struct tag_value *out);
 /* Absent view: no such tag. Names are case-sensitive. */
 struct strv tags_get(const struct tags *t, const char *name);
+/* The next word of a list with colons (h=, q=, s=, t=), white space around it cut off. False: there is none. */
+bool tags_word(struct strv *list, struct strv *out);
+/* Is that word in the list, in any case? */
+bool tags_lists(struct strv list, struct strv word);
 /* Base64 with white space in it (b= bh= p=), undone, in a. Absent view: it is no base64. RFC 4648 4 */
 struct strv tags_base64(struct arena *a, struct strv value);
 /* Octets as base64, no folding. In a. */

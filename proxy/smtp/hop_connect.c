@@ -149,7 +149,8 @@ log_failure(struct session *s, enum up_rc rc, const struct search *q)
 bool
 hop_connect(struct session *s, bool fresh)
 {
-	struct search q = { .wish.fresh = fresh, .caps = needed(s) };
+	struct search q = { .wish = { .fresh = fresh, .ticket = s->relay.ticket },
+		.caps = needed(s) };
 	enum up_rc    rc = search(s, &q, &s->relay.up);
 
 	if (rc == UP_OK)

@@ -347,7 +347,7 @@ have_connection(struct session *s)
 		return have_bound(s);
 	if (up == NULL)
 		return hop_connect(s, false);
-	up->idle_since = 0;
+	up->idle_since = up->ticket = 0;
 	up->reused = true;
 	up->heard = false;
 	up->tainted = upstream_quiet(up) != UP_QUIET;

@@ -174,9 +174,12 @@ connect_to(struct pool_errand *e, struct arena *a, struct reply *refusal)
 }
 
 static void
-adopt(struct upstream *up, struct session *s, bool reused)
+adopt(const struct pool_errand *e, bool reused)
 {
-	up->owner = s;
+	struct upstream *up = e->up;
+
+	up->owner = e->session;
+	up->ticket = e->ticket;
 	up->reused = reused;
 	up->heard = false;
 	up->idle_since = 0;
@@ -207,7 +210,7 @@ take(struct pool_errand *e, struct arena *a, struct reply *refusal)
 		if (!reused)
 			rc = connect_to(e, a, refusal);
 		if (rc == UP_OK)
-			adopt(e->up, e->session, reused);
+			adopt(e, reused);
 		if (rc == UP_OK || rc == UP_CANCELLED)
 			return rc;
 		e->tried |= UINT64_C(1) << e->sv->index;
@@ -219,10 +222,12 @@ enum up_rc
 pool_take(struct pool *p, struct session *s, const struct pool_wish *wish, struct arena *a,
     struct upstream **out, struct reply *refusal)
 {
-	struct pool_errand e = { .pool = p, .session = s, .wish = wish, .ticket = p->tickets++ };
+	struct pool_errand e = { .pool = p, .session = s, .wish = wish, .ticket = wish->ticket };
 	enum up_rc         rc;
 
 	assert(p->conf->kind != HOP_MAILDIR);
+	if (e.ticket == 0)
+		e.ticket = ++p->tickets;
 	e.until = loop_now(p->smtp->loop) + POOL_WAIT_MS;
 	*refusal = (struct reply){ 0 };
 	rc = take(&e, a, refusal);

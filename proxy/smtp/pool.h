@@ -21,7 +21,6 @@
 #define POOL_WAIT_MS  60000     /* longest stay in the queue for a place */
 #define POOL_READY    4         /* connections kept ready for XCLIENT */
 #define UPSTREAM_OWED 64        /* replies owed at once; more commands wait for some of them */
-
 #define UPSTREAM_CONNECT_MS 30000
 
 struct pool;
@@ -57,13 +56,13 @@ struct upstream {
 	bool                bound;      /* AUTH was tried on it: it stays with its session, under the ceiling for these */
 	bool                no_xforward;        /* the server has none for us: it was said in the log, and XFORWARD is left out */
 	unsigned            errors;     /* refusals since the last delivered message */
+	uint64_t            ticket;     /* of the errand that took it; 0: none, its session kept it */
 	uint64_t            idle_since; /* ms; of a named one since its last transaction, 0 inside one */
 	struct session     *owner;      /* NULL: in the pool */
 	struct upstream    *prev, *next;        /* idle list, youngest first */
 	struct upstream    *all_prev, *all_next;
 };
 
-struct pool_waiter;
 struct tls_session;
 
 struct pool_server {                    /* one server as this worker sees it */
@@ -140,6 +139,7 @@ struct pool_wish {                              /* all zero: any connection of a
 	bool     fresh;                         /* never one that idled (the idle one had gone stale) */
 	bool     bound;                         /* for AUTH: fresh, counts against auth-connections alone; up->bound is set */
 	uint32_t auth;                          /* mechanisms (enum sasl_bit) of which the server must offer all */
+	uint64_t ticket;                        /* the place in the order of arrival that its transaction had; 0: the last */
 	uint64_t avoid;                         /* bits (1 << up->sv->index) of servers that have failed this transaction */
 };
 

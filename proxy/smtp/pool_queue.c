@@ -82,8 +82,8 @@ queue_of(struct pool_errand *e)
 }
 
 /*
- * One that comes has the last ticket; one whose server failed has an old one, and its like are
- * few.
+ * One that comes has the last ticket; one whose server failed, or that lent its connection, has an
+ * old one, and its like are few.
  */
 static void
 queue_add(struct pool_errand *e)
@@ -232,15 +232,6 @@ pool_serve(struct pool *p, unsigned max)
 	(void)serve_queue(&p->queue[1], max - n);
 }
 
-void
-pool_catch_up(struct pool *p)
-{
-	if (!p->changed)
-		return;
-	p->changed = false;
-	pool_serve(p, UINT_MAX);
-}
-
 static bool
 other_alive(const struct pool_server *sv)
 {
@@ -336,6 +327,7 @@ pool_lend(struct upstream *up)
 	pool_lendable(up, false);
 	s->relay.up = NULL;
 	s->relay.lent = true;
+	s->relay.ticket = up->ticket;
 	up->tainted = up->tainted || upstream_quiet(up) != UP_QUIET;
 	pool_give(up);
 }
@@ -356,8 +348,8 @@ pool_take_unused(struct pool_server *sv)
 
 /* --- waiting ---------------------------------------------------------------------------------- */
 
-/* Who came first gets it, and e is one place nearer. */
-static void
+/* Who came first gets it, and e is one place nearer.  False: nothing may be lent that e could use. */
+static bool
 borrow(const struct pool_errand *e)
 {
 	struct pool *p = e->pool;
@@ -371,8 +363,23 @@ borrow(const struct pool_errand *e)
 		while (!up->lendable)
 			up = up->all_next;
 		pool_lend(up);
-		return;
+		return true;
 	}
+	return false;
+}
+
+/* A server that was nobody's choice may be one now, and have no place but those that may be lent. */
+void
+pool_catch_up(struct pool *p)
+{
+	struct pool_errand *e;
+
+	if (!p->changed)
+		return;
+	p->changed = false;
+	pool_serve(p, UINT_MAX);
+	for (e = p->queue[0].first; e != NULL;)
+		e = borrow(e) ? p->queue[0].first : e->next;
 }
 
 enum up_rc
@@ -386,7 +393,7 @@ pool_wait(struct pool_errand *e)
 	queue_add(e);
 	pool_catch_up(e->pool);
 	if (e->sv == NULL)
-		borrow(e);
+		(void)borrow(e);
 	while (rc == WAIT_OK && e->sv == NULL)
 		rc = fiber_park("a place in the pool", e->until);
 	if (e->sv != NULL)

@@ -26,6 +26,7 @@ struct relay {
 	const struct hop *hop;          /* pool's */
 	struct pool      *pool;         /* where this transaction goes: the listener's, until a route says otherwise */
 	uint64_t          avoid;        /* servers of it that failed in this transaction */
+	uint64_t          ticket;       /* of the connection that was lent: who lends keeps its place in the order */
 	struct strv       class;        /* transaction-class of the first recipient; absent: none yet. Transaction's arena */
 	bool              routed;       /* a recipient has settled pool and class */
 	struct upstream  *up;           /* NULL: none taken; between transactions only one that is named is kept */

@@ -32,16 +32,26 @@ has_fields(const struct message *m)
 	return false;
 }
 
+/* Nothing is hidden from it, for whoever sent it may speak in our name. */
+static bool
+is_trusted(const struct message *m)
+{
+	return m->keep_ours || m->authserv.n == 0;
+}
+
 /*
  * Octet for octet: a message that came without an empty line gets none, but where a bare body would be
- * swallowed by fields in front of it, or has been replaced.
+ * swallowed by fields in front of it, or has been replaced.  So does a stranger's header that ends at a line
+ * which is no field: there are readers who pass over such a line, and who would find fields behind it that
+ * nobody looked at, results in our name among them (RFC 8601 5).
  */
 static bool
 needs_gap(const struct view *v, unsigned n, struct strv extra)
 {
 	const struct message *m = v->msg;
 
-	return !m->no_gap || view_body(v) != m->body || (!has_fields(m) && (n > 0 || extra.n > 0));
+	return !m->no_gap || (m->broken && !is_trusted(m)) || view_body(v) != m->body ||
+	    (!has_fields(m) && (n > 0 || extra.n > 0));
 }
 
 void

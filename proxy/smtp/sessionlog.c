@@ -242,6 +242,17 @@ decided_by(const struct session *s, const struct reply *r)
 	return (struct strv){ NULL, 0 };
 }
 
+/* Fields that nobody but us may write, and a stranger did. */
+static unsigned
+hidden_fields(const struct message *m)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < m->n_h; i++)
+		n += m->h[i].hidden;
+	return n;
+}
+
 void
 session_log_message(struct session *s, const struct reply *r, bool heard)
 {
@@ -254,6 +265,8 @@ session_log_message(struct session *s, const struct reply *r, bool heard)
 	log_path(&l, "from", &tx->env.from);
 	log_recipients(&l, &tx->env);
 	log_number(&l, "size", tx->msg.octets);
+	if (hidden_fields(&tx->msg) > 0)
+		log_number(&l, "hidden", hidden_fields(&tx->msg));
 	log_z(&l, "way", way_word(s));
 	log_server(&l, s);
 	log_strv(&l, "by", decided_by(s, r));

@@ -6,10 +6,9 @@
  * decide at every stage, and say only what can be said there.
  */
 #include "proxy/base/buf.h"
+#include "tests/fuzz/sound.h"
 #include "tests/policy/canned.h"
 #include "tests/policy/same.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define READS 30 /* files that include each other are read so often: enough to see it, soon over */
 
@@ -113,23 +112,6 @@ struct life {
 	struct envelope      env;
 	struct edits         early, edits;
 };
-
-/* What is said can be said at that stage, by somebody, in one line. */
-static void
-sound(const struct verdict *v, enum stage at)
-{
-	struct strv text = verdict_text(v);
-
-	if (v->kind == VERDICT_NONE)
-		return;
-	must(v->by.n > 0, "a verdict without a name");
-	must(verdict_legal(v->kind, at), "a verdict where it cannot be said");
-	must(text.n > 0 || v->text.p != NULL, "a verdict without a word");
-	for (size_t i = 0; i < text.n; i++)
-		must((unsigned char)text.p[i] >= 32 && (unsigned char)text.p[i] < 127,
-		    "a reply holds what no reply may hold");
-	must(text.n <= 510, "a reply is too long");
-}
 
 static void
 hear(const struct policy *p, struct life *l, enum stage at, unsigned rcpt)

@@ -51,7 +51,8 @@ check_again(struct arena *a, uint16_t type, const struct dns_answer *answer)
 
 	if (type == 99)
 		return;
-	rc = dns_unpack(a, dns_pack(a, "q.example", type, DNS_OK, answer), type, &again);
+	rc = dns_unpack(
+	    a, dns_pack(a, "q.example", type, DNS_OK, answer), "q.example", type, &again);
 	FUZZ_CHECK(rc == DNS_OK || (rc == DNS_NODATA && again.n == 0));
 	for (unsigned i = 0; i < answer->n && k < again.n; i++)
 		k += same(&answer->v[i], &again.v[k]);
@@ -71,7 +72,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		return 0;
 	a = arena_new(1024, 0);
 	type = types[data[0] % 8];
-	if (dns_unpack(a, strv((const char *)data + 1, n - 1), type, &answer) == DNS_OK) {
+	if (dns_unpack(a, strv((const char *)data + 1, n - 1), NULL, type, &answer) == DNS_OK) {
 		FUZZ_CHECK(answer.n > 0 && answer.n <= DNS_RECORDS_MAX);
 		for (unsigned i = 0; i < answer.n; i++)
 			check_record(type, &answer.v[i]);

@@ -78,7 +78,9 @@ say_server(struct estate *e, struct buf *config, unsigned i)
 	struct sim              *s = e->sim;
 
 	buf_printf(config, "upstream %s127.0.0.1:%u connections %u", e->lmtp ? "lmtp " : "",
-	    2525 + i, 2 + (unsigned)sim_below(s, e->n > 1 ? 12 : 40));
+	    2525 + i,
+	    e->crowded ? 1 + (unsigned)sim_below(s, 3) :
+			 2 + (unsigned)sim_below(s, e->n > 1 ? 12 : 40));
 	buf_printf(config, "%s", identity[e->identity]);
 	if (e->identity == BY_PROXY && sim_chance(s, 40))
 		buf_printf(config, " v1");
@@ -137,6 +139,7 @@ estate_open(struct estate *e, struct sim *s, struct buf *config)
 	e->front = sim_chance(s, 75) ? FRONT_PLAIN :
 	    sim_chance(s, 50)        ? FRONT_PROXY :
 				       FRONT_XCLIENT;
+	e->crowded = sim_chance(s, 35);
 	e->trouble = sim_chance(s, 30) ? 0 : (unsigned)sim_below(s, 80);
 	for (unsigned i = 0; i < e->n; i++) {
 		e->server[i].second = e->routed && i + 1 > e->n / 2;

@@ -27,6 +27,7 @@ struct estate {
 	enum estate_identity identity;
 	bool                 auth;              /* offered to clients by some server */
 	enum crowd_front     front;             /* how clients say who they are */
+	bool                 crowded;           /* few places: who waits for the DNS lends */
 	unsigned             trouble;           /* per mille of moments at which a server misbehaves */
 };
 

@@ -5,6 +5,7 @@
  */
 #include "proxy/base/counters.h"
 #include "proxy/judge.h"
+#include "proxy/smtp/pool_own.h"
 #include "proxy/smtp/session.h"
 #include "tests/sim/certs.h"
 #include "tests/sim/dns_sim.h"
@@ -160,6 +161,39 @@ house_connect(struct house *h, struct strv listener, const struct endpoint *from
 	return fd[1];
 }
 
+static const char *
+places_of(const struct pool_server *sv)
+{
+	unsigned all = 0, bound = 0, lendable = 0, idle = 0;
+
+	for (const struct upstream *up = sv->all; up != NULL; up = up->all_next) {
+		all++;
+		bound += up->bound;
+		lendable += up->lendable;
+	}
+	for (const struct upstream *up = sv->idle; up != NULL; up = up->next)
+		idle++;
+	if (sv->n_open < all || sv->n_bound < bound)
+		return "there are more connections than places taken";
+	if (sv->n_open - sv->n_bound > sv->conf->connections)
+		return "more places are taken than there are";
+	if (sv->n_lendable != lendable)
+		return "another number of connections may be lent than says so";
+	return sv->n_idle != idle ? "another number of connections idles than says so" : NULL;
+}
+
+const char *
+house_places(const struct house *h)
+{
+	const char *wrong = NULL;
+
+	for (const struct house_generation *g = h->now; g != NULL; g = g->older)
+		for (unsigned i = 0; i < g->smtp->n_pool; i++)
+			for (unsigned k = 0; k < g->smtp->pool[i]->n && wrong == NULL; k++)
+				wrong = places_of(&g->smtp->pool[i]->sv[k]);
+	return wrong;
+}
+
 void
 house_drain(struct house *h)
 {
@@ -202,6 +236,20 @@ never(void *arg)
 	return false;
 }
 
+/* Nobody uses a connection any more: those that are left idle. */
+static bool
+place_lost(const struct smtp *m)
+{
+	for (unsigned i = 0; i < m->n_pool; i++)
+		for (unsigned k = 0; k < m->pool[i]->n; k++) {
+			const struct pool_server *sv = &m->pool[i]->sv[k];
+
+			if (sv->n_open != sv->n_idle || sv->n_bound > 0 || sv->n_lendable > 0)
+				return true;
+		}
+	return false;
+}
+
 /* Sessions are over and the drain is done: what should be back where it came from? */
 static const char *
 leftovers(const struct smtp *m)
@@ -212,6 +260,8 @@ leftovers(const struct smtp *m)
 		return "a fiber is alive";
 	if (spool_pool_used(m->spools) > 0)
 		return "spooled octets are left";
+	if (place_lost(m))
+		return "a place in a pool is not given back";
 	return NULL;
 }
 

@@ -40,6 +40,8 @@ bool house_open(struct house *h, struct sim *s, struct strv config);
 bool house_reload(struct house *h, struct strv config);
 /* A client: its descriptor, or -1: no such listener, or a drain. *peer_fd: the proxy's end. */
 int house_connect(struct house *h, struct strv listener, const struct endpoint *from, int *peer_fd);
+/* The pools' counts of connections against the connections.  NULL, or what is wrong: static text. */
+const char *house_places(const struct house *h);
 void house_drain(struct house *h);
 void house_abort(struct house *h);
 /* Ends everything. NULL, or what was left over: static text. */

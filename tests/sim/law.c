@@ -56,6 +56,12 @@ truth_of(const struct law_check *c, const struct letter *l, unsigned rcpt)
 		return within(c, rcpt) ? YES : NO;
 	case ABOUT_SUBJECT:
 		return l->odd ? YES : NO;
+	case ABOUT_SPF:
+		return law_spf(l) == c->word ? YES : NO;
+	case ABOUT_DMARC:
+		return law_dmarc(l) == c->word ? YES : NO;
+	case ABOUT_DKIM:
+		return law_dkim(l) == c->word ? YES : NO;
 	default:
 		return l->boom ? UNKNOWN : NO;
 	}
@@ -175,10 +181,13 @@ same(struct strv have, struct strv want, bool added)
 const char *
 law_text_wrong(const struct law *w, const struct letter *l, struct strv text)
 {
-	const char *wrong = NULL;
-	unsigned    seen = 0;
-	struct buf  have, want;
+	const char       *wrong = NULL, *more;
+	bool              added;
+	unsigned          seen = 0;
+	struct buf        have, want;
+	struct law_fields ours;
 
+	law_fields_init(&ours);
 	buf_init(&have, WIRE_MAX);
 	buf_init(&want, WIRE_MAX);
 	while (text.n > 0 && wrong == NULL) {
@@ -186,6 +195,8 @@ law_text_wrong(const struct law *w, const struct letter *l, struct strv text)
 		struct strv line = strv_first(text, n < text.n ? n + 1 : n);
 
 		text = strv_from(text, line.n);
+		if (law_fields_take(&ours, line))
+			continue;
 		if (!strv_starts(line, SV("X-Law-")))
 			buf_add(&have, line);
 		else if (!is_wanted(w, l, strv_first(line, line.n - 2), &seen))
@@ -194,8 +205,11 @@ law_text_wrong(const struct law *w, const struct letter *l, struct strv text)
 	should_be(w, l, &want);
 	if (wrong == NULL && !all_seen(w, l, seen))
 		wrong = "a field that a check has added is not there";
-	if (wrong == NULL && !same(buf_view(&have), buf_view(&want), seen != 0))
+	added = seen != 0 || ours.results + ours.signatures + ours.seals > 0;
+	if (wrong == NULL && !same(buf_view(&have), buf_view(&want), added))
 		wrong = "the text differs";
+	more = law_fields_wrong(&w->auth, l, &ours);
+	wrong = wrong != NULL ? wrong : more;
 	buf_fini(&have);
 	buf_fini(&want);
 	return wrong;
@@ -214,6 +228,8 @@ earliest(enum law_about about)
 		return STAGE_RCPT;
 	case ABOUT_SUBJECT:
 	case ABOUT_BOOM:
+	case ABOUT_DMARC:
+	case ABOUT_DKIM:
 		return STAGE_MESSAGE;
 	default:
 		return STAGE_MAIL;
@@ -260,15 +276,25 @@ draw_tag(const struct law *w, enum stage at)
 	return (int)i;
 }
 
+/* What is not in this build cannot be asked for. */
+static enum law_about
+draw_about(struct sim *s)
+{
+	enum law_about about = (enum law_about)sim_below(s, ABOUT_DKIM + 1);
+
+	if (!patterns_here() && (about == ABOUT_SUBJECT || about == ABOUT_BOOM))
+		return ABOUT_LISTED;
+	return !law_has_dkim() && about >= ABOUT_DMARC ? ABOUT_SPF : about;
+}
+
 static void
 draw_check(struct law *w)
 {
 	struct sim      *s = w->sim;
 	struct law_check c = { .tag = -1 };
 
-	c.about = (enum law_about)sim_below(s, ABOUT_BOOM + 1);
-	if (!patterns_here() && c.about >= ABOUT_SUBJECT)
-		c.about = ABOUT_LISTED;
+	c.about = draw_about(s);
+	c.word = (enum law_word)sim_below(s, WORD_TEMPERROR + 1);
 	c.from = (unsigned)sim_below(s, c.about == ABOUT_RCPT ? 3 : 25);
 	c.to = c.from + (unsigned)sim_below(s, 4);
 	c.at = draw_stage(s, c.about);
@@ -315,6 +341,15 @@ say_condition(const struct law_check *c, struct buf *out)
 		break;
 	case ABOUT_BOOM:
 		buf_printf(out, "header(\"X-Boom\") matches \"^(a+)+$\"");
+		break;
+	case ABOUT_SPF:
+		buf_printf(out, "spf is %s", law_word(c->word));
+		break;
+	case ABOUT_DMARC:
+		buf_printf(out, "dmarc is %s", law_word(c->word));
+		break;
+	case ABOUT_DKIM:
+		buf_printf(out, "dkim is %s", law_word(c->word));
 		break;
 	}
 }
@@ -413,6 +448,7 @@ law_open(struct law *w, struct sim *s, struct buf *config)
 
 	*w = (struct law){ .sim = s };
 	write_dns(s);
+	law_auth_open(&w->auth, s, config);
 	w->at_stage = sim_chance(s, 30);
 	buf_printf(config, "quarantine \"" LAW_KEPT "\"\n");
 	if (w->at_stage)

@@ -8,6 +8,7 @@
 
 #include "proxy/mail/stage.h"
 #include "proxy/mail/verdict.h"
+#include "tests/sim/law_auth.h"
 #include "tests/sim/rogue.h"
 
 #define LAW_CHECKS 7
@@ -22,12 +23,16 @@ enum law_about {
 	ABOUT_SENDER,
 	ABOUT_RCPT,
 	ABOUT_SUBJECT,
-	ABOUT_BOOM
+	ABOUT_BOOM,
+	ABOUT_SPF,
+	ABOUT_DMARC,
+	ABOUT_DKIM
 };
 
 struct law_check {
 	enum law_about    about;
 	unsigned          from, to;     /* of numbers: of the client, the recipient */
+	enum law_word     word;         /* of SPF, DMARC, DKIM */
 	enum stage        at;
 	enum verdict_kind then, unknown;
 	bool              away;         /* quarantine: to LAW_TO */
@@ -40,6 +45,7 @@ struct law {
 	unsigned         n;
 	struct law_check check[LAW_CHECKS];
 	bool             at_stage;      /* reject-at stage */
+	struct law_auth  auth;
 };
 
 struct law_says {                       /* check: its number, -1: nothing is said */

@@ -76,7 +76,9 @@ strange(struct letter *l, struct sim *s)
 	case 0:
 		return true;
 	case 1:
-		both(l, "no header at all\r\n");
+		/* An empty line is put above it: it is no header, and nobody shall read one out of it. */
+		buf_add(&l->wire, SV("no header at all\r\n"));
+		buf_add(&l->text, SV("\r\nno header at all\r\n"));
 		return true;
 	case 2:
 		both(l, "\r\n");
@@ -114,6 +116,46 @@ static const struct {
 	{ "%{sender} \x80\xff\xc3 =?x-none?q?=FF?= oddly", false },
 };
 
+const char *
+letter_domain_word(enum letter_domain d)
+{
+	static const char *const words[] = { "good", "gone", "dim", "mute" };
+
+	return words[d];
+}
+
+/* Mostly good: who waits for what never answers waits long. */
+enum letter_domain
+letter_domain_draw(struct sim *s)
+{
+	return sim_chance(s, 70) ? DOMAIN_GOOD : (enum letter_domain)sim_below(s, DOMAIN_MUTE + 1);
+}
+
+/* A signature of somebody, as it came: over another text. */
+static void
+signature(struct letter *l, struct sim *s)
+{
+	l->signature = true;
+	do
+		l->key = letter_domain_draw(s);
+	while (l->key == DOMAIN_GONE);
+	buf_printf(&l->wire,
+	    "DKIM-Signature: v=1; a=rsa-sha256; d=sig.example; s=%s; h=from;\r\n"
+	    " bh=aCrM7Yte6hSQiCMAQorrSx8PEh4zJElMi08gUlTnZIk=;\r\n"
+	    " b=fRs+TC69dvnvkzSX93HepW2Woh07KsQHYAEt1tnYg7/7S4DoG1oFUE8zJfGDIrLp9PsXm\r\n"
+	    "  npHoVW2VnMp5k0H5u2ZeaJdL8o8phljcZ4WSbkAWyjKg6mebPs4tf3JoxdKme0U+bFWZeLH\r\n"
+	    "  bT17DFhKkICY/B9NsYGaJtGiMXZpnHg=\r\n",
+	    letter_domain_word(l->key));
+}
+
+static void
+author(struct letter *l, struct sim *s)
+{
+	l->header = true;
+	l->author = sim_chance(s, 70) ? l->domain : letter_domain_draw(s);
+	buf_printf(&l->wire, "From: Somebody <x@%s.example>\r\n", letter_domain_word(l->author));
+}
+
 static void
 header(struct letter *l, struct sim *s)
 {
@@ -122,6 +164,9 @@ header(struct letter *l, struct sim *s)
 	buf_printf(
 	    &l->wire, "X-Letter: s%u-t%u\r\nSubject: %s\r\n", l->client, l->no, subjects[k].raw);
 	l->odd = subjects[k].odd;
+	if (sim_chance(s, 25))
+		signature(l, s);
+	author(l, s);
 	l->boom = sim_chance(s, 15);
 	if (l->boom)
 		buf_add(

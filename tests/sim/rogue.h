@@ -23,6 +23,8 @@ enum letter_domain { DOMAIN_GOOD, DOMAIN_GONE, DOMAIN_DIM, DOMAIN_MUTE };
 struct letter {
 	unsigned         client, no;    /* MAIL FROM:<s<client>-t<no>@DOMAIN> */
 	enum letter_domain domain;
+	enum letter_domain author, key; /* of From; of its signature, what the DNS says of the key */
+	bool             header, signature;             /* it has From; a signature, which does not hold */
 	bool             odd, boom;     /* its Subject has that word; a field that regular expressions fall for */
 	size_t           old_at, old_n; /* a field X-Old of the text, with its end; 0: none */
 	struct buf       wire, text;    /* as sent (dots doubled, odd octets), and canonical */

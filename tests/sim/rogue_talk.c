@@ -18,6 +18,7 @@ begin_letter(struct rogue *r)
 	buf_init(&l->wire, WIRE_MAX);
 	buf_init(&l->text, WIRE_MAX);
 	r->wants_chunks = r->chunking && sim_chance(s, 50);
+	l->domain = letter_domain_draw(s);
 	letter_write(l, s, r->crowd->largest, !r->wants_chunks);
 	l->n_rcpt = 1 + (unsigned)(sim_chance(s, 30) ? sim_below(s, LETTER_RCPTS) : 0);
 	l->next = r->crowd->letters;
@@ -35,14 +36,13 @@ begin_letter(struct rogue *r)
 static void
 send_mail(struct rogue *r)
 {
-	static const char *const domains[] = { "good", "gone", "dim", "mute" };
-	struct letter           *l = r->l;
-	char                     size[32] = "";
+	struct letter *l = r->l;
+	char           size[32] = "";
 
 	if (r->esmtp && sim_chance(rogue_sim(r), 30))
 		snprintf(size, sizeof(size), " SIZE=%zu", l->wire.n);
 	rogue_command(r, K_MAIL, "MAIL FROM:<s%u-t%u@%s.example>%s", l->client, l->no,
-	    domains[l->domain], size);
+	    letter_domain_word(l->domain), size);
 	r->at = TX_RCPT;
 }
 

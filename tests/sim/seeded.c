@@ -67,9 +67,12 @@ fate_act(struct actor *a, bool settled)
 	struct fate *f = (struct fate *)a;
 	struct sim  *s = a->sim;
 	uint64_t     turns;
+	const char  *wrong = house_places(&f->run->house);
 
 	if (settled)
 		return false;
+	if (wrong != NULL)
+		complain(f->run, "%s", wrong);
 	if (f->disk) {
 		s->disk_full = !s->disk_full && sim_chance(s, 30);
 		a->wake = s->clock + 1 + sim_below(s, 20000);

@@ -1,5 +1,8 @@
 /* Chains of ARC sets: made by our own sealer and by another's, whole, and broken in every way.  RFC 8617. */
+#include "config.h"
+
 #include "tests/unit/arc_foreign.h"
+#include "tests/unit/arc_rfc.h"
 #include "tests/unit/arc_stand.h"
 
 #define HEADER \
@@ -138,7 +141,7 @@ domains(void)
 
 	stand_setup();
 	publish("s._domainkey.xn--mnchen-3ya.example", key_record(KEY_RSA_1024));
-	for (size_t i = 0; i < T_COUNT(rows); i++) {
+	for (size_t i = 0; i < (HAVE_IDN2 ? T_COUNT(rows) : 1); i++) {
 		seal_with(KEY_RSA_1024, rows[i].d, "s");
 		go(arena_dup(st.conf, go(SV(PLAIN))->sealed));
 		T_EQ_STR(st.out.word, "pass");
@@ -196,8 +199,8 @@ static const struct {
 	{ "trace fields above", 1, "Received:", "Received: from c\r\nReceived:", PASS },
 	{ "blank lines at the end", 1, "body. \r\n\r\n\r\n", "body.\r\n", PASS },
 	/* RFC 8617 5.2, 4: the newest message signature */
-	{ "another body", 1, "this", "that", FAIL(AMS_BROKEN "the body is not the one that was signed") },
-	{ "a body that goes on", 1, "body. \r\n", "body. \r\nMore.\r\n", FAIL(AMS_BROKEN "the body is not the one that was signed") },
+	{ "another body", 1, "this", "that", FAIL(AMS_BROKEN "the body has changed") },
+	{ "a body that goes on", 1, "body. \r\n", "body. \r\nMore.\r\n", FAIL(AMS_BROKEN "the body has changed") },
 	{ "another Subject", 1, "hello", "hallo", FAIL(AMS_BROKEN UNVERIFIED) },
 	{ "a second From", 1, "From: A", "From: evil@x.example\r\nFrom: A", FAIL(AMS_BROKEN UNVERIFIED) },
 	{ "a second From below", 1, "To: b", "From: evil@x.example\r\nTo: b", FAIL(AMS_BROKEN UNVERIFIED) },
@@ -218,7 +221,7 @@ static const struct {
 	{ "another algorithm", 1, "i=3; a=ed25519-sha256; c=", "i=3; a=rsa-sha256; c=", FAIL(AMS_BROKEN "the key is of another kind") },
 	{ "no algorithm", 1, "i=3; a=ed25519-sha256; c=", "i=3; c=", FAIL(AMS_BROKEN "no a=") },
 	{ "simple", 1, "c=relaxed/relaxed", "c=simple/relaxed", FAIL(AMS_BROKEN UNVERIFIED) },
-	{ "no c=: simple", 1, "c=relaxed/relaxed;", "", FAIL(AMS_BROKEN "the body is not the one that was signed") },
+	{ "no c=: simple", 1, "c=relaxed/relaxed;", "", FAIL(AMS_BROKEN "the body has changed") },
 	{ "nowsp", 1, "c=relaxed/relaxed", "c=nowsp", FAIL(AMS_BROKEN "a canonical form that is not known") },
 	{ "l=", 1, "c=relaxed/relaxed;", "c=relaxed/relaxed; l=5;", FAIL(AMS_BROKEN "it covers but a part of the body") },
 	{ "l= no number", 1, "c=relaxed/relaxed;", "c=relaxed/relaxed; l=-1;", FAIL(AMS_BROKEN "l= is no number") },
@@ -342,6 +345,7 @@ static const struct {
 	{ "v= not in front", "t._domainkey.two.example", "p=%; v=DKIM1", FAIL(AMS_BROKEN "the key's record is of another version") },
 	{ "for sha1", "t._domainkey.two.example", "h=sha1; p=%", FAIL(AMS_BROKEN "the key is not for sha256") },
 	{ "for TLS reports", "t._domainkey.two.example", "s=tlsrpt; p=%", FAIL(AMS_BROKEN "the key is not for mail") },
+	{ "k= in capitals (RFC 6376 3.6.1: a literal of ABNF)", "t._domainkey.two.example", "k=RSA; p=%", PASS },
 	{ "of Ed25519", "t._domainkey.two.example", "k=ed25519; p=%", FAIL(AMS_BROKEN "the key is of another kind") },
 	{ "no p=", "t._domainkey.two.example", "v=DKIM1", FAIL(AMS_BROKEN "the key's record has no p=") },
 	{ "p= no base64", "t._domainkey.two.example", "p=***", FAIL(AMS_BROKEN "the key's p= is no base64") },
@@ -516,6 +520,82 @@ large_fields(void)
 	stand_teardown();
 }
 
+/* ---- the RFC's own ---- */
+
+static void
+add_to_digest(void *arg, struct strv piece)
+{
+	crypt_digest_add(arg, piece);
+}
+
+static struct strv
+hash_of(enum canon_form form, struct strv body)
+{
+	unsigned char       *out = arena_alloc(st.conf, CRYPT_SHA256);
+	struct crypt_digest *d = crypt_digest_begin(st.conf);
+	struct canon_body    c = { .form = form, .out = add_to_digest, .arg = d };
+
+	canon_body_add(&c, body);
+	canon_body_end(&c);
+	crypt_digest_end(d, out);
+	return strv((const char *)out, CRYPT_SHA256);
+}
+
+/* What its sets say, and that bh= of each is of the body that stands there. */
+static void
+rfc_8617_b_sets(void)
+{
+	static const char *const places[] = { "dk-lists._domainkey.lists.example.org",
+		"20120806._domainkey.gmail.example", "clochette._domainkey.clochette.example.org" };
+	struct message          *m = arena_alloc(st.conf, sizeof(*m));
+	struct edits             none = { 0 };
+	struct view              view = { m, &none, 0 };
+	struct tags             *tags = arena_alloc(st.conf, sizeof(*tags));
+	struct strv              body;
+	unsigned                 n;
+	const struct view_field *f;
+	struct arc_chain        *c;
+	const char              *why = NULL;
+
+	message_begin(m, st.conf, NULL, UINT32_MAX / 4);
+	T_EQ_NUM(message_feed(m, SV(RFC_8617_B), &body), MESSAGE_OK);
+	f = view_fields(st.conf, &view, &n);
+	c = arc_chain_read(st.conf, f, n);
+	T_CHECKF(c->any && c->why.p == NULL, "%.*s", (int)c->why.n, c->why.p);
+	T_EQ_NUM(c->n, 3);
+	T_CHECK(!c->ended);
+	for (unsigned i = 0; i < c->n; i++) {
+		struct arc_signature s;
+
+		T_CHECKF(arc_message_read(st.conf, tags, c->set[i].message, &s, &why), "%s", why);
+		T_EQ_TEXT(s.key, places[i]);
+		T_EQ_TEXT(s.names, "message-id:date:from:to:subject");
+		T_CHECK(s.header == CANON_RELAXED && s.body == CANON_RELAXED);
+		T_EQ_NUM(s.b.n, 64);
+		T_EQ_STRV(s.hash, hash_of(s.body, body));
+		T_CHECKF(arc_seal_read(st.conf, tags, c->set[i].seal, &s, &why), "%s", why);
+		T_EQ_TEXT(s.key, places[i]);
+		T_EQ_NUM(s.b.n, 64);
+	}
+}
+
+/*
+ * RFC 8617, appendix B.  Its signatures are of 512-bit keys that are published nowhere: that they hold is nothing that
+ * anybody could show.  The chain is whole, and what it fails for is want of the key and nothing before that.
+ */
+static void
+rfc_8617_b(void)
+{
+	stand_setup();
+	rfc_8617_b_sets();
+	go(SV(RFC_8617_B));
+	T_EQ_TEXT(st.out.result, FAIL("ARC-Message-Signature i=3: there is no key"));
+	publish("clochette._domainkey.clochette.example.org", strv(NULL, 0));
+	go(SV(RFC_8617_B));
+	T_EQ_STR(st.out.word, "temperror");
+	stand_teardown();
+}
+
 int
 main(int argc, char **argv)
 {
@@ -523,6 +603,7 @@ main(int argc, char **argv)
 	T_RUN(whole_chains);
 	T_RUN(bodies_in_cuts);
 	T_RUN(foreign_chains);
+	T_RUN(rfc_8617_b);
 	T_RUN(domains);
 	T_RUN(what_h_names);
 	T_RUN(broken_chains);

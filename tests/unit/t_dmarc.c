@@ -3,6 +3,7 @@
  *
  * SPF and DKIM are stated, the DNS is made up.
  */
+#include "config.h"
 #include "filters/auth.h"
 #include "filters/dmarc_record.h"
 #include "filters/dmarc_tree.h"
@@ -643,16 +644,38 @@ finds_the_author(void)
 		{ D "p=reject", "fRoM : \"x@other.example\" (y)\r\n <a@EXAMPLE.com.>\r\n", "none", "", "fail reject example.com none" },
 		{ D "p=reject", "From: us: a@example.com, B <b@example.com>;\r\n", "none", "", "fail reject example.com none" },
 		{ D "p=reject", "From: Joe, Q <a@example.com>\r\n", "none", "", "fail reject example.com none" },
+#if HAVE_IDN2
 		{ "_dmarc.xn--bcher-kva.example TXT v=DMARC1; p=reject", FROM("b\xc3\xbc" "cher.example"), "pass xn--bcher-kva.example", "",
 		    "pass reject xn--bcher-kva.example spf" },
 		{ "_dmarc.xn--bcher-kva.example TXT v=DMARC1; p=reject", FROM("xn--bcher-kva.example"), "pass b\xc3\xbc" "cher.example", "",
 		    "pass reject xn--bcher-kva.example spf" },
+#endif
 		{ D "p=reject", FROM("example.com"), "pass EXAMPLE.Com.", "", "pass reject example.com spf" },
 		/* 4.4, 5.3.1: several fields, several domains */
 		{ D "p=reject", FROM("example.com") FROM("example.com"), "pass example.com", "", "permerror absent - none" },
 		{ D "p=reject", FROM("example.com") "From:\r\n", "pass example.com", "", "permerror absent - none" },
 		{ D "p=reject", "From: a@example.com, b@evil.example\r\n", "pass example.com", "", "permerror absent - none" },
 		{ D "p=reject", "From: g: b@evil.example;, <a@example.com>\r\n", "pass example.com", "", "permerror absent - none" },
+		/* what is no address to us might be one to whoever shows it */
+		{ D "p=reject", "From: a@example.com x, <b@evil.example>\r\n", "pass evil.example", "", "permerror absent - none" },
+		{ D "p=reject", "From: <b@evil.example> a@example.com\r\n", "pass evil.example", "", "permerror absent - none" },
+		{ D "p=reject", "From: a@example.com x\r\n", "pass evil.example", "", "permerror absent - none" },
+		{ D "p=reject", "From: <a@example.com\r\n", "pass evil.example", "", "permerror absent - none" },
+		{ D "p=reject", "From: a@example.com\\, b@evil.example\r\n", "pass evil.example", "", "permerror absent - none" },
+		{ D "p=reject", "From: a@example.com: b@evil.example;\r\n", "pass evil.example", "", "permerror absent - none" },
+		{ D "p=reject", "From: (x <a@example.com>\r\n", "pass evil.example", "", "permerror absent - none" },
+		{ D "p=reject", "From: b@evil.example (x, <a@example.com>\r\n", "pass evil.example", "", "permerror absent - none" },
+		{ D "p=reject", "From: \xfc@example.com\r\n", "pass evil.example", "", "permerror absent - none" },
+		{ D "p=reject", "From: a@example.com\xfc\r\n", "pass evil.example", "", "permerror absent - none" },
+		{ D "p=reject", "From: a@exa..mple.com\r\n", "pass evil.example", "", "permerror absent - none" },
+#if HAVE_IDN2
+		/* no domain to IDNA 2008, and another one to whoever maps full width, or leaves out what has no width */
+		{ D "p=reject", FROM("\xef\xbd\x85xample.com"), "none", "", "permerror absent - none" },
+		{ D "p=reject", FROM("exam\xe2\x80\xaeple.com"), "none", "", "permerror absent - none" },
+#endif
+		/* names with an address in them are names */
+		{ D "p=reject", "From: a@evil.example <a@example.com>\r\n", "none", "", "fail reject example.com none" },
+		{ D "p=reject", "From: \"a@evil.example, x\" <a@example.com> (b@c.example)\r\n", "none", "", "fail reject example.com none" },
 	};
 	/* clang-format on */
 

@@ -85,6 +85,19 @@ answer_next(enum dns_rc rc)
 	answer(q, rc);
 }
 
+/* A lying answer: all is well with it, but that nobody asked that. */
+static void
+answer_next_of(const char *name)
+{
+	struct dns_query lie = *pending[0];
+	struct arena    *a = arena_new(1024, 0);
+
+	lie.name = name;
+	n_pending--;
+	lie.done(pending[0], DNS_OK, packet_for(a, &lie, DNS_OK, 4));
+	arena_free(a);
+}
+
 /* ---- the asker ---- */
 
 static struct world fake = { .now = fake_now, .dns = fake_dns, .dns_cancel = fake_cancel };
@@ -191,6 +204,38 @@ known_later(void)
 	T_EQ_NUM(x.answer.v[0].addr.b[3], 4);
 	T_EQ_NUM(n_taken_back, 0);
 	teardown();
+}
+
+/* The question in a packet is compared with the one that was asked, not believed. */
+static void
+another_question(void)
+{
+	static const struct {
+		const char *asked, *told;
+		enum dns_rc want;
+	} rows[] = {
+		{ "Mail.Example.", "mail.example", DNS_OK },
+		{ "Mail.Example.", "MAIL.example", DNS_OK },
+		{ "a\\032b.example", "a\\032b.example", DNS_OK },
+		{ "mail.example", "evil.example", DNS_BAD },
+		{ "mail.example", "x.mail.example", DNS_BAD },
+		{ "mail.example", "example", DNS_BAD },
+		{ "mail.example", "", DNS_BAD },
+	};
+
+	for (size_t i = 0; i < T_COUNT(rows); i++) {
+		t_row = rows[i].told;
+		setup(DNS_CANCELLED);
+		x.name = rows[i].asked;
+		start();
+		rounds();
+		T_EQ_NUM(n_pending, 1);
+		answer_next_of(rows[i].told);
+		rounds();
+		T_CHECK(x.over);
+		T_EQ_NUM(x.rc, rows[i].want);
+		teardown();
+	}
 }
 
 static void
@@ -352,6 +397,7 @@ main(int argc, char **argv)
 	t_begin(argc, argv);
 	T_RUN(known_at_once);
 	T_RUN(known_later);
+	T_RUN(another_question);
 	T_RUN(woken_for_nothing);
 	T_RUN(no_names);
 	T_RUN(no_resolver);

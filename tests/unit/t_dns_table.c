@@ -29,7 +29,7 @@ ask(const char *name, uint16_t type)
 
 	if (timeout)
 		return packet.n == 0 ? "timeout" : "timeout, and a packet";
-	rc = dns_unpack(a, packet, type, &answer);
+	rc = dns_unpack(a, packet, name, type, &answer);
 	line = strv_z(dns_rc_name(rc));
 	for (unsigned i = 0; rc == DNS_OK && i < answer.n; i++) {
 		const struct dns_record *r = &answer.v[i];

@@ -193,7 +193,7 @@ unpack(struct arena *a, struct strv packet, uint16_t type, struct dns_answer *ou
 	enum dns_rc rc;
 
 	memcpy(p, packet.p, packet.n);
-	rc = dns_unpack(a, strv(p, packet.n), type, out);
+	rc = dns_unpack(a, strv(p, packet.n), NULL, type, out);
 	free(p);
 	return rc;
 }

@@ -114,7 +114,7 @@ many_are_found(void)
 {
 	static const unsigned n = 1000;
 	struct stand          s;
-	char                  arg[16];
+	char                  arg[32];
 	struct fact          *first;
 
 	begin(&s);

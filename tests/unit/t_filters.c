@@ -86,8 +86,8 @@ static const struct {
 #if HAVE_OPENDKIM
 	{ "dkim", FACT_WORD, STAGE_MESSAGE, false, false },
 	{ "dkim.partial", FACT_BOOL, STAGE_MESSAGE, false, false },
-	{ "dkim.signatures", FACT_TEXTS, STAGE_MESSAGE, false, false },
 #endif
+	{ "dkim.signatures", FACT_TEXTS, STAGE_MESSAGE, false, false },
 	{ "dkim.domains", FACT_TEXTS, STAGE_MESSAGE, false, false },
 	{ "dkim.result", FACT_TEXTS, STAGE_MESSAGE, false, false },
 	{ "arc", FACT_WORD, STAGE_MESSAGE, false, false },

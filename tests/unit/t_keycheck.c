@@ -127,8 +127,8 @@ compares_answers(void)
 	} rows[] = {
 		{ DNS_NXDOMAIN, "there is no record" },
 		{ DNS_NODATA, "there is no record" },
-		{ DNS_TEMP, "the record cannot be had: " },
-		{ DNS_BAD, "the record cannot be had: " },
+		{ DNS_TEMP, "it cannot be had: " },
+		{ DNS_BAD, "it cannot be had: " },
 	};
 	struct arena           *a = arena_new(4096, 0);
 	const struct crypt_key *k = key_of(a, KEY_ED25519);
@@ -204,8 +204,8 @@ asks_for_all(void)
 		    "record s1._domainkey.a.example agrees with the key\n"
 		    "record s1._domainkey.b.example does not agree with the key /etc/postern/rsa.pem of " MAIN_FILE
 		    ":4: there is no record\n"
-		    "record s1._domainkey.down.example does not agree with the key /etc/postern/rsa.pem of " MAIN_FILE
-		    ":4: the record cannot be had: no answer\n"
+		    "record s1._domainkey.down.example was not compared with the key /etc/postern/rsa.pem of " MAIN_FILE
+		    ":4: it cannot be had: no answer\n"
 		    "record s2._domainkey.a.example agrees with the key\n"
 		    "record seal._domainkey.ours.example does not agree with the key /etc/postern/rsa.pem of " MAIN_FILE
 		    ":6: it says k=ed25519, the key is rsa\n");

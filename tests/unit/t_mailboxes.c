@@ -1,6 +1,8 @@
 /*
  * t_mailboxes -- address lists of header fields: which address is the first, how many there are.
  */
+#include <time.h>
+
 #include "proxy/base/arena.h"
 #include "proxy/mail/mailboxes.h"
 #include "proxy/mail/path.h"
@@ -194,8 +196,9 @@ static void
 is_bounded(void)
 {
 	static const char *const much[] = { "(", ")", "<", ">", "\"", "\\", "@", ",", ";", ":", "[",
-		"a", ".", "a.", "a@b,", "<@", "x:", "x:;", "(a", "\xff", "<a@b>" };
+		"a", ".", "a.", "a@b,", "<@", "x:", "x:;", "(a", "\xff", "<a@b>", "\"\\", "[\\" };
 	struct arena            *a = arena_new(4096, 0);
+	clock_t                  began = clock();
 	struct mailboxes         m;
 
 	for (size_t i = 0; i < T_COUNT(much); i++) {
@@ -203,6 +206,7 @@ is_bounded(void)
 		mailboxes_parse(a, repeat(a, much[i], 100000), &m);
 		T_CHECK(m.n <= 20000);
 	}
+	T_CHECK(clock() - began < 2 * CLOCKS_PER_SEC); /* what is not closed is looked for once */
 	t_row = NULL;
 	mailboxes_parse(a, arena_concat(a, repeat(a, "a", 255), SV("@b.example")), &m);
 	T_EQ_NUM(m.first.local.n, 255);
@@ -244,6 +248,47 @@ tells_whether_domains_differ(void)
 	arena_free(a);
 }
 
+static void
+tells_what_others_may_read(void)
+{
+	static const struct {
+		const char *raw;
+		bool        doubtful;
+	} rows[] = {
+		{ "", false },
+		{ " joe", false },
+		{ " Joe, Q <a@b.example>", false },
+		{ " Info @ Office <a@b.example>", false },
+		{ " c@d.example <a@b.example>", false },
+		{ " \"c@d.example\" (e@f.example) <a@b.example>", false },
+		{ " \"c@d.example\": a@b.example;", false },
+		{ " a@b.example (unclosed", false },
+		{ " a@b.example joe", true },
+		{ " <a@b.example> c@d.example", true },
+		{ " \"a@b.example", true },
+		{ " x, \"y <a@b.example>, z", false },
+		{ " <a@b.example", true },
+		{ " [a@b.example", true },
+		{ " a@b..example, c@d.example", true },
+		{ " \xff@b.example", true },
+		{ " c@d.example: a@b.example;", true },
+		{ " a@b.example (c@d.example", true },
+		{ " (a@b.example", true },
+	};
+	struct arena    *a = arena_new(4096, 0);
+	struct mailboxes m;
+
+	for (size_t i = 0; i < T_COUNT(rows); i++) {
+		t_row = rows[i].raw;
+		mailboxes_parse(a, strv_z(rows[i].raw), &m);
+		T_EQ_NUM(m.doubtful, rows[i].doubtful);
+	}
+	t_row = "more than are counted";
+	mailboxes_parse(a, repeat(a, "a@b.c,", 10900), &m);
+	T_CHECK(m.doubtful && !m.mixed);
+	arena_free(a);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -255,5 +300,6 @@ main(int argc, char **argv)
 	T_RUN(tells_the_parts);
 	T_RUN(is_bounded);
 	T_RUN(tells_whether_domains_differ);
+	T_RUN(tells_what_others_may_read);
 	return t_end();
 }

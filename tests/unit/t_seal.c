@@ -27,8 +27,8 @@ what_is_added(void)
 {
 	static const char *const order[] = { "ARC-Seal: i=1; a=rsa-sha256; t=1700000000; cv=none;",
 		"\r\nARC-Message-Signature: i=1; a=rsa-sha256; c=relaxed/relaxed;",
-		"\r\nARC-Authentication-Results: i=1; mx.test;\r\n\tspf=temperror;\r\n\tarc=none "
-		"smtp.remote-ip=192.0.2.1\r\nReceived: " };
+		("\r\nARC-Authentication-Results: i=1; mx.test;\r\n\tspf=temperror;\r\n\tarc=none "
+		 "smtp.remote-ip=192.0.2.1\r\nReceived: ") };
 	const char              *at;
 
 	stand_setup();

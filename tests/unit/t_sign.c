@@ -187,10 +187,17 @@ signs_awkward_bodies(void)
 	char          *p;
 
 	open_all();
-	for (size_t i = 0; i < T_COUNT(bodies); i++) {
-		t_row = bodies[i];
-		s = sign(message(HEAD, strv_z(bodies[i])), NULL, true, true);
+	for (size_t i = 0; i < 4 * T_COUNT(bodies); i++) {
+		const char *body = bodies[i / 4];
+		const char *forms[] = { "c=simple/simple;", "c=simple/relaxed;",
+			"c=relaxed/simple;", "c=relaxed/relaxed;" };
+
+		t_row = body;
+		stand.auth.sign_header = i & 2 ? CANON_RELAXED : CANON_SIMPLE;
+		stand.auth.sign_body = i & 1 ? CANON_RELAXED : CANON_SIMPLE;
+		s = sign(message(HEAD, strv_z(body)), NULL, true, true);
 		T_EQ_NUM(s.signatures, 2);
+		T_CHECK(memmem(s.out.p, s.out.n, forms[i % 4], strlen(forms[i % 4])) != NULL);
 		verifies(s.out, BOTH);
 	}
 	t_row = "a line of 100000, in many pieces";

@@ -153,7 +153,7 @@ libspf2s(struct suite_case *k)
 		passed++;
 		return;
 	}
-	printf("libspf2 differs: %s/%.*s: %s, want %.*s (%.*s)\n", section, (int)k->title.n,
+	printf("note: libspf2 differs: %s/%.*s: %s, want %.*s (%.*s)\n", section, (int)k->title.n,
 	    k->title.p, k->second == SPF_SECOND_SAID ? spf_says_name(k->said.says) : "not asked",
 	    (int)k->want.n, k->want.p, (int)k->said.by.n, k->said.by.p);
 }
@@ -215,7 +215,7 @@ plays_all_with_libspf2(void)
 		return;
 	}
 	play_all(libspf2s);
-	printf("libspf2 passes %u of %u\n", passed, cases);
+	printf("note: libspf2 passes %u of %u\n", passed, cases);
 	T_CHECKF(passed >= LIBSPF2_PASSES, "libspf2 passes %u, it was %u", passed,
 	    (unsigned)LIBSPF2_PASSES);
 }

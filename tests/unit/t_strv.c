@@ -100,6 +100,10 @@ trims(void)
 	T_EQ_TEXT(strv_trim(SV("")), "");
 	T_EQ_TEXT(strv_trim(SV("\ra\n")), "\ra\n");
 	T_CHECK(strv_trim(strv_z(NULL)).p == NULL);
+	T_EQ_TEXT(strv_trim_folds(SV("\r\n\t a \r\n b\r\n ")), "a \r\n b");
+	T_EQ_TEXT(strv_trim_folds(SV(" \r\n\t")), "");
+	T_EQ_TEXT(strv_trim_folds(SV("\fa\v")), "\fa\v");
+	T_CHECK(strv_trim_folds(strv_z(NULL)).p == NULL);
 }
 
 static void

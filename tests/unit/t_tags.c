@@ -200,6 +200,36 @@ reads_numbers(void)
 	}
 }
 
+static void
+reads_words(void)
+{
+	static const struct {
+		const char *list, *words;
+		bool        email;
+	} rows[] = {
+		{ "email", "<email>", true },
+		{ " a : Email\r\n\t: b ", "<a><Email><b>", true },
+		{ "e mail:x", "<e mail><x>", false },
+		{ "", "<>", false },
+		{ "a::", "<a><><>", false },
+		{ "emails:mail", "<emails><mail>", false },
+		{ NULL, "", false },
+	};
+
+	for (size_t i = 0; i < T_COUNT(rows); i++) {
+		struct strv list = strv_z(rows[i].list), rest = list, one;
+		char        all[64] = "";
+
+		t_row = rows[i].words;
+		while (tags_word(&rest, &one))
+			snprintf(all + strlen(all), sizeof(all) - strlen(all), "<%.*s>", (int)one.n,
+			    one.p);
+		T_EQ_TEXT(strv_z(all), rows[i].words);
+		T_CHECK(tags_lists(list, SV("email")) == rows[i].email);
+	}
+	t_row = NULL;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -212,5 +242,6 @@ main(int argc, char **argv)
 	T_RUN(undoes_folded_base64);
 	T_RUN(writes_base64);
 	T_RUN(reads_numbers);
+	T_RUN(reads_words);
 	return t_end();
 }
