@@ -76,9 +76,7 @@ strange(struct letter *l, struct sim *s)
 	case 0:
 		return true;
 	case 1:
-		/* An empty line is put above it: it is no header, and nobody shall read one out of it. */
-		buf_add(&l->wire, SV("no header at all\r\n"));
-		buf_add(&l->text, SV("\r\nno header at all\r\n"));
+		both(l, "no header at all\r\n");
 		return true;
 	case 2:
 		both(l, "\r\n");
