@@ -16,6 +16,7 @@ extern const struct filter spf_filter;          /* may this client send for that
 extern const struct filter dkim_filter;         /* who signed it */
 extern const struct filter arc_filter;          /* who passed it on */
 extern const struct filter dmarc_filter;        /* is it From who it says? */
+extern const struct filter milter_filter;       /* milters and plugins: their advice and edits */
 extern const struct filter authres_filter;      /* our Authentication-Results */
 extern const struct filter sign_filter;         /* our DKIM signatures */
 extern const struct filter seal_filter;         /* our ARC seal, last of all */

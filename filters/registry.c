@@ -13,7 +13,7 @@
 
 const struct filter *const registry_filters[] = { &client_filter, &names_filter, &dnsbl_filter,
 	&envelope_filter, &message_filter, &txt_filter, &spf_filter, &dkim_filter, &arc_filter,
-	&dmarc_filter, &authres_filter, &sign_filter, &seal_filter, NULL };
+	&dmarc_filter, &milter_filter, &authres_filter, &sign_filter, &seal_filter, NULL };
 
 static struct fact_def facts[FACTS_MAX + 1]; /* ends with name == NULL */
 static unsigned        owners[FACTS_MAX], n_facts;

@@ -7,10 +7,9 @@
 #ifndef POLICY_POLICY_H
 #define POLICY_POLICY_H
 
-#include "policy/case.h"
+#include "policy/advised.h"
 #include "proxy/base/diag.h"
 #include "proxy/base/world.h"
-#include "proxy/mail/verdict.h"
 
 struct policy;
 struct expr;

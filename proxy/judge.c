@@ -7,12 +7,12 @@
 
 #include <assert.h>
 
+#include "filters/milter_conf.h"
 #include "filters/registry.h"
 #include "proxy/base/arena.h"
 #include "proxy/base/loop.h"
 
 #define DOES_EDIT (DOES_HEADER_EDIT | DOES_BODY_EDIT | DOES_ENVELOPE_EDIT | DOES_SEAL)
-#define DECIDE_MS 120000 /* for all that is asked when the message is there whole */
 
 struct seat {
 	const struct filter *filter;
@@ -65,12 +65,16 @@ takes_part(const struct judge *j, unsigned i)
 }
 
 struct judge *
-judge_new(struct arena *a, const struct policy *p, const struct auth_conf *auth)
+judge_new(struct arena *a, const struct judge_conf *c)
 {
-	struct judge     *j = arena_alloc(a, sizeof *j);
-	struct filter_use use = { .auth = auth };
+	static const struct milters_conf none = { .n = 0 };
+	struct judge                    *j = arena_alloc(a, sizeof *j);
+	struct filter_use                use = { .auth = c->auth,
+			       .milters = c->milters != NULL ? c->milters : &none };
 
-	j->policy = p;
+	j->policy = c->policy;
+	j->decide_within = c->decide_within > 0 ? c->decide_within : DECIDE_WITHIN;
+	j->no_gate = c->no_gate;
 	j->facts = registry_facts(&j->n_facts);
 	j->shared = arena_array(a, filters_of_build(), sizeof(void *));
 	use.asked = what_is_asked(j, a);
@@ -84,7 +88,7 @@ judge_new(struct arena *a, const struct policy *p, const struct auth_conf *auth)
 		j->wants_body = j->wants_body || (f->does & DOES_BODY);
 		j->edits = j->edits || (f->does & DOES_EDIT);
 	}
-	if (p != NULL)
+	if (j->policy != NULL)
 		ask_stages(j);
 	return j;
 }
@@ -407,7 +411,11 @@ judge_begin(struct hearing *h, struct arena *a)
 
 	assert(h->tx == NULL);
 	tx->a = a;
-	tx->mail = (struct mail){ h->client, &tx->env, &tx->msg, &tx->facts, tx->id };
+	tx->mail = (struct mail){ .client = h->client,
+		.env = &tx->env,
+		.msg = &tx->msg,
+		.facts = &tx->facts,
+		.id = tx->id };
 	tx->facts = (struct facts){ .outer = &h->facts, .a = a, .ask = judge_ask, .ctx = h };
 	tx->verdict = h->held;
 	h->tx = tx;
@@ -524,7 +532,7 @@ judge_message(struct hearing *h, struct verdict *out)
 {
 	struct fiber *f = fiber_self();
 	uint64_t      before = f != NULL ? f->deadline : 0;
-	uint64_t      until = f != NULL ? loop_now(fiber_loop()) + DECIDE_MS : 0;
+	uint64_t      until = f != NULL ? loop_now(fiber_loop()) + h->judge->decide_within : 0;
 	enum wait_rc  rc;
 
 	*out = (struct verdict){ 0 };
@@ -546,4 +554,20 @@ judge_end(struct hearing *h)
 		if (h->seat[i].present && h->seat[i].filter->end != NULL)
 			h->seat[i].filter->end(h->seat[i].self);
 	h->tx = NULL;
+}
+
+enum wait_rc
+judge_unknown(struct hearing *h, struct strv line, struct verdict *out)
+{
+	(void)h;
+	(void)line;
+	*out = (struct verdict){ 0 };
+	return WAIT_OK;
+}
+
+bool
+judge_hears_unknown(const struct judge *j)
+{
+	(void)j;
+	return false;
 }

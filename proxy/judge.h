@@ -10,6 +10,7 @@
 #include "proxy/mail/note.h"
 
 struct auth_conf;                       /* filters/auth.h */
+struct milters_conf;                    /* filters/milter_conf.h */
 struct policy;
 struct policy_case;                     /* policy.h: what checks keep between stages */
 struct look;
@@ -26,6 +27,7 @@ struct transaction {                    /* one MAIL ... end of data */
 	struct facts    facts;          /* outer: the hearing's */
 	struct edits    edits;
 	struct policy_case *checks;     /* NULL: the policy has none */
+	struct advice  *advice;         /* of milters, by number; begins as the hearing's. NULL: there are none */
 	unsigned        lookups;        /* early look-ups that still run: judge_lookup.c's */
 	struct verdict  verdict;        /* held: of mail and earlier stages, spoken at RCPT (reject-at rcpt) */
 };
@@ -39,17 +41,26 @@ struct hearing {                        /* one session */
 	struct seat         *seat;      /* one for each filter of the registry */
 	struct transaction  *tx;        /* NULL between transactions */
 	struct policy_case  *checks;    /* NULL: the policy has none */
+	struct advice       *advice;    /* of milters at connect and helo, by number; NULL: there are none */
 	const bool          *holds;     /* at SEAL: judge.c's */
 	struct lookups      *lookups;   /* started early, of session and transaction: judge_lookup.c's; NULL: none yet */
 	struct verdict       held;      /* of connect and helo */
 	enum stage           held_at;
 };
 
-/*
- * a owns it. The policy and auth outlive it; policy NULL: nothing is decided (every recipient is refused by the gate
- * all the same).  auth: what `authenticate' and its like say, never NULL.
- */
-struct judge *judge_new(struct arena *a, const struct policy *p, const struct auth_conf *auth);
+#define DECIDE_WITHIN 120000    /* ms: `decide-within' where it is not said */
+
+/* What a judge is made of.  All of it outlives the judge. */
+struct judge_conf {
+	const struct policy       *policy;      /* NULL: nothing is decided (every recipient is refused all the same) */
+	const struct auth_conf    *auth;        /* what `authenticate' and its like say; never NULL */
+	const struct milters_conf *milters;     /* NULL: there are none */
+	uint64_t                   decide_within;       /* ms behind the last octet of a message; 0: DECIDE_WITHIN */
+	bool                       no_gate;     /* somebody else's relay control holds (postern-milter): the gate is not asked */
+};
+
+/* In a, which owns it. */
+struct judge *judge_new(struct arena *a, const struct judge_conf *c);
 /* Can anything loaded still change a message after its text has begun to arrive?  Then text is spooled, never streamed. */
 bool judge_edits(const struct judge *j);
 /* Does any filter want the body's text? */
@@ -92,6 +103,13 @@ struct transaction *judge_begin(struct hearing *h, struct arena *a);
 MAY_YIELD enum wait_rc judge_rcpt(struct hearing *h, unsigned i, struct verdict *out);
 /* The relay gate alone: of what the checks have let pass before. */
 MAY_YIELD enum wait_rc judge_gate(struct hearing *h, unsigned i, struct verdict *out);
+/*
+ * A command that is not known (UNKNOWN): milters may want to hear of it, and may give another refusal.  out NONE: none
+ * does.  In and outside of a transaction.
+ */
+MAY_YIELD enum wait_rc judge_unknown(struct hearing *h, struct strv line, struct verdict *out);
+/* Does anybody want to hear of those? */
+bool judge_hears_unknown(const struct judge *j);
 /* Canonical text of the body, as it comes, to the filters that want it and have not failed over it. */
 MAY_YIELD enum wait_rc judge_body(struct hearing *h, struct strv text);
 /*

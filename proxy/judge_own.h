@@ -16,6 +16,8 @@ struct judge {
 	unsigned               checked;         /* AT(...) with a check */
 	unsigned               wanted;          /* AT(...) at which look-ups can be started */
 	bool                   wants_body, edits;
+	bool                   no_gate;
+	uint64_t               decide_within;   /* ms */
 };
 
 /*

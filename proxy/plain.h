@@ -111,6 +111,8 @@ void plain_contexts(struct load *l);
 /* The authserv-id and whom to trust with it; the rules of `sign' and `seal', their keys read: behind the policy. */
 void plain_sender(struct load *l);
 void plain_keys(struct load *l);
+/* Milters and plugins of the policy as s->milters: behind the policy, in front of the judge. plain_milters.c */
+void plain_milters(struct load *l);
 /* What may be asked of users who authenticate: behind plain_pools. */
 void plain_auth(struct load *l);
 

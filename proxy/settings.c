@@ -122,9 +122,12 @@ load_policy(struct load *l)
 		    "this check says `quarantine' without an address, and nothing says where to keep it");
 	plain_sender(l);
 	plain_keys(l);
+	plain_milters(l);
 	/* Filters rely on keys that are there. */
 	if (l->d->errors == 0)
-		s->smtp.judge = judge_new(l->a, s->policy, &s->auth);
+		s->smtp.judge = judge_new(l->a,
+		    &(struct judge_conf){
+			s->policy, &s->auth, &s->milters, s->decide_within, false });
 }
 
 struct settings *

@@ -7,6 +7,7 @@
 #define PROXY_SETTINGS_H
 
 #include "filters/auth.h"
+#include "filters/milter_conf.h"
 #include "policy/policy.h"
 #include "proxy/smtp/smtp.h"
 
@@ -44,6 +45,8 @@ struct settings {                       /* everything lives in the arena given t
 	uint64_t          drain;        /* ms, default 10 min */
 	struct resolver_conf resolver;
 	struct auth_conf  auth;
+	struct milters_conf milters;
+	uint64_t          decide_within;        /* ms; 0: DECIDE_WITHIN of judge.h */
 };
 
 /*

@@ -337,7 +337,8 @@ bool
 story_tell(const struct settings *s, struct world *w, const struct story *x, bool colour,
     void (*emit)(struct strv line, void *arg), void *arg, const char **why)
 {
-	struct arena  *a = arena_new(16384, 0);
+	static const struct milters_conf dry = { .dry = true };
+	struct arena                    *a = arena_new(16384, 0);
 	struct telling t = { .x = x, .a = a, .w = w, .colour = colour, .emit = emit, .arg = arg };
 	struct loop   *loop = loop_new(w);
 	struct fiber_pool *fibers;
@@ -352,8 +353,10 @@ story_tell(const struct settings *s, struct world *w, const struct story *x, boo
 	if (!world_real_dns(w, &s->resolver, &no_dns))
 		emit(arena_printf(a, "(the DNS cannot be asked: %s)", no_dns), arg);
 	fibers = fiber_pool_new(loop, FIBER_STACK, FIBERS, 4);
-	t.house = (struct trial_house){ s, judge_new(a, s->policy, &s->auth), loop,
-		spool_pool_new(w, "", SPOOL_MEMORY, 0), COMMAND_MS, true, saw, &t, adds };
+	t.house = (struct trial_house){ s,
+		judge_new(
+		    a, &(struct judge_conf){ s->policy, &s->auth, &dry, s->decide_within, false }),
+		loop, spool_pool_new(w, "", SPOOL_MEMORY, 0), COMMAND_MS, true, saw, &t, adds };
 	t.until = (struct timer){ .fn = too_late, .arg = &t };
 	timer_start(loop, &t.until, w->now(w) + STORY_MS);
 	if (fiber_start(fibers, "explain", play, &t) != NULL && !t.done)

@@ -104,13 +104,15 @@ run_one(struct trial *t, struct world *w)
 static bool
 play(const struct settings *s, const struct test_block *b, struct world *w, struct diags *d)
 {
-	struct arena *a = arena_new(16384, 0);
-	unsigned      errors = d->errors;
-	struct trial  t = { .b = b, .s = s, .a = a, .d = d };
+	static const struct milters_conf dry = { .dry = true };
+	struct arena                    *a = arena_new(16384, 0);
+	unsigned                         errors = d->errors;
+	struct trial                     t = { .b = b, .s = s, .a = a, .d = d };
 
 	t.house = (struct trial_house){
 		.s = s,
-		.judge = judge_new(a, s->policy, &s->auth),
+		.judge = judge_new(
+		    a, &(struct judge_conf){ s->policy, &s->auth, &dry, s->decide_within, false }),
 		.command_ms = TRIAL_COMMAND_MS,
 		.look = trial_saw,
 		.arg = &t,

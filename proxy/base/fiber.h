@@ -94,6 +94,16 @@ MAY_YIELD enum wait_rc fiber_yield(void);
  */
 MAY_YIELD void fiber_hold(const char *what);
 
+/*
+ * fiber_stack -- room for foreign code that was written for a stack of megabytes (plugins)
+ *
+ * fiber_stack_call runs fn(arg) there at once and returns when it has returned: from a fiber or from the loop, never
+ * from within another such call.  fn may not park.  A guard page comes below.  NULL: no memory.
+ */
+struct fiber_stack;
+struct fiber_stack *fiber_stack_new(size_t size);
+void fiber_stack_free(struct fiber_stack *s);
+void fiber_stack_call(struct fiber_stack *s, void (*fn)(void *), void *arg);
 /* For debugging: calls each(name, waits_for, arg) for every live fiber. */
 void fiber_list(struct fiber_pool *p,
     void (*each)(const char *name, const char *waits_for, void *arg), void *arg);

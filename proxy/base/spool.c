@@ -164,6 +164,12 @@ spool_clear(struct spool *s)
 	hold(s, 0);
 }
 
+struct spool *
+spool_like(const struct spool *s)
+{
+	return spool_new(s->pool);
+}
+
 void
 spool_free(struct spool *s)
 {

@@ -25,6 +25,7 @@ uint64_t spool_pool_used(const struct spool_pool *p);
 enum spool_rc { SPOOL_OK, SPOOL_FULL, SPOOL_FAULT };    /* FULL: the total is reached or no space; FAULT: I/O */
 
 struct spool *spool_new(struct spool_pool *p);
+struct spool *spool_like(const struct spool *s);        /* an empty one of the same pool */
 void spool_free(struct spool *s);               /* NULL is allowed */
 /* After anything but SPOOL_OK the spool is spoilt: every later call says the same (until spool_clear). */
 enum spool_rc spool_add(struct spool *s, struct strv v);

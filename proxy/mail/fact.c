@@ -177,6 +177,20 @@ fact_begun(const struct facts *fs, const struct fact_def *defs, unsigned number,
 	return f != NULL && f->state != FACT_UNASKED;
 }
 
+void
+fact_put(struct facts *fs, const struct fact_def *defs, unsigned number, struct strv arg,
+    enum fact_state state, union fact_value v)
+{
+	struct facts *home = (struct facts *)home_of(fs, &defs[number]);
+	struct fact  *f = find_slot(home, number, 0, arg);
+
+	if (f == NULL)
+		f = add_slot(home, defs, number, 0, arg);
+	assert(f->state != FACT_RUNNING);
+	f->state = state;
+	f->v = v;
+}
+
 /* Whoever is inside `ask' for one that goes still has its memory, the arena's. */
 void
 facts_forget(struct facts *fs, enum stage at)

@@ -37,6 +37,9 @@ struct fact_def {
 	enum fact_cost     cost;
 	bool               inner;       /* no word of the language: made by a predicate (`X resolves'), found by name alone */
 	unsigned           own;         /* which of its filter's facts, for that filter alone */
+	/* Known from `first' on it may still change until this stage: a check that asks it stands here, unless `at' says
+	 * earlier.  STAGE_CONNECT: what is known stays. */
+	enum stage         settled;
 };
 
 enum fact_state { FACT_UNASKED, FACT_RUNNING, FACT_KNOWN, FACT_UNKNOWN };
@@ -107,6 +110,12 @@ const struct fact *fact_peek(const struct facts *fs, const struct fact_def *defs
     struct strv arg);
 /* Has anybody asked for it, whether or not the answer is there?  Asks nothing. */
 bool fact_begun(const struct facts *fs, const struct fact_def *defs, unsigned number, unsigned rcpt, struct strv arg);
+/*
+ * fact_put -- what a filter says by itself of a fact of its own that changes, such as milter(NAME): over whatever was
+ * there.  Of the transaction's facts, or the session's before MAIL.  v's views live as long as fs->a.
+ */
+void fact_put(struct facts *fs, const struct fact_def *defs, unsigned number, struct strv arg, enum fact_state state,
+    union fact_value v);
 /* Forgets what is known only behind `at' (first is later); what was known by then is known for good. */
 void facts_forget(struct facts *fs, enum stage at);
 /* The number of a fact by name, or -1. n: entries of defs. */

@@ -9,6 +9,7 @@
 #ifndef PROXY_MAIL_FILTER_H
 #define PROXY_MAIL_FILTER_H
 
+#include "proxy/mail/advice.h"
 #include "proxy/mail/client.h"
 #include "proxy/mail/envelope.h"
 #include "proxy/mail/fact.h"
@@ -20,12 +21,18 @@ struct mail {                           /* what filters see; env and msg are NUL
 	const struct message  *msg;     /* as it came: hidden fields are in it, only who verifies signatures looks at them */
 	struct facts          *facts;   /* for filters that build on the facts of others: fact_get */
 	const char            *id;      /* the transaction's name in the log; NULL: outside one */
+	unsigned               rcpt;    /* at STAGE_RCPT: which recipient is at hand; env->rcpt[rcpt].said: what we say of it */
+	struct strv            line;    /* at STAGE_UNKNOWN: the command, as it was said, cleaned */
 };
 
 struct findings {
 	struct facts  *facts;
 	struct edits  *edits;
-	struct verdict advice;          /* a milter's answer; the policy obeys it or not */
+	/* By number of milters and plugins (milter_conf.h); NULL where none are configured.  Filters that advise write it. */
+	struct advice *advice;
+	/* Is milter i to be told of this?  NO for good of this session or transaction, YES, or NOT_YET: what its `when' asks is
+	 * not known at this stage.  Of the judge, whose word counts for the rest of the transaction. */
+	MAY_YIELD enum hears (*hears)(const struct findings *, unsigned i);
 	const bool    *holds;           /* at STAGE_SEAL: of each `sign' and `seal', does its condition hold? auth.h */
 	/*
 	 * Starts a look-up that is sure to be wanted: fact number, of the transaction, with that argument (copied).
@@ -38,10 +45,12 @@ struct findings {
 };
 
 struct auth_conf;                       /* filters/auth.h */
+struct milters_conf;                    /* filters/milter_conf.h */
 
 /* What a configuration makes of the filters. */
 struct filter_use {
 	const struct auth_conf *auth;   /* never NULL */
+	const struct milters_conf *milters;     /* never NULL */
 	const bool             *asked;  /* by fact number: something in the policy may ask for it */
 };
 
@@ -52,7 +61,8 @@ enum filter_does {
 	DOES_BODY = 1,                  /* wants body() */
 	DOES_HEADER_EDIT = 2, DOES_BODY_EDIT = 4, DOES_ENVELOPE_EDIT = 8,
 	DOES_SEAL = 16,                 /* acts at STAGE_SEAL: signs, seals, adds our results */
-	DOES_ORIGINAL = 32              /* body() as received, before any edit */
+	DOES_ORIGINAL = 32,             /* body() as received, before any edit */
+	DOES_ADVISE = 64                /* at() is called behind the checks of the stage, unless one has settled it (milters) */
 };
 
 struct filter {

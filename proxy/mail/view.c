@@ -17,7 +17,7 @@ static struct view_field
 made(struct arena *a, const struct edit *e)
 {
 	/* One blank behind the colon, unless the value brings its own. RFC 5322 2.2 */
-	bool   blank = e->value.n > 0 && memchr(" \t\r", e->value.p[0], 3) == NULL;
+	bool   blank = !e->exact && e->value.n > 0 && memchr(" \t\r", e->value.p[0], 3) == NULL;
 	size_t n = e->name.n + 1 + blank + e->value.n + 2;
 	char  *raw = arena_bytes(a, n), *p = raw;
 

@@ -152,7 +152,8 @@ static const struct auth_conf nothing = AUTH_CONF_DEFAULT;
 static double
 measure(struct arena *conf, unsigned checks)
 {
-	struct judge  *j = judge_new(conf, load(conf, checks), &nothing);
+	struct judge *j = judge_new(
+	    conf, &(struct judge_conf){ load(conf, checks), &nothing, NULL, 0, false });
 	struct arena  *session = arena_new(4096, 0), *tx = arena_new(8192, 0);
 	struct client  c = { .listener = SV("mx"), .helo = SV("mx.out.example"), .esmtp = true };
 	struct verdict v;

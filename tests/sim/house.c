@@ -95,7 +95,9 @@ generate(struct house *h)
 	}
 	g->conf = settings_split(g->settings, g->a, 1);
 	if (g->conf->judge == NULL)
-		g->conf->judge = judge_new(g->a, g->settings->policy, &g->settings->auth);
+		g->conf->judge = judge_new(g->a,
+		    &(struct judge_conf){ g->settings->policy, &g->settings->auth,
+			&g->settings->milters, g->settings->decide_within, false });
 	g->smtp = smtp_new(
 	    g->conf, &h->sim->world, h->sim->loop, h->counters, h->generations++ % HOUSE_PLACES);
 	g->older = h->now;

@@ -147,7 +147,7 @@ stand_open(void)
 static inline void
 stand_begin(void)
 {
-	stand.judge = judge_new(stand.conf, NULL, &stand.auth);
+	stand.judge = judge_new(stand.conf, &(struct judge_conf){ .auth = &stand.auth });
 }
 
 static inline void

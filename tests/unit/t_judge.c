@@ -313,7 +313,7 @@ setup_rules(const char *rules, unsigned methods, unsigned fibers)
 	t.pool = fiber_pool_new(t.loop, 65536, fibers, 4);
 	t.starts_at = STAGE_MAX;
 	t.policy = load(rules);
-	t.judge = judge_new(t.conf, t.policy, &auth);
+	t.judge = judge_new(t.conf, &(struct judge_conf){ t.policy, &auth, NULL, 0, false });
 }
 
 static void

@@ -1,0 +1,4 @@
+/*
+ * milter_edits -- see the header.
+ */
+#include "filters/milter.h"

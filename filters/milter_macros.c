@@ -1,0 +1,4 @@
+/*
+ * milter_macros -- see the header.
+ */
+#include "filters/milter.h"

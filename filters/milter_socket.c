@@ -1,0 +1,4 @@
+/*
+ * milter_socket -- see the header.
+ */
+#include "filters/milter.h"

@@ -1,0 +1,4 @@
+/*
+ * milter_wire -- see the header.
+ */
+#include "filters/milter.h"

@@ -1,0 +1,4 @@
+/*
+ * plugin -- see the header.
+ */
+#include "filters/milter.h"

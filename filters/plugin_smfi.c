@@ -1,0 +1,4 @@
+/*
+ * plugin_smfi -- see the header.
+ */
+#include "filters/milter.h"

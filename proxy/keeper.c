@@ -1,0 +1,4 @@
+/*
+ * keeper -- see keeper.h.
+ */
+#include "proxy/keeper.h"
