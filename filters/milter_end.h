@@ -14,7 +14,7 @@
 struct arena;
 struct milter_end;
 
-/* GONE: refused, closed, reset; GARBAGE: it talks nonsense; REFUSED: it wants more than it was offered. */
+/* GONE: no connection, closed, reset; GARBAGE: it talks nonsense; REFUSED: it wants more than it was offered. */
 enum milter_rc { MILTER_OK, MILTER_LATE, MILTER_GONE, MILTER_GARBAGE, MILTER_REFUSED, MILTER_CANCELLED };
 const char *milter_rc_name(enum milter_rc rc);
 
@@ -31,15 +31,19 @@ struct milter_end_kind {
 	 *   shared    what prepare gave, NULL: none
 	 *   ours      what is offered;  theirs: what came of it
 	 *   until     absolute ms
-	 *   why       on failure: static text, or in a
+	 *   why       on failure: static text, or in a (all that is ever taken from it: at most 300 octets a failure)
+	 *
+	 * What `theirs' views lives as long as the end.  close must come on every path: nothing is deferred.
 	 */
 	MAY_YIELD enum milter_rc (*open)(struct arena *a, const struct milter_conf *c, void *shared,
 	    const struct milter_offer *ours, struct milter_offer *theirs, uint64_t until, struct milter_end **out,
 	    struct strv *why);
 	/*
-	 * Tells it; macros are those of that command's place, sent in front where n > 0.  answered: `answer' is going
-	 * to be called for this.  What needs no answer may be kept back until something does, or flush.
-	 * Views are used before it returns.
+	 * Tells it; macros are those of that command's place, sent in front where n > 0.  answered: `answer' is called
+	 * for this before anything else is told.  What needs no answer may be kept back until something does; ABORT is not,
+	 * never parks, and may come from the loop.
+	 * Views are used before it returns.  GARBAGE: it has spoken unasked, too.  GONE to the first event of a
+	 * transaction: it may have gone while nothing happened, nothing was said to it yet.
 	 */
 	MAY_YIELD enum milter_rc (*tell)(struct milter_end *e, const struct milter_event *ev, const struct milter_macros *m,
 	    bool answered, uint64_t until);
@@ -53,7 +57,7 @@ struct milter_end {                     /* the first member of what a kind makes
 	const struct milter_end_kind *kind;
 	const struct milter_conf     *conf;
 	const char                   *why;      /* of the last call that was not OK: static */
-	struct strv                   bytes;    /* what came instead, at most 64 octets, for the log; may be absent */
+	struct strv                   bytes;    /* what came last, at most 64 octets, for the log; may be absent */
 };
 
 extern const struct milter_end_kind milter_socket_end, milter_plugin_end;

@@ -24,6 +24,8 @@ enum milter_command {
 };
 
 const char *milter_command_name(enum milter_command c); /* "MAIL", static */
+char milter_command_octet(enum milter_command c);
+enum milter_command milter_command_of(char octet);      /* MILTER_CMD_MAX: none */
 
 /* What a milter answers.  name, octet, final: nothing more comes to that event; edit: at the end of a message alone */
 #define MILTER_ANSWERS(X) \
@@ -43,6 +45,7 @@ enum milter_answer_kind {
 };
 
 const char *milter_answer_name(enum milter_answer_kind k);      /* "REPLYCODE", static */
+char milter_answer_octet(enum milter_answer_kind k);
 bool milter_answer_final(enum milter_answer_kind k);
 bool milter_answer_edits(enum milter_answer_kind k);
 
@@ -71,7 +74,9 @@ enum milter_place { MILTER_AT_CONNECT, MILTER_AT_HELO, MILTER_AT_MAIL, MILTER_AT
 #define MILTER_VERSION_MAX 6
 #define MILTER_CHUNK       65535        /* octets of a body chunk where nothing else was negotiated */
 #define MILTER_PACKET_MAX  (1024 * 1024 + 1024) /* octets of a packet behind its length, in both directions */
-#define MILTER_TEXT_MAX    512          /* octets of one line of a reply's text */
+
+size_t milter_chunk(uint32_t protocol);         /* octets of a body chunk, and of any packet's data, by what was agreed */
+#define MILTER_TEXT_MAX    980          /* octets of one line of a reply's text, and of a reason (libmilter's ceiling) */
 #define MILTER_LINES_MAX   32           /* lines of a reply (libmilter's ceiling) */
 #define MILTER_ADDRESS_MAX 1000         /* octets of an address or its parameters in an answer */
 
@@ -114,6 +119,8 @@ struct milter_answer {
 bool milter_pack_offer(struct buf *out, const struct milter_offer *o);
 bool milter_pack_macros(struct buf *out, enum milter_command of, const struct milter_macro *m, unsigned n);
 bool milter_pack(struct buf *out, const struct milter_event *e);
+/* The head of BODY or EOM alone, for who sends e->text behind it without a copy. */
+bool milter_pack_chunk(struct buf *out, const struct milter_event *e);
 
 /* --- from a milter --- */
 
@@ -124,20 +131,31 @@ enum milter_frame { MILTER_FRAME_OK, MILTER_FRAME_MORE, MILTER_FRAME_BAD };
  * in all.  BAD: a length of 0 or beyond max, *why says so (static).
  */
 enum milter_frame milter_frame(struct strv in, size_t max, struct strv *packet, size_t *need, const char **why);
-/* False with *why (static): this is no answer to our offer.  What it asks for beyond ours is told as false, too. */
+/*
+ * False with *why (static): this is no answer to our offer, and out->version is 0; or it asks for more than ours, and
+ * out holds what.  A milter of versions 2 to 5 gets NO_UNKNOWN and NO_DATA as it knows no better; bits of a later
+ * version are taken off.  Views into the packet.
+ */
 bool milter_unpack_offer(struct strv packet, const struct milter_offer *ours, struct milter_offer *out,
     const char **why);
 /*
- * One answer.  scratch: room for a text that must be changed (REPLYCODE), at least as large as the packet.
+ * One answer.  scratch: room for a text that must be changed, at least as large as the packet; it may be the packet.
  * False with *why (static): it is no answer, or says what none may say.
  */
 bool milter_unpack(struct strv packet, char *scratch, struct milter_answer *out, const char **why);
 /* Is that a legal answer to that command?  (Edits and PROGRESS to EOM alone; DISCARD not to CONNECT, HELO, ...) */
 bool milter_answer_legal(enum milter_answer_kind k, enum milter_command to);
 
-/* The other side, for tests and a milter that is played: a packet of the MTA; and an answer, packed. */
+/*
+ * The other side, for tests and a milter that is played: a packet of the MTA; and an answer, packed.
+ * MACRO: text is the octet of its command, arg name and value by turns.  OPTNEG: text is the twelve octets.
+ */
 bool milter_unpack_event(struct strv packet, struct milter_event *out, struct strv *arg, unsigned max_arg,
     const char **why);
 bool milter_pack_answer(struct buf *out, const struct milter_answer *a);
+
+/* Pieces of a packet, for milter_wire.c and milter_pack.c: false, it is not there whole; *v moves on. */
+bool milter_take32(struct strv *v, uint32_t *out);
+bool milter_take_z(struct strv *v, struct strv *out);
 
 #endif

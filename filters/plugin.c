@@ -1,4 +1,391 @@
 /*
- * plugin -- see the header.
+ * plugin -- the milter end of a shared object in this process: tell is a call, answer what it returned.
+ *
+ * When what is called is as in libmilter/engine.c (Sendmail 8.17): a filter meets the same life in all its
+ * homes.  One answer is there when tell returns, behind the edits that were made on the way.
+ * The invariant: `staged' holds nothing but whole packets, which milter_unpack reads like a daemon's.
  */
-#include "filters/milter.h"
+#include "config.h"
+#include "filters/milter_end.h"
+#include "proxy/base/arena.h"
+
+#if HAVE_MILTER
+#include <stdio.h>
+
+#include "filters/plugin_own.h"
+#include "proxy/base/log.h"
+#include "proxy/base/loop.h"
+
+#define STAGED_KEPT 1024 /* octets that a session keeps between two messages */
+
+/* ---- what it answers --------------------------------------------------------------------------- */
+
+bool
+plugin_stage(struct smfi_str *x, char octet, const struct strv *part, unsigned n)
+{
+	uint32_t len = 1;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (part[i].n > MILTER_PACKET_MAX)
+			return false;
+		len += (uint32_t)part[i].n;
+	}
+	if (len > MILTER_PACKET_MAX || !buf_reserve(&x->staged, sizeof(len) + len))
+		return false;
+	buf_add(&x->staged, strv((const char *)&len, sizeof(len)));
+	buf_addc(&x->staged, octet);
+	for (unsigned i = 0; i < n; i++)
+		buf_add(&x->staged, part[i]);
+	return true;
+}
+
+static void
+break_off(struct plugin_end *e, const char *why, enum plugin_callback which, int rc)
+{
+	int n = snprintf(
+	    e->bytes, sizeof(e->bytes), "%s returned %d", plugin_callback_name(which), rc);
+
+	e->broken = why;
+	e->end.bytes = strv(
+	    e->bytes, (size_t)n < sizeof(e->bytes) ? (size_t)n : sizeof(e->bytes) - 1);
+}
+
+/* A reply waits, from one callback to the next, for a refusal of its class. */
+static bool
+reply_fits(const struct smfi_str *x, int rc)
+{
+	return x->reply.n > 0 && x->reply.p[0] == (rc == SMFIS_REJECT ? '5' : '4');
+}
+
+/* The last answer: as it is, or, where a reply was set, as a packet with that. */
+static void
+refuse(struct plugin_end *e, int rc)
+{
+	struct smfi_str *x = &e->ctx;
+	struct strv      said = buf_view(&x->reply);
+
+	e->final = rc == SMFIS_REJECT ? MILTER_ANS_REJECT : MILTER_ANS_TEMPFAIL;
+	if (!reply_fits(x, rc) || !plugin_stage(x, SMFIR_REPLYCODE, &said, 1))
+		return;
+	e->final = MILTER_ANS_MAX;
+	buf_clear(&x->reply);
+}
+
+/*
+ * What the callback returned becomes the last answer.  Where the filter said that it does not answer, a
+ * verdict that it gives nevertheless must not get lost: it is broken; a mere "go on" is no answer.
+ */
+static void
+finish(struct plugin_end *e, const struct plugin_step *s, int rc, bool answered)
+{
+	bool silent = (e->protocol & s->no_reply) != 0;
+
+	if (silent && (rc == SMFIS_NOREPLY || rc == SMFIS_CONTINUE || rc == SMFIS_SKIP)) {
+		if (!answered)
+			return;
+		rc = SMFIS_CONTINUE; /* who tells it has no such flag */
+	} else if (silent || (!answered && rc != SMFIS_CONTINUE && rc != SMFIS_SKIP)) {
+		break_off(e, "it answers where it said that it would not", s->which, rc);
+		return;
+	} else if (!answered)
+		return;
+	switch (rc) {
+	case SMFIS_CONTINUE:
+		e->final = MILTER_ANS_CONTINUE;
+		break;
+	case SMFIS_ACCEPT:
+		e->final = MILTER_ANS_ACCEPT;
+		break;
+	case SMFIS_DISCARD:
+		e->final = MILTER_ANS_DISCARD;
+		break;
+	case SMFIS_SKIP:
+		e->final = MILTER_ANS_SKIP;
+		break;
+	case SMFIS_REJECT:
+	case SMFIS_TEMPFAIL:
+		refuse(e, rc);
+		break;
+	default:
+		break_off(e, "its callback returned no answer", s->which, rc);
+	}
+}
+
+/* Is the message over for the filter, so that no xxfi_abort follows? */
+static bool
+ends_message(const struct plugin_step *s, int rc)
+{
+	return rc == SMFIS_ACCEPT ||
+	    (!s->goes_on && (rc == SMFIS_REJECT || rc == SMFIS_DISCARD || rc == SMFIS_TEMPFAIL));
+}
+
+MAY_YIELD static enum milter_rc
+plugin_tell(struct milter_end *end, const struct milter_event *ev, const struct milter_macros *m,
+    bool answered, uint64_t until)
+{
+	struct plugin_end        *e = (struct plugin_end *)(void *)end;
+	const struct plugin_step *s = &plugin_steps[ev->cmd];
+	int                       rc;
+
+	(void)until; /* a callback is not interrupted */
+	if (s->tell == NULL)
+		return MILTER_OK;
+	buf_clear(&e->ctx.staged);
+	e->taken = 0;
+	e->final = MILTER_ANS_MAX;
+	e->broken = NULL;
+	plugin_keep_macros(&e->ctx, s->place, m);
+	if (s->clears)
+		plugin_forget_macros(&e->ctx, s->place + 1);
+	if (ev->cmd != MILTER_CMD_UNKNOWN && ev->cmd != MILTER_CMD_ABORT)
+		e->in_mail = s->in_mail;
+	rc = s->tell(e, s->which, ev);
+	if (ev->cmd == MILTER_CMD_ABORT || ends_message(s, rc))
+		e->in_mail = false;
+	if (ev->cmd != MILTER_CMD_ABORT)
+		finish(e, s, rc, answered);
+	if (answered || e->broken == NULL)
+		return MILTER_OK;
+	end->why = e->broken;
+	return MILTER_GARBAGE;
+}
+
+/* One of no more than its kind; they come for every field, and a whole struct of nothing costs 20 ns. */
+static void
+mere(struct milter_answer *out, enum milter_answer_kind kind)
+{
+	const struct strv none = { NULL, 0 };
+
+	out->kind = kind;
+	out->code = 0;
+	out->at = 0;
+	out->enh[0] = '\0';
+	out->text = out->name = out->value = none;
+	out->address = out->params = out->body = none;
+}
+
+MAY_YIELD static enum milter_rc
+plugin_answer(struct milter_end *end, struct milter_answer *out, uint64_t until)
+{
+	struct plugin_end *e = (struct plugin_end *)(void *)end;
+	struct buf        *b = &e->ctx.staged;
+	struct strv        packet;
+	uint32_t           len;
+
+	(void)until;
+	if (e->taken >= b->n && e->final != MILTER_ANS_MAX) {
+		mere(out, e->final);
+		e->final = MILTER_ANS_MAX;
+		if (b->room > STAGED_KEPT)
+			buf_fini(b);
+		return MILTER_OK;
+	}
+	if (e->taken >= b->n) {
+		end->why = e->broken == NULL ? "it was told nothing" : e->broken;
+		return MILTER_GARBAGE;
+	}
+	memcpy(&len, b->p + e->taken, sizeof(len));
+	packet = strv(b->p + e->taken + sizeof(len), len);
+	e->taken += sizeof(len) + len;
+	if (milter_unpack(packet, b->p + (packet.p - b->p), out, &end->why))
+		return MILTER_OK;
+	end->bytes = strv_first(packet, packet.n < 64 ? packet.n : 64);
+	return MILTER_GARBAGE;
+}
+
+/* ---- its birth and its end --------------------------------------------------------------------- */
+
+static void
+plugin_close(struct milter_end *end, bool polite)
+{
+	struct plugin_end *e = (struct plugin_end *)(void *)end;
+
+	(void)polite;
+	if (e->in_mail)
+		plugin_call_end(e, PLUGIN_abort);
+	plugin_call_end(e, PLUGIN_close);
+	if (e->ctx.priv != NULL && !e->plugin->left_private && e->world != NULL) {
+		e->plugin->left_private = true;
+		log_event(e->world, strv(NULL, 0), "plugin-private-data",
+		    "name=%.*s: xxfi_close leaves private data behind (smfi_setpriv NULL)",
+		    (int)end->conf->name.n, end->conf->name.p);
+	}
+	for (unsigned i = 0; i < MILTER_PLACES; i++) {
+		buf_fini(&e->ctx.macros[i]);
+		mem_free(e->ctx.symlist[i]);
+	}
+	buf_fini(&e->ctx.reply);
+	buf_fini(&e->ctx.staged);
+	mem_free(e);
+}
+
+/* What it does not want to hear, by what it has no callback for. */
+static unsigned long
+unwanted(const struct plugin_end *e)
+{
+	static const struct {
+		enum plugin_callback which;
+		unsigned long        flag;
+	} v[] = {
+		{ PLUGIN_connect, SMFIP_NOCONNECT },
+		{ PLUGIN_helo, SMFIP_NOHELO },
+		{ PLUGIN_envfrom, SMFIP_NOMAIL },
+		{ PLUGIN_envrcpt, SMFIP_NORCPT },
+		{ PLUGIN_data, SMFIP_NODATA },
+		{ PLUGIN_header, SMFIP_NOHDRS },
+		{ PLUGIN_eoh, SMFIP_NOEOH },
+		{ PLUGIN_body, SMFIP_NOBODY },
+		{ PLUGIN_unknown, SMFIP_NOUNKNOWN },
+	};
+	unsigned long flags = 0;
+
+	for (unsigned i = 0; i < sizeof(v) / sizeof(v[0]); i++)
+		if (!plugin_has(e, v[i].which))
+			flags |= v[i].flag;
+	return flags;
+}
+
+#define NO_REPLY \
+	(SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_MAIL | SMFIP_NR_RCPT | SMFIP_NR_DATA | \
+	    SMFIP_NR_UNKN | SMFIP_NR_HDR | SMFIP_NR_EOH | SMFIP_NR_BODY)
+
+/* xxfi_negotiate is offered NO_REPLY in any case: finish() can pretend. */
+static bool
+ask_it(struct plugin_end *e, const struct milter_offer *ours, unsigned long offered)
+{
+	unsigned long      offer[4] = { ours->actions, offered | NO_REPLY };
+	unsigned long      wants[4] = { ours->actions, e->protocol | (offered & SMFIP_SKIP) };
+	struct plugin_call c = { .offer = offer, .wants = wants };
+
+	switch (plugin_call(e, PLUGIN_negotiate, &c)) {
+	case SMFIS_ALL_OPTS:
+		e->ctx.actions = ours->actions;
+		e->protocol |= offered & SMFIP_SKIP;
+		return true;
+	case SMFIS_CONTINUE:
+		e->ctx.actions = wants[0];
+		e->protocol = wants[1];
+		return true;
+	default:
+		break_off(e, "its xxfi_negotiate refuses", PLUGIN_negotiate, c.rc);
+		return false;
+	}
+}
+
+/* Chunks above 64 KiB are for those who were compiled to know of them. */
+static unsigned long
+large_chunks(const struct plugin_end *e, unsigned long offered)
+{
+	if (e->plugin->desc.xxfi_version < 0x01000002)
+		return 0;
+	return (offered & SMFIP_MDS_1M) != 0 ? SMFIP_MDS_1M : offered & SMFIP_MDS_256K;
+}
+
+static bool
+negotiate(struct plugin_end *e, const struct milter_offer *ours, struct milter_offer *theirs)
+{
+	unsigned long large = large_chunks(e, ours->protocol), to_us;
+	unsigned long offered = (ours->protocol & ~(unsigned long)SMFI_INTERNAL) | large;
+
+	e->ctx.actions = e->plugin->desc.xxfi_flags;
+	e->protocol = unwanted(e);
+	if (plugin_has(e, PLUGIN_negotiate) && !ask_it(e, ours, offered))
+		return false;
+	e->protocol &= ~(unsigned long)SMFI_INTERNAL;
+	/* what we were not offered and can do without */
+	to_us = e->protocol & ~(~offered & (NO_REPLY | SMFIP_NODATA | SMFIP_NOUNKNOWN));
+	*theirs = (struct milter_offer){
+		.version = ours->version < SMFI_PROT_VERSION ? ours->version : SMFI_PROT_VERSION,
+		.actions = (uint32_t)e->ctx.actions,
+		.protocol = (uint32_t)(to_us | large)
+	};
+	for (unsigned i = 0; i < MILTER_PLACES; i++)
+		theirs->macros[i] = strv_z(e->ctx.symlist[i]);
+	if ((e->ctx.actions & ~(unsigned long)ours->actions) != 0)
+		e->broken = "it wants to do what is not offered";
+	else if ((to_us & ~offered) != 0)
+		e->broken = "it wants a protocol that is not offered";
+	return e->broken == NULL;
+}
+
+MAY_YIELD static enum milter_rc
+plugin_open(struct arena *a, const struct milter_conf *c, void *shared,
+    const struct milter_offer *ours, struct milter_offer *theirs, uint64_t until,
+    struct milter_end **out, struct strv *why)
+{
+	struct plugin     *p = plugin_load(a, c, why);
+	struct plugin_end *e;
+
+	(void)shared;
+	(void)until;
+	if (p == NULL)
+		return MILTER_GONE;
+	e = mem_alloc(sizeof(*e));
+	e->end.kind = &milter_plugin_end;
+	e->end.conf = c;
+	e->plugin = p;
+	e->loop = fiber_self() == NULL ? NULL : fiber_loop();
+	e->world = e->loop == NULL ? NULL : loop_world(e->loop);
+	for (unsigned i = 0; i < MILTER_PLACES; i++)
+		buf_init(&e->ctx.macros[i], MILTER_PACKET_MAX);
+	buf_init(&e->ctx.reply, PLUGIN_REPLY_MAX);
+	buf_init(&e->ctx.staged, PLUGIN_STAGED_MAX);
+	if (!negotiate(e, ours, theirs)) {
+		*why = strv_z(e->broken); /* static */
+		plugin_close(&e->end, false);
+		return MILTER_REFUSED;
+	}
+	*out = &e->end;
+	return MILTER_OK;
+}
+
+#else
+
+MAY_YIELD static enum milter_rc
+plugin_open(struct arena *a, const struct milter_conf *c, void *shared,
+    const struct milter_offer *ours, struct milter_offer *theirs, uint64_t until,
+    struct milter_end **out, struct strv *why)
+{
+	(void)shared;
+	(void)ours;
+	(void)theirs;
+	(void)until;
+	*out = NULL;
+	(void)plugin_load(a, c, why);
+	return MILTER_GONE;
+}
+
+/* Nothing is ever opened: these are not reached. */
+MAY_YIELD static enum milter_rc
+plugin_tell(struct milter_end *e, const struct milter_event *ev, const struct milter_macros *m,
+    bool answered, uint64_t until)
+{
+	(void)e;
+	(void)ev;
+	(void)m;
+	(void)answered;
+	(void)until;
+	return MILTER_GONE;
+}
+
+MAY_YIELD static enum milter_rc
+plugin_answer(struct milter_end *e, struct milter_answer *out, uint64_t until)
+{
+	(void)e;
+	(void)out;
+	(void)until;
+	return MILTER_GONE;
+}
+
+static void
+plugin_close(struct milter_end *e, bool polite)
+{
+	(void)e;
+	(void)polite;
+}
+
+#endif
+
+const struct milter_end_kind milter_plugin_end = {
+	.open = plugin_open, .tell = plugin_tell, .answer = plugin_answer, .close = plugin_close
+};

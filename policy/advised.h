@@ -12,6 +12,9 @@
 
 struct policy;
 
+#define POLICY_MILTERS     64           /* milters and plugins of one configuration */
+#define POLICY_MILTER_ARGS 64           /* `args' of one plugin */
+
 /* What the policy makes of a milter that cannot be heard: `on failure'. */
 enum on_failure { FAILURE_TEMPFAIL, FAILURE_ACCEPT, FAILURE_REJECT, FAILURE_QUARANTINE, FAILURE_DISCONNECT };
 
@@ -23,9 +26,11 @@ struct policy_milter {
 	struct strv             socket, load;   /* as written */
 	struct pos              socket_pos, load_pos;
 	uint64_t                timeout;        /* ms */
+	struct pos              timeout_pos;
 	const struct strv      *args;
 	unsigned                n_args;
 	enum on_failure         on_failure;
+	struct pos              failure_pos;    /* src NULL: nothing is said of it */
 	bool                    conditional;    /* it has a `when' */
 };
 

@@ -364,8 +364,12 @@ ask_fact(struct loader *l, const struct fact_ref *f, enum stage at, struct asked
 	if (facts_name(l, f, &out->fact) != FACT_HERE)
 		return false;
 	*def = &l->p->facts[out->fact];
-	if ((*def)->args != NULL && !take_args(l, f, *def, at, out, &w))
+	if (strcmp((*def)->name, "milter") == 0) {
+		if (!milters_ask(l, f, &out->text))
+			return false;
+	} else if ((*def)->args != NULL && !take_args(l, f, *def, at, out, &w)) {
 		return false;
+	}
 	return facts_at(l, f, out->fact, at) && (!w.given || add_weight(l, f, out, w.n));
 }
 

@@ -50,6 +50,8 @@ struct policy_case {
 	struct notes           notes;
 	uint32_t               delay;           /* ms, what effects asked for since the judge has last looked; <= 60 s */
 	bool                   settled;         /* a verdict is held from before: nothing here can hold any more */
+	unsigned               mark;            /* at rcpt: edits that were there before this recipient */
+	bool                   no_gate;         /* the relay gate is not asked: somebody else's holds */
 	void                 (*look)(void *arg, const struct look *);   /* NULL: nobody wants to know */
 	void                  *look_arg;
 };

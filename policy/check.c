@@ -43,15 +43,6 @@ check_rate(struct loader *l, const struct conf_rate *r)
 	finals_load(l, &r->final, STAGE_MAX, NULL);
 }
 
-static void
-check_milter(struct loader *l, const struct conf_milter *m)
-{
-	for (unsigned i = 0; i < m->n; i++) {
-		if (m->item[i].kind == MILTER_WHEN)
-			compile_expr(l, m->item[i].when, STAGE_MAX);
-	}
-}
-
 /* What the steps say is for who plays them; here only what is wrong whatever comes. */
 static void
 check_expect(struct loader *l, const struct test_step *x)
@@ -87,17 +78,17 @@ check_block(struct loader *l, const struct block *b, struct strv word)
 {
 	not_in_build(l, b->pos, word);
 	l->quiet = l->tags = true;
+	l->advice = true;
+	l->heard = l->p->n_milter;
 	switch (b->kind) {
 	case BLOCK_RATE:
 		check_rate(l, b->u.rate);
-		break;
-	case BLOCK_MILTER:
-		check_milter(l, b->u.milter);
 		break;
 	default:
 		break;
 	}
 	l->quiet = l->tags = false;
+	l->advice = false;
 }
 
 /* ---- plain statements ---- */
@@ -148,8 +139,6 @@ word_of(const struct block *b)
 	switch (b->kind) {
 	case BLOCK_RATE:
 		return SV("rate");
-	case BLOCK_MILTER:
-		return b->u.milter->plugin ? SV("plugin") : SV("milter");
 	default:
 		return SV("");
 	}
@@ -199,6 +188,7 @@ policy_read(struct arena *a, struct world *w, const struct conf *c, const struct
 	names_check(&l);
 	lists_load(&l);
 	gate_load(&l);
+	milters_begin(&l);
 	few = rules_begin(&l);
 	check_all(&l);
 	if (few)

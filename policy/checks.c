@@ -7,21 +7,14 @@
 #include "policy/eval.h"
 #include "proxy/base/arena.h"
 
-struct walk { /* of the checks of one stage */
-	struct eval     e;
-	enum stage      at;
-	bool            settled; /* a verdict holds */
-	struct verdict *out;
-};
-
 /* ---- marks ---- */
 
-static void
-bit_set(struct arena *a, uint64_t **v, unsigned n, unsigned bits)
+void
+checks_set(struct arena *a, uint64_t **v, unsigned bit, unsigned bits)
 {
 	if (*v == NULL)
 		*v = arena_array(a, bits / 64 + 1, sizeof(**v));
-	(*v)[n / 64] |= (uint64_t)1 << n % 64;
+	(*v)[bit / 64] |= (uint64_t)1 << bit % 64;
 }
 
 /* Of the recipient at hand, where the check decides for it alone; else of all. */
@@ -60,14 +53,12 @@ skipped_for_all(const struct policy_case *c, unsigned check)
 	return taken > 0;
 }
 
-static bool
-is_skipped(const struct walk *w, const struct check *k)
+bool
+checks_skipped(const struct policy_case *c, unsigned bit, bool of_rcpt, unsigned rcpt)
 {
-	const struct policy_case *c = w->e.c;
-
-	if (bit_is(c->marks.skip, k->number))
+	if (bit_is(c->marks.skip, bit))
 		return true;
-	return w->e.of_rcpt ? skipped_for(c, k->number, w->e.rcpt) : skipped_for_all(c, k->number);
+	return of_rcpt ? skipped_for(c, bit, rcpt) : skipped_for_all(c, bit);
 }
 
 /* ---- what is told ---- */
@@ -187,7 +178,7 @@ change_header(struct walk *w, const struct check *k, const struct effect *x)
 static void
 set_tag(struct walk *w, const struct check *k, const struct effect *x)
 {
-	bit_set(w->e.c->a, &marks_for(w, k)->tag, x->number, w->e.p->n_tag);
+	checks_set(w->e.c->a, &marks_for(w, k)->tag, x->number, w->e.p->n_tag);
 	note_text(w, NOTE_TAG, k, x->name);
 }
 
@@ -207,7 +198,7 @@ carry_out(struct walk *w, const struct check *k, const struct effect *x)
 		set_tag(w, k, x);
 		break;
 	case EFFECT_SKIP:
-		bit_set(w->e.c->a, &marks_for(w, k)->skip, x->number, w->e.p->n_check);
+		checks_set(w->e.c->a, &marks_for(w, k)->skip, x->number, rules_bits(w->e.p));
 		break;
 	case EFFECT_DELAY:
 		add_delay(w->e.c, x->ms);
@@ -254,7 +245,7 @@ fires(struct walk *w, const struct check *k, enum truth t, const struct say *say
 	for (unsigned i = 0; t == TRUTH_YES && !k->warn && i < k->n_effect; i++)
 		carry_out(w, k, &k->effect[i]);
 	if (t == TRUTH_YES)
-		bit_set(w->e.c->a, &w->e.c->marks.fired, k->number, w->e.p->n_check);
+		checks_set(w->e.c->a, &w->e.c->marks.fired, k->number, rules_bits(w->e.p));
 	if (say->kind != VERDICT_NONE)
 		v = verdict_of(w, k, say);
 	if (w->e.cancelled)
@@ -295,7 +286,7 @@ one_check(struct walk *w, const struct check *k)
 	enum truth t;
 
 	w->e.n_read = 0;
-	if (is_skipped(w, k)) {
+	if (checks_skipped(w->e.c, k->number, w->e.of_rcpt, w->e.rcpt)) {
 		tell(w, k, LOOK_SKIPPED, NULL);
 		return;
 	}
@@ -339,20 +330,21 @@ checks_upto(const struct policy *p, enum stage at)
 
 /* A recipient that is refused leaves no fields behind, which would speak of it to others. */
 static void
-take_back(struct walk *w, unsigned mark)
+take_back(struct walk *w)
 {
 	struct policy_case *c = w->e.c;
 
 	if (w->at == STAGE_RCPT && c->edits != NULL && verdict_final(w->out) &&
 	    w->out->kind != VERDICT_DISCARD)
-		edits_rewind(c->edits, mark);
+		edits_rewind(c->edits, c->mark);
 }
 
-MAY_YIELD enum wait_rc
-policy_eval(const struct policy *p, enum stage at, unsigned rcpt, struct policy_case *c,
+struct walk
+checks_begin(const struct policy *p, enum stage at, unsigned rcpt, struct policy_case *c,
     struct verdict *out)
 {
-	struct walk w = {
+	*out = (struct verdict){ 0 };
+	return (struct walk){
 		.e = { .p = p,
 		    .facts = c->facts,
 		    .c = c,
@@ -362,23 +354,44 @@ policy_eval(const struct policy *p, enum stage at, unsigned rcpt, struct policy_
 		.out = out,
 		.settled = c->settled,
 	};
-	unsigned mark = c->edits != NULL ? c->edits->n : 0;
+}
 
-	*out = (struct verdict){ 0 };
-	if (at == STAGE_RCPT && !c->settled)
-		eval_gate(&w.e, out);
-	w.settled = w.settled || verdict_final(out);
-	for (unsigned i = checks_from(p, at); i < checks_upto(p, at) && !w.e.cancelled; i++) {
+MAY_YIELD void
+checks_walk(struct walk *w, bool advised)
+{
+	const struct policy *p = w->e.p;
+
+	for (unsigned i = checks_from(p, w->at); i < checks_upto(p, w->at) && !w->e.cancelled;
+	     i++) {
 		const struct check *k = p->by_stage != NULL ? p->by_stage[i] : &p->check[i];
 
-		if (k->at == at)
-			one_check(&w, k);
+		if (k->at == w->at && k->advised == advised)
+			one_check(w, k);
 	}
-	take_back(&w, mark);
-	if (!w.e.cancelled)
+}
+
+MAY_YIELD enum wait_rc
+checks_end(struct walk *w)
+{
+	take_back(w);
+	if (!w->e.cancelled)
 		return WAIT_OK;
-	*out = (struct verdict){ 0 };
+	*w->out = (struct verdict){ 0 };
 	return WAIT_CANCELLED;
+}
+
+MAY_YIELD enum wait_rc
+policy_eval(const struct policy *p, enum stage at, unsigned rcpt, struct policy_case *c,
+    struct verdict *out)
+{
+	struct walk w = checks_begin(p, at, rcpt, c, out);
+
+	c->mark = c->edits != NULL ? c->edits->n : 0;
+	if (at == STAGE_RCPT && !c->settled && !c->no_gate)
+		eval_gate(&w.e, out);
+	w.settled = w.settled || verdict_final(out);
+	checks_walk(&w, false);
+	return checks_end(&w);
 }
 
 /* ---- sessions and their transactions ---- */
@@ -402,7 +415,7 @@ policy_begin(const struct policy *p, const struct policy_case *session, struct p
 
 	if (session == NULL)
 		return;
-	tx->marks.skip = copy_bits(tx->a, session->marks.skip, p->n_check);
+	tx->marks.skip = copy_bits(tx->a, session->marks.skip, rules_bits(p));
 	tx->marks.tag = copy_bits(tx->a, session->marks.tag, p->n_tag);
 	for (unsigned i = 0; session->edits != NULL && tx->edits != NULL && i < session->edits->n;
 	     i++)
@@ -430,9 +443,9 @@ mark_again(const struct policy *p, const struct check *k, struct policy_case *c)
 		const struct effect *x = &k->effect[i];
 
 		if (x->kind == EFFECT_TAG)
-			bit_set(c->a, &c->marks.tag, x->number, p->n_tag);
+			checks_set(c->a, &c->marks.tag, x->number, p->n_tag);
 		else if (x->kind == EFFECT_SKIP)
-			bit_set(c->a, &c->marks.skip, x->number, p->n_check);
+			checks_set(c->a, &c->marks.skip, x->number, rules_bits(p));
 	}
 }
 
@@ -448,7 +461,7 @@ policy_again(const struct policy *p, enum stage at, struct policy_case *c)
 {
 	if (c->marks.fired == NULL)
 		return;
-	clear_bits(c->marks.skip, p->n_check);
+	clear_bits(c->marks.skip, rules_bits(p));
 	clear_bits(c->marks.tag, p->n_tag);
 	for (unsigned i = 0; i < p->n_check; i++) {
 		const struct check *k = &p->check[i];
@@ -547,6 +560,8 @@ policy_keeps(const struct policy *p, struct pos *where)
 bool
 policy_edits(const struct policy *p)
 {
+	if (p->n_milter > 0)
+		return true;
 	for (unsigned i = 0; i < p->n_check; i++) {
 		if (quarantines(&p->check[i]))
 			return true;

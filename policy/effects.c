@@ -16,11 +16,14 @@ skip_number(struct loader *l, const struct check *c, const struct lit *name)
 	const struct block *b = names_rule(l, name, false);
 	const struct check *x;
 
-	/* Rates and milters are of another build, which is said of their own blocks. */
+	/* Milters come behind the checks of every stage. */
+	if (b != NULL && b->kind == BLOCK_MILTER)
+		return (int)l->p->n_check + milters_number(l->p, name->text);
+	/* Rates are of another build, which is said of their own blocks. */
 	if (b == NULL || b->kind != BLOCK_CHECK)
 		return -1;
 	x = &l->p->check[rules_number(l->p, name->text)];
-	if (x->number <= c->number) {
+	if (x->number <= c->number && !(x->advised && !c->advised && x->at >= c->at)) {
 		diag_add(l->d, DIAG_ERROR, name->pos,
 		    SV("a check that stands above is decided already"),
 		    "%s does not come behind this check", diag_quote(l->a, name->text));
@@ -30,6 +33,12 @@ skip_number(struct loader *l, const struct check *c, const struct lit *name)
 		diag_add(l->d, DIAG_ERROR, name->pos,
 		    arena_printf(l->a, "this check is decided at %s", stage_word(c->at)),
 		    "%s is decided at %s already", diag_quote(l->a, name->text), stage_word(x->at));
+		return -1;
+	}
+	if (x->at == c->at && c->advised && !x->advised) {
+		diag_add(l->d, DIAG_ERROR, name->pos,
+		    SV("this check asks what milters say, and is decided behind them"),
+		    "%s is decided in front of the milters already", diag_quote(l->a, name->text));
 		return -1;
 	}
 	return (int)x->number;

@@ -57,6 +57,23 @@ eval_taken(const struct rcpt *r)
 	return r->upstream_took || r->dropped;
 }
 
+/* --- checks.c -------------------------------------------------------------------------------------- */
+
+struct walk {                           /* of the checks of one stage */
+	struct eval     e;
+	enum stage      at;
+	bool            settled;        /* a verdict holds */
+	struct verdict *out;
+};
+
+struct walk checks_begin(const struct policy *p, enum stage at, unsigned rcpt, struct policy_case *c, struct verdict *out);
+/* In file order: those that ask what milters say, or the others. */
+MAY_YIELD void checks_walk(struct walk *w, bool advised);
+MAY_YIELD enum wait_rc checks_end(struct walk *w);
+/* Has a check skipped it, by its bit?  Of the recipient at hand, or of all that were taken. */
+bool checks_skipped(const struct policy_case *c, unsigned bit, bool of_rcpt, unsigned rcpt);
+void checks_set(struct arena *a, uint64_t **v, unsigned bit, unsigned bits);
+
 /* checks.c: what is told of a check, or of what is like one, in c->a; NULL: too much was told already. */
 struct note *eval_note(struct policy_case *c, enum note_kind kind, enum stage at, unsigned rcpt, struct strv name);
 

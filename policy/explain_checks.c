@@ -158,6 +158,9 @@ put_cost(struct buf *b, const struct policy *p, const struct asked *x)
 {
 	enum fact_cost cost = cost_of(p, x);
 
+	/* It is heard at any rate. */
+	if (x->subject == SUBJECT_FACT && strcmp(p->facts[x->fact].name, "milter") == 0)
+		return;
 	if (cost == COST_TEXT)
 		buf_add(b,
 		    asks_keys(p, x) ? SV(" (DNS, the whole message)") : SV(" (the whole message)"));
@@ -230,23 +233,32 @@ tell_check(struct teller *t, const struct check *c, unsigned number)
 
 /* ---- stages ---- */
 
+/* Those that ask what milters say, or the others. */
 static void
-tell_stage(struct teller *t, enum stage at)
+tell_some(struct teller *t, enum stage at, bool advised)
 {
-	static const char *const each[] = { "checks", "checks, for each recipient" };
+	static const char *const each[] = { "", ", for each recipient" };
 	unsigned                 n = 0;
 
 	for (unsigned i = 0; i < t->p->n_check; i++) {
 		const struct check *c = &t->p->check[i];
 
-		if (c->at != at)
+		if (c->at != at || c->advised != advised)
 			continue;
 		if (n++ == 0) {
-			buf_printf(&t->b, "at %s: %s", stage_word(at), each[at == STAGE_RCPT]);
+			buf_printf(&t->b, "at %s%s: checks%s", stage_word(at),
+			    advised ? ", behind what milters say" : "", each[at == STAGE_RCPT]);
 			explain_line(t);
 		}
 		tell_check(t, c, n);
 	}
+}
+
+static void
+tell_stage(struct teller *t, enum stage at)
+{
+	tell_some(t, at, false);
+	tell_some(t, at, true);
 }
 
 static void
@@ -269,6 +281,53 @@ tell_unknown(struct teller *t)
 	}
 	if (n > 0)
 		explain_line(t);
+}
+
+/* ---- milters ---- */
+
+/* What a block leaves unsaid, where a postmaster would ask at once. */
+static void
+tell_rest(struct teller *t, const struct milter_rule *m)
+{
+	struct asks s = { .p = t->p };
+
+	if (m->when != NULL) {
+		collect(&s, m->when);
+		tell_asks(t, &s);
+		buf_printf(&t->b, "         its `when' is known at %s%s", stage_word(m->at),
+		    m->at == STAGE_CONNECT ? "" : ": it is told then of all that came before");
+		explain_line(t);
+	}
+	if (m->is.failure_pos.src == NULL) {
+		buf_add(&t->b, SV("         on failure tempfail"));
+		explain_line(t);
+	}
+}
+
+static void
+tell_milter(struct teller *t, const struct milter_rule *m, unsigned number)
+{
+	struct written   w = { .t = t, .number = number };
+	struct block     block = { .kind = BLOCK_MILTER };
+	struct conf_tree tree = { .block = &block, .n = 1 };
+	struct conf      only = { .tree = &tree };
+
+	block.u.milter = (struct conf_milter *)m->conf;
+	conf_print(&only, t->a, tell_written, &w);
+	tell_rest(t, m);
+}
+
+static void
+tell_milters(struct teller *t)
+{
+	for (unsigned i = 0; i < t->p->n_milter; i++) {
+		if (i == 0) {
+			buf_add(&t->b,
+			    SV("milters and plugins, one after the other behind the checks of each stage:"));
+			explain_line(t);
+		}
+		tell_milter(t, &t->p->milter[i], i + 1);
+	}
 }
 
 /* ---- `sign' and `seal' ---- */
@@ -338,6 +397,13 @@ tell_text(struct teller *t)
 	const char          *why = NULL;
 	struct strv          adds = adds_fields(p);
 
+	if (p->n_milter > 0) {
+		buf_add(&t->b, SV("the text is kept until all of it is here: "));
+		buf_add(&t->b, p->milter[0].is.name);
+		buf_add(&t->b, SV(" is shown all of it, and may change it"));
+		explain_line(t);
+		return;
+	}
 	for (unsigned i = 0; policy_edits(p) && i < p->n_check; i++) {
 		const struct check *c = &p->check[i];
 
@@ -368,11 +434,12 @@ tell_text(struct teller *t)
 void
 explain_checks(struct teller *t)
 {
-	if (t->p->n_check == 0 && adds_fields(t->p).p == NULL)
+	if (t->p->n_check == 0 && t->p->n_milter == 0 && adds_fields(t->p).p == NULL)
 		return;
 	for (enum stage at = STAGE_CONNECT; at < STAGE_MAX; at++)
 		tell_stage(t, at);
 	tell_unknown(t);
+	tell_milters(t);
 	tell_seals(t);
 	tell_text(t);
 }

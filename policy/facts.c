@@ -91,6 +91,13 @@ no_such_fact(struct loader *l, const struct fact_ref *f)
 		    "%s is a map", diag_quote(l->a, f->name.text));
 		return;
 	}
+	if (milters_number(l->p, f->name.text) >= 0) {
+		diag_add(l->d, DIAG_ERROR, f->name.pos,
+		    arena_printf(l->a, "what it says is written milter(%.*s)", (int)f->name.text.n,
+			f->name.text.p),
+		    "%s is a milter or plugin", diag_quote(l->a, f->name.text));
+		return;
+	}
 	near = nearest(l, f);
 	diag_add(l->d, DIAG_ERROR, f->name.pos,
 	    near.p == NULL ? hint_due("a fact") : diag_did_you_mean(l->a, near),

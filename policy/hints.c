@@ -119,8 +119,8 @@ policy_form(struct arena *a, struct strv statement)
 static const struct row instead[] = {
 	{ "rate",
 	    "what comes nearest: sessions-per-client in limits, and `delay' in a check, which slows down" },
-	{ "milter", "the mail server behind can call the milter (Postfix: smtpd_milters)" },
-	{ "plugin", "what comes nearest: a filter behind the mail server that comes after us" },
+	{ "plugin",
+	    "it was built without libmilter; as a program of its own a filter can be a `milter'" },
 	{ "greylist",
 	    "what comes nearest: a check that says tempfail to who is on a list, such as dnsbl(\"ZONE\")" },
 	{ "memory", NO_MEMORY },
@@ -134,7 +134,6 @@ static const struct row instead[] = {
 	{ "rspamd", BEHIND },
 	{ "rspamd.score", BEHIND "; `score' is the sum of the weights of DNS lists" },
 	{ "rspamd.action", BEHIND },
-	{ "decide-within", "here a look-up in the DNS ends by itself, after 20s at most" },
 	{ "metrics", "the log has a line for each message" },
 	{ "control", "signals do that here: see postern(8)" },
 	{ "json", "the log's lines are words and NAME=VALUE, which programs can read as well" },
@@ -186,6 +185,8 @@ ask_word(struct arena *a, struct strv name, const struct fact_def *def)
 struct strv
 hint_ask(struct arena *a, struct strv name, const struct fact_def *def)
 {
+	if (strcmp(def->name, "milter") == 0)
+		name = SV("milter(NAME)");
 	if (name.n > 60)
 		name.n = 60;
 	if (def->type == FACT_WORD)

@@ -37,6 +37,8 @@ struct loader {
 	struct named      *rules;       /* names.c's: checks, rates, milters and plugins */
 	unsigned           n_rules;
 	bool                tags;       /* inside a check: tags may be asked */
+	bool                advice;     /* milter() can be asked: of the first `heard' of them */
+	unsigned            heard;
 	bool               *tag_used;   /* by number */
 	struct pos         *tag_pos;    /* where it is first set */
 	struct score_use   *score;
@@ -168,6 +170,15 @@ void seals_asked(struct policy *p);
 /* ---- zones.c: of checks that are compiled ---- */
 void zones_bind(struct policy *p);
 
+/* ---- milters.c: their names and numbers; their blocks; when all stages are known, those of their conditions ---- */
+
+void milters_begin(struct loader *l);
+void milters_load(struct loader *l);
+void milters_look(struct loader *l);
+int milters_number(const struct policy *p, struct strv name);   /* -1: none is called that */
+bool milters_ask(struct loader *l, const struct fact_ref *f, struct strv *name);        /* milter(NAME). False: reported */
+bool milters_asked(const struct policy *p, const struct rule *r);       /* does it ask milter()? */
+
 /* ---- rules.c ---- */
 
 /* The names of all checks and tags; then, when all else is compiled, the checks. False: reported, there are too many. */
@@ -175,12 +186,9 @@ bool rules_begin(struct loader *l);
 void rules_load(struct loader *l);
 int rules_number(const struct policy *p, struct strv name);     /* of the check of that name; -1: none */
 
-/* ---- compile.c ---- */
+/* ---- compile.c, gate.c ---- */
 
 struct rule *compile_expr(struct loader *l, const struct expr *e, enum stage at);       /* NULL: reported */
-
-/* ---- gate.c ---- */
-
 void gate_load(struct loader *l);
 
 /* ---- routes.c ---- */

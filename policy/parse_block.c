@@ -270,10 +270,12 @@ parse_milter(struct parser *p, const struct token *head)
 		parse_skip_statement(p);
 		return;
 	}
+	m->whole = true;
 	while (parse_more(p, &b)) {
 		struct milter_item x = { 0 };
 
 		if (!parse_milter_item(p, &x)) {
+			m->whole = false;
 			parse_sync(p, &b, milter_words);
 			continue;
 		}

@@ -108,8 +108,8 @@ walk(struct accept *s, enum stage *at)
 		     { .a = a, .mode = POLICY_TEST, .edits = &edits[1], .env = &env } };
 	struct verdict          v = { 0 };
 
-	c[0].marks.skip = arena_array(a, p->n_check / 64 + 1, sizeof(uint64_t));
-	memcpy(c[0].marks.skip, s->told, (p->n_check / 64 + 1) * sizeof(uint64_t));
+	c[0].marks.skip = arena_array(a, rules_bits(p) / 64 + 1, sizeof(uint64_t));
+	memcpy(c[0].marks.skip, s->told, (rules_bits(p) / 64 + 1) * sizeof(uint64_t));
 	env.rcpt = arena_alloc(a, sizeof(*env.rcpt));
 	env.rcpt->upstream_took = true;
 	for (unsigned i = 0; i < sizeof(stages) / sizeof(stages[0]) && v.kind == VERDICT_NONE;
@@ -258,7 +258,7 @@ prove_accept(struct prover *x)
 	if (!x->p->has_relay || !outside_enters(x->p))
 		return;
 	s.o = outside_new(x->p, x->keep);
-	s.told = arena_array(x->keep, x->p->n_check / 64 + 1, sizeof(*s.told));
+	s.told = arena_array(x->keep, rules_bits(x->p) / 64 + 1, sizeof(*s.told));
 	s.told_line = arena_array(x->keep, x->p->n_line, sizeof(*s.told_line));
 	find_listeners(&s);
 	for (unsigned i = 0; i < DOMAINS; i++) {

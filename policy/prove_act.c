@@ -415,9 +415,9 @@ act_ask(void *ctx, struct fact *f)
 static void
 set_tags(const struct act *t, struct marks *m)
 {
-	*m = (struct marks){ arena_array(t->scratch, t->p->n_check / 64 + 1, sizeof(uint64_t)),
+	*m = (struct marks){ arena_array(t->scratch, rules_bits(t->p) / 64 + 1, sizeof(uint64_t)),
 		arena_array(t->scratch, t->p->n_tag / 64 + 1, sizeof(uint64_t)),
-		arena_array(t->scratch, t->p->n_check / 64 + 1, sizeof(uint64_t)) };
+		arena_array(t->scratch, rules_bits(t->p) / 64 + 1, sizeof(uint64_t)) };
 	for (unsigned i = 0; i < t->n; i++) {
 		const struct var *v = &t->var[i];
 

@@ -119,6 +119,8 @@ prove_alone(struct prover *x, const struct check *c, struct known *k, unsigned *
 static bool
 comes_first(const struct check *a, const struct check *b)
 {
+	if (a->at == b->at && a->advised != b->advised)
+		return b->advised && (!a->per_rcpt || b->per_rcpt);
 	if (a->at == b->at)
 		return a->number < b->number && (!a->per_rcpt || b->per_rcpt);
 	/* A refusal of AUTH leaves the session as it was; one recipient is not all. */
@@ -204,12 +206,28 @@ prove_skips(struct prover *x, const struct check *c, struct known *known)
 	for (unsigned i = 0; i < c->n_effect; i++) {
 		if (c->effect[i].kind != EFFECT_SKIP)
 			continue;
-		known[c->effect[i].number].skipped = true;
+		if (c->effect[i].number < x->p->n_check)
+			known[c->effect[i].number].skipped = true;
 		if (c->final.kind != VERDICT_NONE && !c->warn)
 			diag_add(x->d, DIAG_WARNING, c->conf->effect[i].pos,
 			    SV("take out one of the two"),
 			    "`skip' does nothing here: the verdict of this check ends it all");
 	}
+}
+
+static void
+prove_milter(struct prover *x, const struct milter_rule *m, unsigned *left)
+{
+	if (m->when == NULL)
+		return;
+	if (rule_contrary(m->when) ||
+	    find_pair(x, (struct pair){ m->when, NULL }, left) == FOUND_NONE)
+		diag_add(x->d, DIAG_WARNING, m->expr->pos,
+		    SV("facts have one value at a time, but for those with several"),
+		    "this `when' can never be true: %s hears of no message",
+		    diag_quote(x->a, m->is.name));
+	else
+		(void)prove_parts(x, m->expr, m->when, left);
 }
 
 void
@@ -221,6 +239,10 @@ prove_checks(struct prover *x)
 	for (unsigned i = 0; i < x->p->n_check; i++) {
 		prove_alone(x, &x->p->check[i], &known[i], &left);
 		prove_skips(x, &x->p->check[i], known);
+		arena_reset(x->a);
+	}
+	for (unsigned i = 0; i < x->p->n_milter; i++) {
+		prove_milter(x, &x->p->milter[i], &left);
 		arena_reset(x->a);
 	}
 	for (unsigned i = 0; i < x->p->n_check; i++) {

@@ -147,8 +147,11 @@ compile_when(struct loader *l, struct check *c)
 	enum stage at = given_stage(l, &c->conf->at);
 
 	l->tags = true;
+	l->advice = true;
+	l->heard = l->p->n_milter;
 	c->at = at;
 	c->when = compile_expr(l, c->conf->when, at);
+	l->advice = false;
 	l->tags = false;
 }
 
@@ -214,8 +217,10 @@ rules_load(struct loader *l)
 	for (unsigned i = 0; i < p->n_check; i++)
 		compile_when(l, &p->check[i]);
 	seals_load(l);
+	milters_load(l);
 	stages_infer(l);
 	seals_look(l);
+	milters_look(l);
 	l->tags = true;
 	for (unsigned i = 0; i < p->n_check; i++) {
 		struct check *c = &p->check[i];

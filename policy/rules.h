@@ -7,6 +7,7 @@
 #ifndef POLICY_RULES_H
 #define POLICY_RULES_H
 
+#include "policy/advised.h"
 #include "policy/asked.h"
 
 struct gate_cond {
@@ -69,7 +70,7 @@ struct say {                                    /* a verdict as it is written; k
 
 struct effect {
 	enum effect_kind kind;
-	unsigned         number;                /* TAG: the tag; SKIP: the check */
+	unsigned         number;                /* TAG: the tag; SKIP: the check, or n_check and the milter */
 	uint32_t         ms;                    /* DELAY, at most DELAY_MAX */
 	struct strv      name;                  /* ADD_HEADER, DELETE_HEADER; TAG: its name */
 	struct text      text;                  /* LOG, ADD_HEADER */
@@ -84,6 +85,7 @@ struct check {
 	unsigned           number;              /* in file order: its bit in marks */
 	enum stage         at;                  /* where it is decided */
 	bool               warn, per_rcpt;      /* per_rcpt: decided at rcpt for each recipient by itself */
+	bool               advised;             /* it asks milter(), or a tag of one that does: behind the milters of its stage */
 	struct rule       *when;
 	struct say         on_unknown, final;
 	struct effect     *effect;
@@ -117,6 +119,14 @@ struct seal_cond {                              /* of a `sign' or `seal' */
 	struct rule             *when;          /* NULL: always */
 };
 
+struct milter_rule {                            /* a milter or plugin */
+	struct policy_milter      is;
+	const struct conf_milter *conf;
+	const struct expr        *expr;         /* of its `when' */
+	struct rule              *when;         /* NULL: always */
+	enum stage                at;           /* where its `when' is known */
+};
+
 struct sets {                           /* on the heap until policy_free */
 	struct netset   **net;
 	struct nameset  **name;
@@ -141,6 +151,9 @@ struct policy {
 	struct check          *check;           /* in file order */
 	unsigned               n_check;
 	unsigned               stages;          /* AT(...) at which there is a check */
+	unsigned               advised;         /* the same of those that are `advised' */
+	struct milter_rule    *milter;          /* in file order, plugins among them */
+	unsigned               n_milter;
 	const struct check   **by_stage;        /* the same by stage, then in file order: checks.c's; NULL: not made */
 	unsigned               first[STAGE_MAX + 1];    /* of each stage in by_stage */
 	struct tag            *tag;
@@ -155,6 +168,13 @@ struct policy {
 	unsigned               n_seal;
 	struct sets           *sets;
 };
+
+/* Bits of checks, then of milters: what has been skipped, what has fired. */
+static inline unsigned
+rules_bits(const struct policy *p)
+{
+	return p->n_check + p->n_milter;
+}
 
 /* Once a policy is compiled: fills in by_stage, so that a stage walks its own checks alone. checks.c */
 void checks_order(struct policy *p);

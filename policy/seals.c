@@ -22,6 +22,8 @@ seals_load(struct loader *l)
 
 	p->seal = arena_array(l->a, l->c->n_plain, sizeof(*p->seal));
 	l->tags = true;
+	l->advice = true;
+	l->heard = p->n_milter;
 	for (unsigned i = 0; i < l->c->n_plain; i++) {
 		const struct conf_plain *x = &l->c->plain[i];
 
@@ -29,6 +31,7 @@ seals_load(struct loader *l)
 			p->seal[p->n_seal++] =
 			    (struct seal_cond){ x, compile_expr(l, x->when, STAGE_MESSAGE) };
 	}
+	l->advice = false;
 	l->tags = false;
 }
 
@@ -168,6 +171,8 @@ seals_asked(struct policy *p)
 		mark_check(p, &p->check[i]);
 	for (unsigned i = 0; i < p->n_seal; i++)
 		mark_rule(p, p->seal[i].when);
+	for (unsigned i = 0; i < p->n_milter; i++)
+		mark_rule(p, p->milter[i].when);
 }
 
 bool

@@ -18,7 +18,7 @@ static enum stage
 fact_stage(const struct policy *p, unsigned fact, bool *per_rcpt)
 {
 	*per_rcpt = *per_rcpt || p->facts[fact].per_rcpt;
-	return p->facts[fact].first;
+	return later(p->facts[fact].first, p->facts[fact].settled);
 }
 
 enum stage
@@ -118,6 +118,16 @@ check_stage(const struct policy *p, const struct check *c, bool *per_rcpt)
 	return at;
 }
 
+static bool
+check_tags(const struct check *c, unsigned tag)
+{
+	for (unsigned i = 0; i < c->n_effect; i++) {
+		if (c->effect[i].kind == EFFECT_TAG && c->effect[i].number == tag)
+			return true;
+	}
+	return false;
+}
+
 /* The tags that the check sets are known from its stage on. */
 static bool
 raise_tags(struct policy *p, const struct check *c)
@@ -152,9 +162,47 @@ settle(struct policy *p)
 			if (c->when == NULL)
 				continue;
 			c->at = check_stage(p, c, &per_rcpt);
+			/* At rcpt a milter speaks of the recipient at hand. */
+			per_rcpt = per_rcpt || milters_asked(p, c->when);
 			c->per_rcpt = per_rcpt && c->at == STAGE_RCPT;
 			moved = raise_tags(p, c) || moved;
 		}
+	}
+}
+
+/* ---- behind milters ---- */
+
+/* A tag that a check above sets behind the milters of this stage. */
+static bool
+asks_advised_tag(const struct policy *p, const struct check *c, const struct rule *r)
+{
+	for (unsigned i = 0; i < r->n_kid; i++) {
+		if (asks_advised_tag(p, c, r->kid[i]))
+			return true;
+	}
+	if (r->kind != EXPR_PRED || r->ask.subject != SUBJECT_TAG)
+		return false;
+	for (unsigned i = 0; i < c->number; i++) {
+		const struct check *s = &p->check[i];
+
+		if (s->advised && s->at == c->at && check_tags(s, r->ask.fact))
+			return true;
+	}
+	return false;
+}
+
+/* In file order: only what stands above makes a check wait. */
+static void
+find_advised(struct policy *p)
+{
+	for (unsigned i = 0; i < p->n_check; i++) {
+		struct check *c = &p->check[i];
+
+		if (c->when == NULL)
+			continue;
+		c->advised = milters_asked(p, c->when) || asks_advised_tag(p, c, c->when);
+		if (c->advised)
+			p->advised |= 1u << c->at;
 	}
 }
 
@@ -167,6 +215,14 @@ struct looker { /* at one check whose stage is settled */
 	bool                rcpt;   /* a fact of the recipient was met */
 };
 
+static bool
+comes_before(const struct check *s, const struct check *c)
+{
+	if (s->at != c->at)
+		return s->at < c->at;
+	return s->advised == c->advised ? s->number < c->number : c->advised;
+}
+
 /* A setter that is decided before the check; *behind: one that is not. */
 static bool
 is_set_before(const struct looker *k, unsigned tag, const struct check **behind)
@@ -176,14 +232,11 @@ is_set_before(const struct looker *k, unsigned tag, const struct check **behind)
 	for (unsigned i = 0; i < p->n_check; i++) {
 		const struct check *s = &p->check[i];
 
-		for (unsigned e = 0; e < s->n_effect; e++) {
-			if (s->effect[e].kind != EFFECT_TAG || s->effect[e].number != tag)
-				continue;
-			if (s->when == NULL || s->at < k->c->at ||
-			    (s->at == k->c->at && s->number < k->c->number))
-				return true;
-			*behind = s;
-		}
+		if (!check_tags(s, tag))
+			continue;
+		if (s->when == NULL || comes_before(s, k->c))
+			return true;
+		*behind = s;
 	}
 	return false;
 }
@@ -288,6 +341,9 @@ look_check(struct loader *l, const struct check *c)
 	if (c->when == NULL)
 		return;
 	look_expr(&k, c->conf->when, c->when);
+	if (c->advised && c->at == STAGE_AUTH)
+		diag_add(l->d, DIAG_ERROR, c->conf->at.pos, SV("write `at helo' or `at mail'"),
+		    "milters hear nothing of auth: what they say cannot be asked there");
 	report_illegal(l, &c->conf->final, c->at);
 	report_illegal(l, &c->conf->on_unknown, c->at);
 }
@@ -299,6 +355,7 @@ stages_behind(struct loader *l, const struct expr *e, const struct rule *r)
 	const struct check      behind = { .conf = &conf,
 		     .number = l->p->n_check,
 		     .at = STAGE_MESSAGE,
+		     .advised = true,
 		     .when = (struct rule *)r };
 	struct looker           k = { .l = l, .c = &behind };
 
@@ -334,6 +391,7 @@ stages_infer(struct loader *l)
 	struct policy *p = l->p;
 
 	settle(p);
+	find_advised(p);
 	for (unsigned i = 0; i < p->n_check; i++) {
 		look_check(l, &p->check[i]);
 		if (p->check[i].when != NULL)

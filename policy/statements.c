@@ -8,6 +8,12 @@
 
 #include "config.h"
 
+#if HAVE_MILTER
+#define PLUGINS true
+#else
+#define PLUGINS false
+#endif
+
 /* clang-format off */
 #define STATEMENTS(X) \
 	X("hostname",     PLAIN,   true,  "hostname NAME") \
@@ -36,7 +42,7 @@
 	X("limits",       NAMED,   true,  "limits { WORD VALUE ... }") \
 	X("line-endings", PLAIN,   true,  "line-endings normalize|reject [for LIST]") \
 	X("reject-at",    PLAIN,   true,  "reject-at rcpt|stage") \
-	X("decide-within", PLAIN,  false, "decide-within DURATION") \
+	X("decide-within", PLAIN,  true,  "decide-within DURATION") \
 	X("greylist",     NAMED,   false, "greylist { delay DURATION  window DURATION  remember DURATION }") \
 	X("memory",       MEMORY,  false, "memory NAME { for DURATION  max N }") \
 	X("geoip",        PLAIN,   false, "geoip \"FILE\"") \
@@ -57,8 +63,9 @@
 	X("relay",        RELAY,   true,  "relay { allow from LIST  allow authenticated over tls  allow to LIST ... }") \
 	X("check",        CHECK,   true,  "check NAME [warn] { [at STAGE] when EXPR [on unknown VERDICT] EFFECT ... VERDICT }") \
 	X("rate",         RATE,    false, "rate NAME [warn] { count WHAT per KEY [when EXPR] limit N in DURATION ... VERDICT }") \
-	X("milter",       MILTER,  false, "milter NAME [warn] { socket \"SOCKET\" [timeout DURATION] [when EXPR] [on failure WORD] }") \
-	X("plugin",       MILTER,  false, "plugin NAME [warn] { load \"FILE\" [isolated] [args { ... }] [on failure WORD] }") \
+	X("milter",       MILTER,  true,  "milter NAME [warn] { socket \"SOCKET\" [timeout DURATION] [when EXPR] [on failure WORD] }") \
+	X("plugin",       MILTER,  PLUGINS, "plugin NAME [warn] { load \"FILE\" [isolated] [args { ... }] [timeout DURATION] " \
+		"[when EXPR] [on failure WORD] }") \
 	X("test",         TEST,    true,  "test \"WHAT IT SHOWS\" { client ADDRESS ... expect CODE }")
 
 static const struct statement statements[] = {

@@ -118,6 +118,7 @@ struct milter_item {
 struct conf_milter {
 	struct lit          name;
 	bool                plugin, warn;
+	bool                whole;      /* all of its items could be read */
 	struct milter_item *item;
 	unsigned            n, max;
 };

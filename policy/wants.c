@@ -258,6 +258,10 @@ wants_find(struct loader *l)
 		if (p->seal[i].when != NULL)
 			cheap_first(p, p->seal[i].when);
 	}
+	for (unsigned i = 0; i < p->n_milter; i++) {
+		if (p->milter[i].when != NULL)
+			cheap_first(p, p->milter[i].when);
+	}
 	for (unsigned at = STAGE_CONNECT; at <= STAGE_MESSAGE; at++) {
 		/* The gate comes before the checks of its stage. */
 		if (at == STAGE_RCPT && p->n_line > 0 && p->line[0].n > 0 &&
@@ -266,6 +270,10 @@ wants_find(struct loader *l)
 		for (unsigned i = 0; i < p->n_check; i++) {
 			if (p->check[i].at == at)
 				want_rule(&w, p->check[i].when);
+		}
+		for (unsigned i = 0; i < p->n_milter; i++) {
+			if (p->milter[i].at == at)
+				want_rule(&w, p->milter[i].when);
 		}
 	}
 	sort_wants(p);

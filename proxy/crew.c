@@ -344,6 +344,17 @@ crew_alive(const struct crew *c)
 	return false;
 }
 
+unsigned
+crew_oldest(const struct crew *c)
+{
+	unsigned oldest = c->generation;
+
+	for (unsigned i = 0; i < c->n_child; i++)
+		if (c->child[i].pid != 0 && c->child[i].generation < oldest)
+			oldest = c->child[i].generation;
+	return oldest;
+}
+
 /* ---- reports and times ----------------------------------------------------------------------- */
 
 static void

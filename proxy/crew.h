@@ -63,6 +63,7 @@ void crew_log(struct crew *c, int fd);          /* the log was opened again */
 void crew_drain(struct crew *c);                /* all finish what they have and end; none is replaced */
 void crew_abort(struct crew *c);                /* all end now */
 bool crew_alive(const struct crew *c);
+unsigned crew_oldest(const struct crew *c);     /* the generation of the oldest that is alive, or the newest */
 
 /* Fills pollfds, room for n_child; gives how many are to be polled. crew_reports takes what they say. */
 unsigned crew_poll(const struct crew *c, struct pollfd *p);

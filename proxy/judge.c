@@ -12,14 +12,8 @@
 #include "proxy/base/arena.h"
 #include "proxy/base/loop.h"
 
-#define DOES_EDIT (DOES_HEADER_EDIT | DOES_BODY_EDIT | DOES_ENVELOPE_EDIT | DOES_SEAL)
-
-struct seat {
-	const struct filter *filter;
-	void                *self;
-	bool                 present; /* open() did not sit this session out */
-	bool                 deaf;    /* its body() failed: for the rest of this message */
-};
+/* Who advises may edit, too. */
+#define DOES_EDIT (DOES_HEADER_EDIT | DOES_BODY_EDIT | DOES_ENVELOPE_EDIT | DOES_SEAL | DOES_ADVISE)
 
 static unsigned
 filters_of_build(void)
@@ -42,6 +36,8 @@ ask_stages(struct judge *j)
 			j->checked |= 1u << at;
 		if (policy_wants(j->policy, (enum stage)at, &first) > 0)
 			j->wanted |= 1u << at;
+		if (policy_has_advised(j->policy, (enum stage)at))
+			j->asked_of |= 1u << at;
 	}
 	j->edits = j->edits || policy_edits(j->policy);
 }
@@ -84,12 +80,17 @@ judge_new(struct arena *a, const struct judge_conf *c)
 		j->shared[j->n_filters++] = f->make != NULL ? f->make(a, &use) : NULL;
 		if (!takes_part(j, i))
 			continue;
-		j->stages |= f->at != NULL ? f->stages : 0;
+		if (f->at != NULL && (f->does & DOES_ADVISE))
+			j->tells |= f->stages;
+		else if (f->at != NULL)
+			j->stages |= f->stages;
 		j->wants_body = j->wants_body || (f->does & DOES_BODY);
 		j->edits = j->edits || (f->does & DOES_EDIT);
 	}
 	if (j->policy != NULL)
 		ask_stages(j);
+	j->n_milters = use.milters->n;
+	j->advises = j->tells | j->asked_of;
 	return j;
 }
 
@@ -193,8 +194,10 @@ judge_open(const struct judge *j, struct arena *a, const struct client *client)
 	h->facts.ask = judge_ask;
 	h->facts.ctx = h;
 	open_seats(h);
-	if (j->checked & BEFORE_MAIL)
+	if (((j->checked | j->advises) & BEFORE_MAIL) && j->policy != NULL)
 		h->checks = case_of_session(h);
+	if (j->tells != 0)
+		h->advice = arena_array(a, j->n_milters, sizeof *h->advice);
 	return h;
 }
 
@@ -230,34 +233,32 @@ judge_forget(struct hearing *h)
 
 /* --- a stage ---------------------------------------------------------------------------------- */
 
-static bool
-is_settled(const struct hearing *h)
-{
-	return verdict_final(h->tx != NULL ? &h->tx->verdict : &h->held);
-}
-
 /* Behind a verdict nothing is sure to be wanted. */
 static void
 start_fact(const struct findings *found, unsigned number, struct strv arg)
 {
 	struct hearing *h = found->ctx;
 
-	if (!is_settled(h))
+	if (!judge_settled(h))
 		lookup_fact(h, number, arg);
 }
 
-static enum wait_rc
-hear_filter(struct hearing *h, struct seat *s, enum stage at)
+enum wait_rc
+judge_hear(struct hearing *h, struct seat *s, enum stage at, struct advice *advice)
 {
 	struct mail    *mail = h->tx != NULL ? &h->tx->mail : &h->mail;
 	struct facts   *facts = h->tx != NULL ? &h->tx->facts : &h->facts;
 	struct edits   *edits = h->tx != NULL ? &h->tx->edits : NULL;
 	struct view     view = { mail->msg, edits, edits != NULL ? edits->n : 0 };
-	struct findings found = {
-		.facts = facts, .edits = edits, .holds = h->holds, .start = start_fact, .ctx = h
-	};
-	unsigned       mark = view.upto;
-	enum filter_rc rc = s->filter->at(s->self, at, mail, &view, &found);
+	struct findings found = { .facts = facts,
+		.edits = edits,
+		.advice = advice,
+		.hears = advice_hears,
+		.holds = h->holds,
+		.start = start_fact,
+		.ctx = h };
+	unsigned        mark = view.upto;
+	enum filter_rc  rc = s->filter->at(s->self, at, mail, &view, &found);
 
 	/* Half-made edits are cut off. */
 	if (rc != FILTER_OK && edits != NULL)
@@ -275,8 +276,8 @@ hear_filters(struct hearing *h, enum stage at)
 	for (unsigned i = 0; i < h->judge->n_filters && rc == WAIT_OK; i++) {
 		struct seat *s = &h->seat[i];
 
-		if (s->present && s->filter->at != NULL && (s->filter->stages & 1u << at))
-			rc = hear_filter(h, s, at);
+		if (seat_hears(s, at) && !(s->filter->does & DOES_ADVISE))
+			rc = judge_hear(h, s, at, NULL);
 	}
 	return rc;
 }
@@ -284,8 +285,8 @@ hear_filters(struct hearing *h, enum stage at)
 /* ---- the policy ---- */
 
 /* Effects that delay; a client that has gone ends it.  The turn's own time is up: so is the delay. */
-static enum wait_rc
-wait_out(struct policy_case *c)
+enum wait_rc
+judge_wait_out(struct policy_case *c)
 {
 	uint32_t ms = c->delay;
 
@@ -306,13 +307,16 @@ ask_policy(struct hearing *h, enum stage at, unsigned rcpt, struct verdict *out)
 	if (h->judge->policy == NULL || !((h->judge->checked | AT(RCPT)) & 1u << at))
 		return WAIT_OK;
 	if (c == NULL) {
-		plain = (struct policy_case){ .a = tx->a, .facts = &tx->facts, .env = &tx->env };
+		plain = (struct policy_case){ .a = tx->a,
+			.facts = &tx->facts,
+			.env = &tx->env,
+			.no_gate = h->judge->no_gate };
 		c = &plain;
 	}
 	c->settled = verdict_final(held);
 	rc = policy_eval(h->judge->policy, at, rcpt, c, out);
 	if (rc == WAIT_OK)
-		rc = wait_out(c);
+		rc = judge_wait_out(c);
 	if (rc != WAIT_OK)
 		*out = (struct verdict){ 0 };
 	return rc;
@@ -327,6 +331,19 @@ judge_notes(struct hearing *h)
 	if (c != NULL)
 		c->notes.first = c->notes.last = NULL;
 	return first;
+}
+
+/* One stage in its order: who looks, who decides, who advises, who decides upon that. */
+static enum wait_rc
+decide(struct hearing *h, enum stage at, unsigned rcpt, struct verdict *out)
+{
+	enum wait_rc rc = hear_filters(h, at);
+
+	if (rc == WAIT_OK)
+		rc = ask_policy(h, at, rcpt, out);
+	if (rc == WAIT_OK && (h->judge->advises & 1u << at))
+		rc = advice_stage(h, at, rcpt, out);
+	return rc;
 }
 
 /*
@@ -372,11 +389,9 @@ judge_stage(struct hearing *h, enum stage at, struct verdict *out)
 	*out = (struct verdict){ 0 };
 	if (at == STAGE_HELO)
 		helo_again(h);
-	if (!is_settled(h))
+	if (!judge_settled(h))
 		lookup_start(h, at, 0);
-	rc = hear_filters(h, at);
-	if (rc == WAIT_OK)
-		rc = ask_policy(h, at, 0, out);
+	rc = decide(h, at, 0, out);
 	if (rc == WAIT_OK && is_held(h, at, out))
 		hold(h, at, out);
 	return rc;
@@ -388,7 +403,7 @@ begin_checks(struct hearing *h, struct transaction *tx)
 	struct policy_case *c;
 
 	/* Where nothing can be noted nothing is kept. */
-	if (h->judge->checked == 0 &&
+	if (h->judge->checked == 0 && h->judge->advises == 0 &&
 	    (h->judge->policy == NULL || policy_seals(h->judge->policy) == 0))
 		return;
 	c = tx->checks = arena_alloc(tx->a, sizeof *c);
@@ -396,6 +411,7 @@ begin_checks(struct hearing *h, struct transaction *tx)
 	c->facts = &tx->facts;
 	c->env = &tx->env;
 	c->edits = &tx->edits;
+	c->no_gate = h->judge->no_gate;
 	if (h->checks == NULL)
 		return;
 	c->mode = h->checks->mode;
@@ -420,6 +436,8 @@ judge_begin(struct hearing *h, struct arena *a)
 	tx->verdict = h->held;
 	h->tx = tx;
 	begin_checks(h, tx);
+	if (h->advice != NULL)
+		tx->advice = advice_of_session(h, a);
 	for (unsigned i = 0; i < h->judge->n_filters; i++) {
 		h->seat[i].deaf = false;
 		if (h->seat[i].present && h->seat[i].filter->begin != NULL)
@@ -435,22 +453,22 @@ judge_rcpt(struct hearing *h, unsigned i, struct verdict *out)
 	enum wait_rc   rc = WAIT_OK;
 
 	*out = (struct verdict){ 0 };
-	if (is_settled(h)) {
+	h->tx->mail.rcpt = i;
+	if (judge_settled(h)) {
 		rc = ask_policy(h, STAGE_RCPT, i, &also);
 		if (rc == WAIT_OK)
 			*out = h->tx->verdict;
 		return rc;
 	}
 	lookup_start(h, STAGE_RCPT, i);
-	rc = hear_filters(h, STAGE_RCPT);
-	return rc == WAIT_OK ? ask_policy(h, STAGE_RCPT, i, out) : rc;
+	return decide(h, STAGE_RCPT, i, out);
 }
 
 enum wait_rc
 judge_gate(struct hearing *h, unsigned i, struct verdict *out)
 {
 	*out = (struct verdict){ 0 };
-	if (h->judge->policy == NULL)
+	if (h->judge->policy == NULL || h->judge->no_gate)
 		return WAIT_OK;
 	return policy_gate(h->judge->policy, i, &h->tx->facts, out);
 }
@@ -515,11 +533,9 @@ hear_message(struct hearing *h, struct verdict *out)
 {
 	enum wait_rc rc;
 
-	if (!is_settled(h))
+	if (!judge_settled(h))
 		lookup_start(h, STAGE_MESSAGE, 0);
-	rc = hear_filters(h, STAGE_MESSAGE);
-	if (rc == WAIT_OK)
-		rc = ask_policy(h, STAGE_MESSAGE, 0, out);
+	rc = decide(h, STAGE_MESSAGE, 0, out);
 	/* What is kept may be released, and leaves us then as it is. */
 	if (rc == WAIT_OK && (!verdict_final(out) || out->kind == VERDICT_QUARANTINE))
 		rc = seal(h);
@@ -554,20 +570,4 @@ judge_end(struct hearing *h)
 		if (h->seat[i].present && h->seat[i].filter->end != NULL)
 			h->seat[i].filter->end(h->seat[i].self);
 	h->tx = NULL;
-}
-
-enum wait_rc
-judge_unknown(struct hearing *h, struct strv line, struct verdict *out)
-{
-	(void)h;
-	(void)line;
-	*out = (struct verdict){ 0 };
-	return WAIT_OK;
-}
-
-bool
-judge_hears_unknown(const struct judge *j)
-{
-	(void)j;
-	return false;
 }

@@ -46,6 +46,7 @@ struct hearing {                        /* one session */
 	struct lookups      *lookups;   /* started early, of session and transaction: judge_lookup.c's; NULL: none yet */
 	struct verdict       held;      /* of connect and helo */
 	enum stage           held_at;
+	enum stage           advises_at;        /* whom findings.hears speaks of: judge_advice.c's */
 };
 
 #define DECIDE_WITHIN 120000    /* ms: `decide-within' where it is not said */
@@ -89,7 +90,8 @@ MAY_YIELD void judge_close(struct hearing *h);
 bool judge_quiet(struct hearing *h, void (*done)(void *arg), void *arg);
 
 /*
- * judge_stage -- filters' at(), then the policy, at connect, helo, auth, mail, data
+ * judge_stage -- filters' at(), then the policy; what is not settled then: filters that advise, then the policy on what
+ * they say; at connect, helo, auth, mail, data
  *
  * out: what to say now.  With `reject-at rcpt` a refusal is held and out is NONE until RCPT (but for
  * disconnect); `discard' at mail always is: each recipient is told 250.  Behind a verdict that is held no fact is
@@ -99,13 +101,13 @@ bool judge_quiet(struct hearing *h, void (*done)(void *arg), void *arg);
 MAY_YIELD enum wait_rc judge_stage(struct hearing *h, enum stage at, struct verdict *out);
 /* A transaction begins: its arena holds everything of it. env.from and params are filled by the caller afterwards. */
 struct transaction *judge_begin(struct hearing *h, struct arena *a);
-/* Recipient i of tx->env: the verdict held, else the relay gate and checks. */
+/* Recipient i of tx->env: the verdict held, else the relay gate, checks, who advises.  A discard of theirs is held. */
 MAY_YIELD enum wait_rc judge_rcpt(struct hearing *h, unsigned i, struct verdict *out);
 /* The relay gate alone: of what the checks have let pass before. */
 MAY_YIELD enum wait_rc judge_gate(struct hearing *h, unsigned i, struct verdict *out);
 /*
- * A command that is not known (UNKNOWN): milters may want to hear of it, and may give another refusal.  out NONE: none
- * does.  In and outside of a transaction.
+ * A command that is not known (UNKNOWN): milters may want to hear of it, and may give another refusal, which is of that
+ * command alone.  out NONE: none does.  In and outside of a transaction.  line: without CR, LF and NUL.
  */
 MAY_YIELD enum wait_rc judge_unknown(struct hearing *h, struct strv line, struct verdict *out);
 /* Does anybody want to hear of those? */

@@ -1,5 +1,5 @@
 /*
- * judge_own -- what judge.c and judge_lookup.c share; nobody else includes it.
+ * judge_own -- what judge.c, judge_advice.c and judge_lookup.c share; nobody else includes it.
  */
 #ifndef PROXY_JUDGE_OWN_H
 #define PROXY_JUDGE_OWN_H
@@ -15,10 +15,55 @@ struct judge {
 	unsigned               stages;          /* at which any filter has an at() */
 	unsigned               checked;         /* AT(...) with a check */
 	unsigned               wanted;          /* AT(...) at which look-ups can be started */
+	unsigned               tells;           /* AT(...) at which filters that advise hear of it; 0: there are none */
+	unsigned               asked_of;        /* AT(...) with a check that asks what they said */
+	unsigned               advises;         /* either: the one bit that a stage looks at */
+	unsigned               n_milters;
 	bool                   wants_body, edits;
 	bool                   no_gate;
 	uint64_t               decide_within;   /* ms */
 };
+
+struct seat {
+	const struct filter *filter;
+	void                *self;
+	bool                 present;           /* open() did not sit this session out */
+	bool                 deaf;              /* its body() failed: for the rest of this message */
+};
+
+static inline bool
+seat_hears(const struct seat *s, enum stage at)
+{
+	return s->present && s->filter->at != NULL && (s->filter->stages & 1u << at);
+}
+
+/* A verdict is held: of this transaction, or of the session. */
+static inline bool
+judge_settled(const struct hearing *h)
+{
+	return verdict_final(h->tx != NULL ? &h->tx->verdict : &h->held);
+}
+
+/* --- judge.c --- */
+
+/* One filter's at(); half-made edits are cut off.  advice: of findings. */
+MAY_YIELD enum wait_rc judge_hear(struct hearing *h, struct seat *s, enum stage at, struct advice *advice);
+/* Effects that delay; a client that has gone ends it. */
+MAY_YIELD enum wait_rc judge_wait_out(struct policy_case *c);
+
+/* --- judge_advice.c --- */
+
+/* findings.hears */
+MAY_YIELD enum hears advice_hears(const struct findings *f, unsigned i);
+/* A transaction's begins as the session's. */
+struct advice *advice_of_session(const struct hearing *h, struct arena *tx);
+/*
+ * Behind the checks of a stage: filters that advise are told, unless something has settled it (out, or what is held);
+ * then the policy is asked what it makes of their advice.  out: in and out.
+ */
+MAY_YIELD enum wait_rc advice_stage(struct hearing *h, enum stage at, unsigned rcpt, struct verdict *out);
+
+/* --- judge_lookup.c --- */
 
 /*
  * Starts what is sure to be asked from that stage on, in fibers of their own.  In the loop, and where no fiber is to

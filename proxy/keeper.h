@@ -3,35 +3,47 @@
  *
  * Of the master.  A host is one process (postern-plugind) for one plugin of one generation; it listens on a unix socket
  * in a folder of its own that only we can enter, whose path stands in milter_conf.at before workers fork.  It dies with
- * its plugin, which costs the messages that it held their `on failure', and nobody else anything.
+ * its plugin, which costs the messages that it held their `on failure', and nobody else anything: the socket is the
+ * master's, and who comes while a host is started anew waits in its queue.
  */
 #ifndef PROXY_KEEPER_H
 #define PROXY_KEEPER_H
 
+#include <poll.h>
 #include <sys/types.h>
 
 #include "proxy/settings.h"
 
+#define KEEPER_HOSTS 256                /* of all generations together */
+#define KEEPER_FDS   (2 * KEEPER_HOSTS) /* of pollfds */
+
 struct keeper;
 
-/* log_fd: where hosts write.  NULL: no memory. */
-struct keeper *keeper_new(struct world *w, int log_fd);
-/* All hosts end (SIGTERM, SIGKILL after 5 s), folders are removed. */
+struct keeper *keeper_new(struct world *w);
+/* All hosts end, folders are removed.  NULL is allowed. */
 void keeper_free(struct keeper *k);
 /*
  * Starts the hosts of a configuration and writes their addresses into it; generation: crew.generation that will use
- * them.  False with *why (static or in the settings' arena): no folder, no program; nothing of it runs then.
+ * them.  Waits until they serve, at most READY_MS.  False with *why in a: no folder, no program, a plugin that cannot
+ * be loaded; nothing of it runs then.
  */
-bool keeper_want(struct keeper *k, struct settings *s, unsigned generation, const char **why);
+bool keeper_want(struct keeper *k, struct settings *s, unsigned generation, struct arena *a, const char **why);
+/* What was wanted last is not, after all. */
+void keeper_drop(struct keeper *k, unsigned generation);
 /* Workers older than that are gone: so are their hosts. */
 void keeper_retire(struct keeper *k, unsigned before);
 /* Is the process that ended one of ours?  It is started again, behind its back-off. */
 bool keeper_ended(struct keeper *k, pid_t pid, int status);
+/* Fills pollfds, room for KEEPER_FDS; gives how many are to be polled. keeper_reports takes what they say. */
+unsigned keeper_poll(const struct keeper *k, struct pollfd *p);
+void keeper_reports(struct keeper *k, const struct pollfd *p, unsigned n);
 /* When something is due next (ms of world->now, UINT64_MAX: nothing), and doing it. */
 uint64_t keeper_next(const struct keeper *k);
 void keeper_due(struct keeper *k);
-void keeper_log(struct keeper *k, int fd);      /* the log was opened again */
 /* In a child of the master: what is the master's is forgotten, nothing is ended. */
 void keeper_leave(struct keeper *k);
+
+/* ms until a host that lived so long is started again; last: what it was before, 0: it is the first death. */
+uint64_t keeper_backoff(uint64_t last, uint64_t lived);
 
 #endif

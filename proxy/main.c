@@ -17,6 +17,7 @@
 #include "proxy/keycheck.h"
 #include "proxy/master.h"
 #include "proxy/options.h"
+#include "proxy/plugincheck.h"
 #include "proxy/probe.h"
 #include "proxy/release.h"
 #include "proxy/show.h"
@@ -159,15 +160,21 @@ progress(unsigned done, unsigned all, void *arg)
 	fflush(stderr);
 }
 
-/* All mistakes and warnings of a configuration, its tests' too, on standard error. *passed: tests. */
+struct loaded {
+	unsigned           passed; /* tests */
+	const struct strv *plugin; /* plugincheck_run */
+};
+
+/* All mistakes and warnings of a configuration, its tests' and plugins' too, on standard error. */
 static struct settings *
-load(struct arena *a, struct world *w, const char *file, unsigned *passed)
+load(struct arena *a, struct world *w, const char *file, struct loaded *out)
 {
 	struct diags     d = { .a = a };
 	struct settings *s = settings_load(a, w, file, &d);
 	struct patience  p = { .w = w, .since = w->now(w) };
 
-	*passed = d.errors == 0 ? trial_run_all(s, w, &d, progress, &p) : 0;
+	out->passed = d.errors == 0 ? trial_run_all(s, w, &d, progress, &p) : 0;
+	out->plugin = d.errors == 0 ? plugincheck_run(s, w, &d) : NULL;
 	diag_print(&d, wants_colour(STDERR_FILENO), to_stream, stderr);
 	if (d.errors == 0)
 		return s;
@@ -247,20 +254,29 @@ check_keys(const struct settings *s, struct world *w)
 	return faults == 0;
 }
 
+static void
+show_plugins(const struct settings *s, const struct strv *plugin)
+{
+	for (unsigned i = 0; i < s->milters.n; i++)
+		if (plugin[i].p != NULL)
+			to_stream(plugin[i], stdout);
+}
+
 static int
 run_check(const struct given *g, struct arena *a)
 {
 	struct world    *w = world_real(STDERR_FILENO);
-	unsigned         passed;
-	struct settings *s = load(a, w, g->file, &passed);
+	struct loaded    l;
+	struct settings *s = load(a, w, g->file, &l);
 	bool             agree;
 
 	if (s == NULL)
 		return EXIT_MISTAKES;
 	printf("%s: good\n", g->file);
-	if (passed > 0)
-		printf("%u test%s passed\n", passed, passed == 1 ? "" : "s");
+	if (l.passed > 0)
+		printf("%u test%s passed\n", l.passed, l.passed == 1 ? "" : "s");
 	show_settings(s, a, to_stream, stdout);
+	show_plugins(s, l.plugin);
 	policy_explain(s->policy, a, to_stream, stdout);
 	fflush(stdout);
 	if (g->probe)
@@ -405,8 +421,8 @@ run_run(const struct given *g, struct arena *unused)
 {
 	struct world    *w = world_real(STDERR_FILENO);
 	struct arena    *a = arena_new(4096, 0); /* the master's */
-	unsigned         passed;
-	struct settings *s = load(a, w, g->file, &passed);
+	struct loaded    l;
+	struct settings *s = load(a, w, g->file, &l);
 	struct master   *m;
 	const char      *why;
 

@@ -1,8 +1,8 @@
 /*
  * master -- the signals: reload, stop, open the log again; and what only it owns: sockets and the log.
  *
- * The workers are crew.c's.  All waiting is in one poll(); nothing here blocks but reading the
- * configuration, which a checker process has read before.
+ * The workers are crew.c's, the processes of plugins keeper.c's.  All waiting is in one poll(); nothing here
+ * blocks but reading the configuration, which a checker process has read before, and starting its plugins.
  * The invariant: what holds (settings, sockets, log, generation) changes as a whole or not at all.
  */
 #include "proxy/master.h"
@@ -25,6 +25,8 @@
 #include "proxy/base/log.h"
 #include "proxy/base/tls.h"
 #include "proxy/crew.h"
+#include "proxy/keeper.h"
+#include "proxy/plugincheck.h"
 #include "proxy/sockets.h"
 #include "proxy/syslog.h"
 #include "proxy/trial.h"
@@ -40,6 +42,7 @@ struct master {
 	struct settings *s;
 	struct sockets   sockets;
 	struct crew      crew;
+	struct keeper   *keeper;
 	pid_t            checker, logger; /* 0: none */
 	uint64_t         check_until, tickets_at;
 	bool             check_again; /* a SIGHUP came while the checker ran */
@@ -124,6 +127,7 @@ leave(void *arg)
 
 	close(m->signals);
 	crew_close(&m->crew);
+	keeper_leave(m->keeper);
 	if (m->log_pipe[0] >= 0)
 		close(m->log_pipe[0]);
 }
@@ -244,6 +248,8 @@ be_checker(struct master *m)
 	s = settings_load(a, m->w, m->path, &d);
 	if (d.errors == 0)
 		(void)trial_run_all(s, m->w, &d, NULL, NULL);
+	if (d.errors == 0)
+		(void)plugincheck_run(s, m->w, &d);
 	_exit(say_diags(m, &d) == 0 ? 0 : 1);
 }
 
@@ -315,6 +321,20 @@ take_over(struct master *m, struct settings *s, unsigned workers, struct arena *
 	return true;
 }
 
+/* The same, with the processes of its plugins, which nobody must lack who is forked for it. */
+static bool
+get_ready(struct master *m, struct settings *s, unsigned workers, struct arena *a, const char **why)
+{
+	unsigned next = m->crew.generation + 1;
+
+	if (!keeper_want(m->keeper, s, next, a, why))
+		return false;
+	if (take_over(m, s, workers, a, why))
+		return true;
+	keeper_drop(m->keeper, next);
+	return false;
+}
+
 /* The checker has found the file good. It may have changed since: a mistake leaves everything as it was. */
 static void
 reload(struct master *m)
@@ -327,7 +347,7 @@ reload(struct master *m)
 
 	if (d.errors > 0)
 		(void)say_diags(m, &d);
-	if (d.errors > 0 || !take_over(m, s, workers, a, &why)) {
+	if (d.errors > 0 || !get_ready(m, s, workers, a, &why)) {
 		say(m, "reload", "failed", why);
 		settings_free(s);
 		arena_free(a);
@@ -405,7 +425,7 @@ reap(struct master *m)
 			checker_ended(m, status);
 		else if (pid == m->logger)
 			m->logger = 0;
-		else
+		else if (!keeper_ended(m->keeper, pid, status))
 			crew_ended(&m->crew, pid, status);
 }
 
@@ -458,8 +478,10 @@ turn_tickets(struct master *m)
 static int
 ms_to_wait(const struct master *m)
 {
-	uint64_t at = crew_next(&m->crew), now = m->w->now(m->w);
+	uint64_t at = crew_next(&m->crew), plugins = keeper_next(m->keeper), now = m->w->now(m->w);
 
+	if (plugins < at)
+		at = plugins;
 	if (m->check_until != 0 && m->check_until < at)
 		at = m->check_until;
 	if (m->tickets_at < at)
@@ -470,16 +492,21 @@ ms_to_wait(const struct master *m)
 static void
 wait_once(struct master *m, struct pollfd *p)
 {
-	unsigned n = crew_poll(&m->crew, p + 1);
+	unsigned       n = crew_poll(&m->crew, p + 1);
+	struct pollfd *plugins = p + 1 + n;
+	unsigned       n_plugins = keeper_poll(m->keeper, plugins);
 
 	p[0] = (struct pollfd){ m->signals, POLLIN, 0 };
-	if (poll(p, n + 1, ms_to_wait(m)) > 0) {
+	if (poll(p, 1 + n + n_plugins, ms_to_wait(m)) > 0) {
 		/* Reports first: after a signal, p may speak of those who are no more. */
 		crew_reports(&m->crew, p + 1, n);
+		keeper_reports(m->keeper, plugins, n_plugins);
 		if (p[0].revents != 0)
 			take_signals(m);
 	}
 	crew_due(&m->crew);
+	keeper_due(m->keeper);
+	keeper_retire(m->keeper, crew_oldest(&m->crew));
 	bound_checker(m);
 	turn_tickets(m);
 	if (m->logger == 0 && m->s->log == LOG_SYSLOG)
@@ -500,7 +527,7 @@ master_free(struct master *m)
 int
 master_run(struct master *m)
 {
-	struct pollfd *p = mem_array(m->crew.n_child + 1, sizeof(*p));
+	struct pollfd *p = mem_array(m->crew.n_child + 1 + KEEPER_FDS, sizeof(*p));
 
 	say_ready(m, "ready");
 	say_warnings(m);
@@ -508,6 +535,7 @@ master_run(struct master *m)
 	crew_want(&m->crew);
 	while (!m->stopping || crew_alive(&m->crew) || m->checker != 0)
 		wait_once(m, p);
+	keeper_free(m->keeper);
 	say(m, "stopped", NULL, NULL);
 	mem_free(p);
 	master_free(m);
@@ -557,8 +585,13 @@ master_new(struct world *w, const char *path, struct arena *a, struct settings *
 		*why = "no signal descriptor";
 		return NULL;
 	}
+	m->keeper = keeper_new(w);
 	if (!take_over(m, s, wanted_workers(s), a, why))
 		return NULL;
+	if (!keeper_want(m->keeper, s, m->crew.generation + 1, a, why)) {
+		keeper_free(m->keeper);
+		return NULL;
+	}
 	if (!crew_init(&m->crew, w)) {
 		*why = "no memory for the counters";
 		return NULL;

@@ -195,6 +195,13 @@ drain_statement(struct values *r, struct load *l)
 	values_take_number(r, UNIT_TIME, 1000, TIME_MAX, &l->s->drain);
 }
 
+/* RFC 5321 4.5.3.2.6: a client waits ten minutes for the answer to its text, and sends it again then. */
+static void
+decide_within_statement(struct values *r, struct load *l)
+{
+	values_take_number(r, UNIT_TIME, 1000, 600000, &l->s->decide_within);
+}
+
 static void
 log_statement(struct values *r, struct load *l)
 {
@@ -312,6 +319,7 @@ static const struct statement {
 	{ "workers",      ONCE,         workers_statement },
 	{ "spool",        ONCE,         spool_statement },
 	{ "drain",        ONCE,         drain_statement },
+	{ "decide-within", ONCE,        decide_within_statement },
 	{ "log",          ONCE,         log_statement },
 	{ "received",     ONCE,         received_statement },
 	{ "resolver",     ONCE,         resolver_statement },

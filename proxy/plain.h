@@ -63,6 +63,7 @@ struct load {
 	struct pos               limits_pos;    /* src NULL: there is no such block */
 	struct pos              *pool_pos;      /* of the first server of each s->smtp.pool */
 	bool                    *pool_used;     /* of each: a listener or a route has it */
+	bool                     milter;        /* settings_load_milter */
 };
 
 /* All plain statements of l->s->conf; mistakes go to l->d. */

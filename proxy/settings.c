@@ -116,32 +116,93 @@ load_policy(struct load *l)
 	}
 	if (l->lines_for != NULL)
 		s->smtp.lines_for = policy_networks(s->policy, l->lines_for, l->d);
-	if (whole && policy_keeps(s->policy, &keeps) && s->smtp.quarantine == NULL)
+	if (whole && !l->milter && policy_keeps(s->policy, &keeps) && s->smtp.quarantine == NULL)
 		diag_add(l->d, DIAG_ERROR, keeps,
 		    SV("outside of checks: quarantine \"/var/spool/postern/quarantine\" max 1G"),
 		    "this check says `quarantine' without an address, and nothing says where to keep it");
 	plain_sender(l);
 	plain_keys(l);
-	plain_milters(l);
+	if (!l->milter)
+		plain_milters(l);
 	/* Filters rely on keys that are there. */
 	if (l->d->errors == 0)
 		s->smtp.judge = judge_new(l->a,
 		    &(struct judge_conf){
-			s->policy, &s->auth, &s->milters, s->decide_within, false });
+			s->policy, &s->auth, &s->milters, s->decide_within, l->milter });
 }
 
-struct settings *
-settings_load(struct arena *a, struct world *w, const char *path, struct diags *d)
+/* ---- as a milter ----------------------------------------------------------------------------- */
+
+/* Of what stands in the file: what only a proxy has a use for. */
+static bool
+is_proxys(struct strv keyword)
+{
+	static const char *const words[] = { "listen", "upstream", "tls", "line-endings", "workers",
+		"received", "quarantine", NULL };
+
+	for (unsigned i = 0; words[i] != NULL; i++)
+		if (strv_eq(keyword, strv_z(words[i])))
+			return true;
+	return false;
+}
+
+struct passed_over { /* names, with commas, each once */
+	struct arena *a;
+	struct strv   names;
+	struct pos    at; /* of the first */
+};
+
+static void
+pass_over(struct passed_over *o, struct strv name, struct pos at)
+{
+	for (struct strv rest = o->names, one; rest.n > 0;) {
+		one = strv_trim(strv_cut(&rest, ','));
+		if (strv_eq(one, name))
+			return;
+	}
+	if (o->names.n == 0) {
+		o->at = at;
+		o->names = name;
+		return;
+	}
+	o->names = arena_concat(o->a, arena_concat(o->a, o->names, SV(", ")), name);
+}
+
+/* One note, so that nobody takes for a rule what is none here. */
+static void
+note_passed_over(struct load *l)
+{
+	struct settings   *s = l->s;
+	struct passed_over o = { .a = l->a, .at = { s->conf->source, 1, 1, 0 } };
+
+	for (unsigned i = 0; i < s->conf->n_plain; i++)
+		if (is_proxys(s->conf->plain[i].keyword))
+			pass_over(&o, s->conf->plain[i].keyword, s->conf->plain[i].pos);
+	for (unsigned i = 0; i < policy_milters(s->policy); i++)
+		pass_over(&o, policy_milter(s->policy, i)->plugin ? SV("plugin") : SV("milter"),
+		    policy_milter(s->policy, i)->pos);
+	if (policy_routes(s->policy))
+		pass_over(&o, SV("route, transaction-class"), o.at);
+	if (!policy_relays_nothing(s->policy))
+		pass_over(&o, SV("relay"), o.at);
+	s->passed_over = o.names;
+	if (o.names.n > 0)
+		diag_add(l->d, DIAG_NOTE, o.at, strv(NULL, 0),
+		    "not for a milter, and passed over: %.*s", (int)o.names.n, o.names.p);
+}
+
+static struct settings *
+load(struct arena *a, struct world *w, const char *path, struct diags *d, bool milter)
 {
 	struct settings *s = arena_alloc(a, sizeof(*s));
-	struct load      l = { .s = s, .a = a, .w = w, .d = d };
+	struct load      l = { .s = s, .a = a, .w = w, .d = d, .milter = milter };
 	bool             whole;
 
 	set_defaults(s, a);
 	s->conf = conf_parse(a, w, path, d);
 	plain_read(&l);
 	/* After a fault of syntax what is missing may only be what could not be read. */
-	whole = d->errors == 0;
+	whole = d->errors == 0 && !milter;
 	if (s->n_listener == 0 && whole)
 		missing(&l, "such as: listen 127.0.0.1:2525",
 		    "there is no `listen': nobody could connect");
@@ -149,13 +210,30 @@ settings_load(struct arena *a, struct world *w, const char *path, struct diags *
 		missing(&l, "such as: upstream 127.0.0.1:10025",
 		    "there is no `upstream': nothing could be passed on");
 	finish_limits(&l);
-	plain_contexts(&l);
+	/* The certificates of a proxy need not be there, nor be ours to read. */
+	if (!milter)
+		plain_contexts(&l);
 	plain_pools(&l, whole);
-	plain_auth(&l);
+	if (!milter)
+		plain_auth(&l);
 	load_policy(&l);
-	if (d->errors == 0)
+	if (d->errors == 0 && milter)
+		note_passed_over(&l);
+	else if (d->errors == 0)
 		policy_prove(s->policy, a, d);
 	return s;
+}
+
+struct settings *
+settings_load(struct arena *a, struct world *w, const char *path, struct diags *d)
+{
+	return load(a, w, path, d, false);
+}
+
+struct settings *
+settings_load_milter(struct arena *a, struct world *w, const char *path, struct diags *d)
+{
+	return load(a, w, path, d, true);
 }
 
 void

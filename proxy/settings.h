@@ -47,6 +47,7 @@ struct settings {                       /* everything lives in the arena given t
 	struct auth_conf  auth;
 	struct milters_conf milters;
 	uint64_t          decide_within;        /* ms; 0: DECIDE_WITHIN of judge.h */
+	struct strv       passed_over;          /* settings_load_milter: names of what is no rule there; absent: nothing */
 };
 
 /*
@@ -57,6 +58,12 @@ struct settings {                       /* everything lives in the arena given t
  * The result is only to be used where d->errors == 0; settings_free in any case.
  */
 struct settings *settings_load(struct arena *a, struct world *w, const char *path, struct diags *d);
+/*
+ * The same for who offers the policy as a milter to another mail server.  `listen' and `upstream' may be missing; they,
+ * the relay gate, routes, milters, plugins and what else only a proxy has a use for are read and then passed over: one
+ * note names them.  The judge asks no gate and tells no milter.  Nothing is proved of the policy.
+ */
+struct settings *settings_load_milter(struct arena *a, struct world *w, const char *path, struct diags *d);
 /* TLS contexts and lists: what is not in the arena. */
 void settings_free(struct settings *s);
 /*

@@ -8,6 +8,7 @@
 #include "proxy/base/arena.h"
 #include "proxy/base/buf.h"
 #include "proxy/base/crypt.h"
+#include "proxy/judge.h"
 #include "proxy/values.h"
 
 #define LINE_MAX_N 8192
@@ -256,6 +257,70 @@ show_sender(struct show *o)
 		show_rule(o, &c->seal[i], "seal");
 }
 
+/* ---- milters --------------------------------------------------------------------------------- */
+
+static void
+show_home(struct show *o, const struct milter_conf *m)
+{
+	char        text[ENDPOINT_TEXT];
+	struct strv at = endpoint_print(&m->at, text);
+
+	if (m->home == HOME_DAEMON)
+		buf_printf(&o->line, " at %.*s", (int)at.n, at.p);
+	else
+		buf_printf(&o->line, " %s, %s", m->file,
+		    m->home == HOME_ISOLATED ? "in a process of its own" :
+					       "in the processes of Postern");
+	if (m->n_args > 0)
+		buf_printf(
+		    &o->line, ", %u %s", m->n_args, m->n_args == 1 ? "argument" : "arguments");
+}
+
+/* What becomes of a message then. */
+static const char *const failures[] = { [FAILURE_TEMPFAIL] = "451",
+	[FAILURE_ACCEPT] = "as if it were not there",
+	[FAILURE_REJECT] = "550",
+	[FAILURE_QUARANTINE] = "quarantine",
+	[FAILURE_DISCONNECT] = "421 and the end" };
+
+static void
+show_milter(struct show *o, const struct milter_conf *m, const struct policy_milter *p)
+{
+	struct strv ask = unit_print(o->a, UNIT_TIME, m->timeout_short),
+		    end = unit_print(o->a, UNIT_TIME, m->timeout);
+
+	buf_printf(
+	    &o->line, "%-12s %.*s", p->plugin ? "plugin" : "milter", (int)m->name.n, m->name.p);
+	show_home(o, m);
+	buf_printf(
+	    &o->line, ", %.*s an answer, %.*s the last one", (int)ask.n, ask.p, (int)end.n, end.p);
+	add_if(o, p->conditional, ", not of every message");
+	add_if(o, p->warn, ", only logged");
+	buf_printf(&o->line, "; if it fails: %s", failures[p->on_failure]);
+	end_line(o);
+}
+
+static void
+show_milters(struct show *o)
+{
+	const struct settings *s = o->s;
+	struct strv            within = unit_print(
+		       o->a, UNIT_TIME, s->decide_within > 0 ? s->decide_within : DECIDE_WITHIN);
+
+	for (unsigned i = 0; i < s->milters.n; i++)
+		show_milter(o, &s->milters.v[i], policy_milter(s->policy, i));
+	if (s->milters.n > 0 || s->decide_within > 0) {
+		buf_printf(&o->line, "decided      %.*s behind the end of a message at the latest",
+		    (int)within.n, within.p);
+		end_line(o);
+	}
+	if (s->milters.n > 0 && s->smtp.quarantine == NULL) {
+		buf_printf(&o->line,
+		    "             what a milter wants in quarantine gets 451: there is no folder for it");
+		end_line(o);
+	}
+}
+
 /* ---- the rest -------------------------------------------------------------------------------- */
 
 static void
@@ -349,6 +414,7 @@ show_settings(
 	for (unsigned i = 0; i < s->smtp.n_pool; i++)
 		show_pool(&o, &s->smtp.pool[i]);
 	show_sender(&o);
+	show_milters(&o);
 	show_quarantine(&o);
 	show_resolver(&o);
 	show_process(&o);

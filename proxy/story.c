@@ -352,6 +352,9 @@ story_tell(const struct settings *s, struct world *w, const struct story *x, boo
 	world_real_start(w, loop);
 	if (!world_real_dns(w, &s->resolver, &no_dns))
 		emit(arena_printf(a, "(the DNS cannot be asked: %s)", no_dns), arg);
+	if (policy_milters(s->policy) > 0)
+		emit(
+		    SV("(milters and plugins hear nothing of this: what they say is absent)"), arg);
 	fibers = fiber_pool_new(loop, FIBER_STACK, FIBERS, 4);
 	t.house = (struct trial_house){ s,
 		judge_new(

@@ -19,35 +19,8 @@
 
 #include "proxy/base/arena.h"
 #include "proxy/base/fiber.h"
+#include "proxy/base/fiber_own.h"
 #include "proxy/base/loop.h"
-
-#if defined(__has_include)
-#if __has_include(<valgrind/valgrind.h>)
-#include <valgrind/valgrind.h>
-#endif
-#endif
-#ifndef VALGRIND_STACK_REGISTER
-#define VALGRIND_STACK_REGISTER(from, to) ((void)(from), (void)(to), 0u)
-#define VALGRIND_STACK_DEREGISTER(id)     ((void)(id))
-#endif
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define FIBER_ASAN 1
-#endif
-#elif defined(__SANITIZE_ADDRESS__)
-#define FIBER_ASAN 1
-#endif
-#ifdef FIBER_ASAN
-#include <sanitizer/asan_interface.h>
-#include <sanitizer/common_interface_defs.h>
-#define NOT_SANITIZED __attribute__((no_sanitize_address))
-#else
-#define __sanitizer_start_switch_fiber(fake, p, n)  ((void)(fake), (void)(p), (void)(n))
-#define __sanitizer_finish_switch_fiber(fake, p, n) ((void)(fake), (void)(p), (void)(n))
-#define ASAN_UNPOISON_MEMORY_REGION(p, n)           ((void)(p), (void)(n))
-#define NOT_SANITIZED
-#endif
 
 enum state {
 	FREE,   /* in the pool */

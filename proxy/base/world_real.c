@@ -83,6 +83,17 @@ real_now(struct world *w)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000 + 1;
 }
 
+/* The kernel's last tick: 15 ns in place of 74 where the clock is a virtual machine's. */
+static uint64_t
+real_about_now(struct world *w)
+{
+	struct timespec t;
+
+	(void)w;
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000 + 1;
+}
+
 static uint64_t
 real_wall(struct world *w)
 {
@@ -564,7 +575,7 @@ world_real(int log_fd)
 {
 	static struct real r = {
 		.w = {
-			.now = real_now, .wall = real_wall, .random = real_random,
+			.now = real_now, .about_now = real_about_now, .wall = real_wall, .random = real_random,
 			.connect = real_connect, .spool = real_spool, .log = real_log,
 			.read_file = real_read_file, .glob = real_glob,
 			.create = real_create, .make_dir = real_make_dir,

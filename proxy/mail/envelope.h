@@ -31,10 +31,12 @@ struct rcpt {
 	bool           upstream_took;   /* the hop answered 2xx */
 	bool           dropped;         /* discard: the client heard 250, the hop never hears of it */
 	bool           replaced;        /* quarantine: the hop took it, and does not get this message for it */
+	bool           added, deleted;  /* a milter wants it, or wants it no more, whatever the client said */
 };
 
 struct envelope {
 	struct path        from;
+	const struct path *was;         /* from, as the client said it, where a milter has changed it; else NULL */
 	struct mail_params params;
 	struct rcpt       *rcpt;        /* every recipient that was well formed and got a verdict or an answer */
 	unsigned           n_rcpt, max_rcpt;

@@ -22,13 +22,19 @@ struct mail {                           /* what filters see; env and msg are NUL
 	struct facts          *facts;   /* for filters that build on the facts of others: fact_get */
 	const char            *id;      /* the transaction's name in the log; NULL: outside one */
 	unsigned               rcpt;    /* at STAGE_RCPT: which recipient is at hand; env->rcpt[rcpt].said: what we say of it */
-	struct strv            line;    /* at STAGE_UNKNOWN: the command, as it was said, cleaned */
+	struct strv            line;    /* at STAGE_UNKNOWN: the command, as it was said, without CR, LF, NUL */
 };
 
 struct findings {
 	struct facts  *facts;
 	struct edits  *edits;
-	/* By number of milters and plugins (milter_conf.h); NULL where none are configured.  Filters that advise write it. */
+	/*
+	 * By number of milters and plugins (milter_conf.h); for filters that advise alone, which write it.  Of the
+	 * transaction, which begins as a copy of the session's, or of the session.  A DISCARD is of the whole message, at
+	 * RCPT, too; other answers to RCPT are of that recipient: who says nothing against the next one clears `say'.
+	 * At STAGE_UNKNOWN it is a copy: a `say' that is new there answers that command, and that is all it does.  Nobody
+	 * is told there of what came before.
+	 */
 	struct advice *advice;
 	/* Is milter i to be told of this?  NO for good of this session or transaction, YES, or NOT_YET: what its `when' asks is
 	 * not known at this stage.  Of the judge, whose word counts for the rest of the transaction. */
@@ -62,7 +68,12 @@ enum filter_does {
 	DOES_HEADER_EDIT = 2, DOES_BODY_EDIT = 4, DOES_ENVELOPE_EDIT = 8,
 	DOES_SEAL = 16,                 /* acts at STAGE_SEAL: signs, seals, adds our results */
 	DOES_ORIGINAL = 32,             /* body() as received, before any edit */
-	DOES_ADVISE = 64                /* at() is called behind the checks of the stage, unless one has settled it (milters) */
+	/*
+	 * at() is called behind the checks of the stage, unless a verdict has settled it.  But for a recipient that they
+	 * refused just now: env->rcpt[rcpt].said has it, REJECT or TEMPFAIL; who does not want to hear of those looks
+	 * away, and advice that is given then does not count.  said NONE: nothing is against that recipient so far.
+	 */
+	DOES_ADVISE = 64                /* milters */
 };
 
 struct filter {

@@ -57,6 +57,8 @@ first_chunk(struct session *s)
 	bool           last = s->text.last;
 
 	text_discard_if_nobody(s);
+	if (text_is_discarded(s))
+		relay_give_up(s);
 	if (!text_is_discarded(s) && s->relay.broken) {
 		skip(s, 451, "4.3.2", "the mail server was lost, try again");
 		return false;

@@ -125,6 +125,28 @@ session_check_errors(struct session *s)
 	session_end(s, "too many errors");
 }
 
+#define UNKNOWN_LINE 512 /* octets of it that are told */
+
+/* libmilter, xxfi_unknown: a milter may refuse it in words of its own, and that is all it may. */
+static void
+not_known(struct session *s, struct strv line)
+{
+	struct verdict v = { 0 };
+
+	if (s->state != SMTP_REFUSED && judge_hears_unknown(s->smtp->conf->judge)) {
+		if (judge_unknown(s->hearing,
+			strv_first(line, line.n < UNKNOWN_LINE ? line.n : UNKNOWN_LINE),
+			&v) != WAIT_OK)
+			return;
+	}
+	if (!verdict_final(&v)) {
+		say_error(s, 500, "5.5.2", SV("command not recognized"));
+		return;
+	}
+	s->errors += verdict_code(&v) < 500;
+	say_verdict(s, &v, STAGE_UNKNOWN, NULL);
+}
+
 void
 smtp_dispatch(struct session *s, struct strv line)
 {
@@ -144,7 +166,7 @@ smtp_dispatch(struct session *s, struct strv line)
 	if (c != NULL && (c->flags & CMD_JUNK))
 		session_count_junk(s);
 	if (c == NULL)
-		say_error(s, 500, "5.5.2", SV("command not recognized"));
+		not_known(s, line);
 	else if (!refused(s, c, rest))
 		c->run(s, rest);
 }

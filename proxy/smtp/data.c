@@ -115,7 +115,10 @@ data_run(struct session *s, struct strv rest)
 		return;
 	}
 	text_discard_if_nobody(s);
-	if (!text_is_discarded(s) && !may_come(s))
+	/* Of MAIL, or a milter's of a recipient: the hop may have taken some of them. */
+	if (text_is_discarded(s))
+		relay_give_up(s);
+	else if (!may_come(s))
 		return;
 	text_begin(s, false);
 	say(s, 354, "", SV("End data with <CR><LF>.<CR><LF>"));
@@ -282,7 +285,7 @@ discard(struct session *s, struct reply *r)
 
 /* The one place in which a message gets its 250: of the hop, of the disk, or because a rule says discard. */
 static void
-carry_out(struct session *s, const struct verdict *v, struct reply *r)
+carry_out(struct session *s, struct verdict *v, struct reply *r)
 {
 	/*
 	 * Who was taken at RCPT may have been lost with the server since: that is the hop's to tell, and nothing to
@@ -290,6 +293,10 @@ carry_out(struct session *s, const struct verdict *v, struct reply *r)
 	 */
 	bool nobody = envelope_taken(&session_tx(s)->env) == 0;
 
+	if (!relay_envelope(s, v, r))
+		return;
+	if (verdict_final(v))
+		session_tx(s)->verdict = *v;
 	if (v->kind == VERDICT_DISCARD)
 		discard(s, r);
 	else if (v->kind == VERDICT_NONE || (nobody && v->kind == VERDICT_QUARANTINE))
@@ -319,8 +326,7 @@ judge(struct session *s, struct verdict *v)
 static void
 decide(struct session *s, struct reply *r)
 {
-	struct transaction *tx = session_tx(s);
-	struct verdict      v = { 0 };
+	struct verdict v = { 0 };
 
 	if (s->text.drop) {
 		discard(s, r);
@@ -334,8 +340,6 @@ decide(struct session *s, struct reply *r)
 	if (judge(s, &v) != WAIT_OK)
 		return;
 	session_log_checks(s);
-	if (verdict_final(&v))
-		tx->verdict = v;
 	carry_out(s, &v, r);
 }
 

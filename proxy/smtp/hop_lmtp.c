@@ -5,6 +5,7 @@
  * A client of SMTP hears one answer to its message.  So a transaction has one recipient: the answer to the
  * text is that one's, and nothing can be lost or doubled between two of them.
  */
+#include "proxy/smtp/edit_envelope.h"
 #include "proxy/smtp/hop_smtp.h"
 
 /*
@@ -23,6 +24,15 @@ lmtp_rcpt(struct session *s, unsigned i, struct slot *slot)
 		slots_fill(&s->replies, slot, &later);
 }
 
+static bool
+lmtp_envelope(struct session *s, bool anew)
+{
+	if (envelope_wanted(&session_tx(s)->env) <= 1)
+		return hop_envelope(s, anew);
+	relay_break(s, 451, "4.3.0", SV("one recipient a message, and there is another one now"));
+	return false;
+}
+
 const struct hop hop_lmtp = {
 	.name = "lmtp",
 	.mail = hop_mail,
@@ -31,6 +41,7 @@ const struct hop hop_lmtp = {
 	.stream = hop_stream,
 	.finish = hop_finish,
 	.redirect = hop_redirect,
+	.envelope = lmtp_envelope,
 	.end = hop_end,
 	.close = hop_close,
 };

@@ -69,6 +69,7 @@ fields(struct session *s, uint64_t octets)
 	struct quarantined  q = {
 		 .id = session_id(s),
 		 .check = tx->verdict.by,
+		 .reason = tx->verdict.text.n > 0 ? tx->verdict.text : (struct strv){ NULL, 0 },
 		 .time = moment(tx->a, s->smtp->world),
 		 .client = arena_dup(tx->a, endpoint_print(&s->client.addr, text)),
 		 .listener = s->client.listener,
@@ -139,15 +140,26 @@ prepare(struct session *s)
 	return d;
 }
 
+/* A check cannot want what cannot be: `check' sees to that.  A milter may, at any time; and nothing is streamed then. */
+static const char *
+why_not(struct session *s)
+{
+	struct transaction *tx = session_tx(s);
+
+	if (s->relay.streaming)
+		return "the text is on its way already";
+	return arena_z(tx->a,
+	    arena_printf(tx->a, "%.*s wants it kept, and no `quarantine' says where",
+		(int)tx->verdict.by.n, tx->verdict.by.p));
+}
+
 void
 relay_quarantine(struct session *s, struct reply *out)
 {
 	struct delivery *d;
 
-	/* Neither can be, by what `check' lets through; but nothing may be lost if it is. */
 	if (s->smtp->conf->quarantine == NULL || s->relay.streaming) {
-		session_log_event(
-		    s, "quarantine-failed", "there is no whole message, or no folder");
+		session_log_event(s, "quarantine-failed", why_not(s));
 		*out = (struct reply){ 451, "4.3.0", SV("could not keep the message now") };
 		return;
 	}

@@ -490,6 +490,7 @@ const struct hop hop_smtp = {
 	.stream = hop_stream,
 	.finish = hop_finish,
 	.redirect = hop_redirect,
+	.envelope = hop_envelope,
 	.end = hop_end,
 	.close = hop_close,
 };

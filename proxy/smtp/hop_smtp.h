@@ -75,6 +75,8 @@ MAY_YIELD bool replay_owed(struct session *s, bool fresh);
 MAY_YIELD bool replay_transaction(struct session *s);
 /* The same where the connection was lent (relay.lent), on any. */
 MAY_YIELD bool replay_lent(struct session *s);
+/* The same on the connection at hand, behind RSET. */
+MAY_YIELD bool replay_here(struct session *s);
 
 /* --- who the client is: xclient.c, xforward.c --- */
 
@@ -103,5 +105,9 @@ void xforward_answered(struct session *s, const struct reply *r);
 MAY_YIELD bool hop_stream(struct session *s, struct strv text);
 MAY_YIELD void hop_finish(struct session *s, struct reply *out);
 MAY_YIELD bool hop_redirect(struct session *s, unsigned i);
+
+/* --- relay_envelope.c --- */
+
+MAY_YIELD bool hop_envelope(struct session *s, bool anew);
 
 #endif

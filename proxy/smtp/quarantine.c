@@ -12,20 +12,21 @@
 static struct strv *
 one(struct quarantined *q, unsigned i)
 {
-	struct strv *const at[] = { &q->id, &q->check, &q->time, &q->client, &q->listener, NULL,
-		&q->tls, &q->user, &q->sender };
+	struct strv *const at[] = { &q->id, &q->check, &q->reason, &q->time, &q->client,
+		&q->listener, NULL, &q->tls, &q->user, &q->sender };
 
 	return at[i];
 }
 
 /* clang-format off */
-enum { HELO = 5, RCPT = 9, OCTETS = 10, N_FIELDS = 11 };
+enum { HELO = 6, RCPT = 10, OCTETS = 11, N_FIELDS = 12 };
 static const struct field {
 	const char *name;
 	bool        needed;
 } fields[N_FIELDS] = {
 	{ "X-Postern-Quarantine: ", true },
 	{ "X-Postern-Check: ",      true },
+	{ "X-Postern-Reason: ",     false },
 	{ "X-Postern-Time: ",       true },
 	{ "X-Postern-Client: ",     true },
 	{ "X-Postern-Listener: ",   true },

@@ -16,6 +16,7 @@
 
 struct quarantined {                    /* views of whoever made it */
 	struct strv id, check;          /* transaction, and whose verdict it was */
+	struct strv reason;             /* a milter's; absent: none */
 	struct strv time;               /* RFC 3339, UTC */
 	struct strv client;             /* ADDR:PORT */
 	struct strv listener, helo;

@@ -16,6 +16,7 @@ struct slot;
 struct strv;
 struct upstream;
 struct hop;
+struct verdict;
 
 enum mail_state { MAIL_NONE, MAIL_HELD, MAIL_SENT, MAIL_OK, MAIL_REFUSED };
 enum way { WAY_HELD, WAY_DATA, WAY_BDAT };      /* how the text goes: after its end, or streamed */
@@ -66,6 +67,11 @@ struct hop {
 	 * upstream_took; false: the hop would not, or is lost.  NULL: nothing was said of recipients yet.
 	 */
 	MAY_YIELD bool (*redirect)(struct session *, unsigned i);
+	/*
+	 * The envelope is another than what was said (edit_envelope.h).  anew: not only by recipients that were added.
+	 * False: broken.  NULL: as redirect.
+	 */
+	MAY_YIELD bool (*envelope)(struct session *, bool anew);
 	/* The transaction is over, however: what was taken goes back.  Never parks. */
 	void (*end)(struct session *);
 	void (*close)(struct session *);        /* the session is over */
@@ -87,6 +93,11 @@ bool relay_spool(struct session *s, struct strv text);
 MAY_YIELD void relay_finish(struct session *s, struct reply *out);
 /* `quarantine to': the message goes to that address alone.  False: it cannot, *out says so. */
 MAY_YIELD bool relay_redirect(struct session *s, struct strv to, struct reply *out);
+/*
+ * What milters want of the envelope (edits of it in the transaction's edits) is carried out, where *v is NONE or
+ * QUARANTINE.  All recipients deleted: *v becomes DISCARD.  False: it cannot be, *out says so, and it is logged.
+ */
+MAY_YIELD bool relay_envelope(struct session *s, struct verdict *v, struct reply *out);
 /* `quarantine': the message into the Maildir of the configuration; relay.outcome and *out as of finish.  hop_quarantine.c */
 MAY_YIELD void relay_quarantine(struct session *s, struct reply *out);
 /* The hop hears nothing more of this transaction. */

@@ -3,7 +3,7 @@
  *
  * Three cases: a connection, gone stale or of a server that fails, before the client heard any answer of it (it
  * notices nothing), a transaction that died while the client was still sending its text, and one whose connection
- * was lent.  The text itself is in the spool; nothing is replayed once octets that commit have been sent.
+ * was lent.  A fourth is on the same connection: the envelope has been edited (relay_envelope.c).  The text itself is in the spool; nothing is replayed once octets that commit have been sent.
  */
 #include "proxy/smtp/hop_smtp.h"
 
@@ -72,18 +72,13 @@ all_took(const struct session *s, unsigned n)
 	    envelope_taken(&session_tx(s)->env) == n;
 }
 
-/* What a client was told of each recipient must hold on the new connection, too. */
+/* Every recipient that was taken, or shall be, must be taken now. */
 MAY_YIELD static bool
-say_again(struct session *s, bool fresh)
+say_envelope(struct session *s)
 {
 	struct envelope *e = &session_tx(s)->env;
 	unsigned         n = envelope_taken(e);
 
-	s->relay.mail = MAIL_HELD;
-	if (!hop_connect(s, fresh))
-		return false;
-	if (s->relay.replayed)
-		counters_add(s->smtp->counters, s->smtp->place, COUNTER_REPLAYS, 1);
 	hop_queue_mail(s, NULL);
 	for (unsigned i = 0; i < e->n_rcpt && !s->relay.broken; i++)
 		if (e->rcpt[i].upstream_took) {
@@ -95,6 +90,25 @@ say_again(struct session *s, bool fresh)
 	if (!all_took(s, n))
 		relay_break(s, 451, "4.3.0", SV("the mail server changed its mind, try again"));
 	return !s->relay.broken;
+}
+
+/* What a client was told of each recipient must hold on the new connection, too. */
+MAY_YIELD static bool
+say_again(struct session *s, bool fresh)
+{
+	s->relay.mail = MAIL_HELD;
+	if (!hop_connect(s, fresh))
+		return false;
+	if (s->relay.replayed)
+		counters_add(s->smtp->counters, s->smtp->place, COUNTER_REPLAYS, 1);
+	return say_envelope(s);
+}
+
+bool
+replay_here(struct session *s)
+{
+	s->relay.mail = MAIL_HELD;
+	return say_envelope(s);
 }
 
 bool

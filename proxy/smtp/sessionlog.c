@@ -4,6 +4,7 @@
 #include "proxy/smtp/sessionlog.h"
 
 #include "proxy/base/log.h"
+#include "proxy/smtp/edit_envelope.h"
 
 struct strv
 session_id(const struct session *s)
@@ -242,6 +243,58 @@ decided_by(const struct session *s, const struct reply *r)
 	return (struct strv){ NULL, 0 };
 }
 
+/* --- what milters changed: "NAME:WORD,WORD;NAME:WORD" ------------------------------------------- */
+
+#define CHANGES_MAX 480 /* octets */
+
+static unsigned
+change_of(enum edit_op op)
+{
+	switch (op) {
+	case EDIT_REPLACE_BODY:
+		return 1;
+	case EDIT_ADD_RCPT:
+		return 2;
+	case EDIT_DELETE_RCPT:
+		return 3;
+	case EDIT_CHANGE_FROM:
+		return 4;
+	default:
+		return 0;
+	}
+}
+
+/* Those of one milter stand together, as they were made; each word once. */
+static void
+log_changes(struct log_line *l, struct arena *a, const struct edits *edits)
+{
+	static const char *const words[] = { "header", "body", "rcpt+", "rcpt-", "from" };
+	struct strv              last = { NULL, 0 };
+	struct buf               text;
+	unsigned                 seen = 0;
+
+	buf_init(&text, CHANGES_MAX);
+	for (unsigned i = 0; i < edits->n; i++) {
+		struct strv by = edit_milter(edits->v[i].by);
+		unsigned    word = change_of(edits->v[i].op);
+		bool        first = by.p != NULL && (last.p == NULL || !strv_eq(by, last));
+
+		if (by.p == NULL || (!first && (seen & 1u << word)))
+			continue;
+		if (first && last.p != NULL)
+			buf_addc(&text, ';');
+		if (first)
+			buf_add(&text, by);
+		buf_addc(&text, first ? ':' : ',');
+		buf_add(&text, strv_z(words[word]));
+		seen = (first ? 0 : seen) | 1u << word;
+		last = by;
+	}
+	if (last.p != NULL)
+		log_strv(l, "edits", arena_dup(a, buf_view(&text)));
+	buf_fini(&text);
+}
+
 /* Fields that nobody but us may write, and a stranger did. */
 static unsigned
 hidden_fields(const struct message *m)
@@ -262,7 +315,9 @@ session_log_message(struct session *s, const struct reply *r, bool heard)
 	log_begin(&l, s->smtp->world, session_id(s), "message");
 	log_z(&l, "outcome", outcome_word(s, r, heard));
 	log_client(&l, s);
-	log_path(&l, "from", &tx->env.from);
+	log_path(&l, "from", tx->env.was != NULL ? tx->env.was : &tx->env.from);
+	if (tx->env.was != NULL)
+		log_path(&l, "sent-from", &tx->env.from);
 	log_recipients(&l, &tx->env);
 	log_number(&l, "size", tx->msg.octets);
 	if (hidden_fields(&tx->msg) > 0)
@@ -270,9 +325,13 @@ session_log_message(struct session *s, const struct reply *r, bool heard)
 	log_z(&l, "way", way_word(s));
 	log_server(&l, s);
 	log_strv(&l, "by", decided_by(s, r));
-	if (tx->verdict.kind == VERDICT_QUARANTINE)
+	if (tx->verdict.kind == VERDICT_QUARANTINE) {
 		log_strv(&l, "quarantine", tx->verdict.to);
+		log_strv(&l, "reason", tx->verdict.text);
+	}
 	log_names(&l, s);
+	if (s->relay.outcome != OUTCOME_NONE)
+		log_changes(&l, tx->a, &tx->edits);
 	log_reply(&l, r);
 	log_number(&l, "ms", loop_now(s->smtp->loop) - s->text.began);
 	log_end(&l);

@@ -14,6 +14,9 @@ import t_beside
 import t_dns
 import t_estate
 import t_faults
+import t_homes
+import t_milters
+import t_milterd
 import t_octets
 import t_postfix
 import t_quarantine
@@ -27,12 +30,15 @@ MODULES = (
     t_auth,
     t_estate,
     t_sink,
+    t_milterd,
     t_octets,
     t_faults,
     t_beside,
     t_dns,
     t_quarantine,
     t_sender,
+    t_milters,
+    t_homes,
 )
 LIMIT = 240  # seconds a test may take
 

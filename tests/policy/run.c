@@ -8,6 +8,7 @@
  */
 #include <unistd.h>
 
+#include "config.h"
 #include "filters/registry.h"
 #include "policy/patterns.h"
 #include "proxy/base/buf.h"
@@ -110,6 +111,21 @@ write_file(const char *path, struct strv text)
 		printf("cannot write %s\n", path);
 }
 
+/* A block that only builds with libmilter have. */
+static bool
+has_plugins(struct arena *a, const char *path)
+{
+	struct strv text = { NULL, 0 }, line;
+
+	(void)canned_read_disk(a, path, 1 << 24, &text);
+	while (text.p != NULL) {
+		line = strv_cut(&text, '\n');
+		if (strv_starts(line, SV("plugin ")))
+			return true;
+	}
+	return false;
+}
+
 static void
 one(const char *path, bool good, bool update)
 {
@@ -120,9 +136,11 @@ one(const char *path, bool good, bool update)
 	bool          ok;
 
 	/* What PCRE2 says is said with PCRE2 alone. */
-	if (!patterns_here() &&
-	    (strstr(path, "pattern") != NULL || strstr(path, "matches") != NULL)) {
+	if ((!patterns_here() &&
+		(strstr(path, "pattern") != NULL || strstr(path, "matches") != NULL)) ||
+	    (!HAVE_MILTER && has_plugins(a, path))) {
 		skipped++;
+		arena_free(a);
 		return;
 	}
 	name.n -= 5;

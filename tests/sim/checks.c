@@ -13,8 +13,9 @@
 
 struct checking {
 	struct play        *p;
-	struct mailer      *only;  /* of which server; NULL: all of them, in order of time */
-	struct up_event   **event; /* theirs */
+	struct mailer      *only;   /* of which server; NULL: all of them, in order of time */
+	struct sim_milter  *milter; /* or of this milter */
+	struct up_event   **event;  /* theirs */
 	unsigned            n_event, at_event; /* the next that `upstream` looks at */
 	struct up_message **taken;
 	unsigned            n_taken;
@@ -72,6 +73,7 @@ static void
 look_at(struct checking *k, struct mailer *only)
 {
 	k->only = only;
+	k->milter = NULL;
 	k->n_event = k->at_event = k->n_taken = 0;
 	k->event = NULL;
 	k->taken = NULL;
@@ -93,11 +95,30 @@ check_server(struct checking *k, const struct check *c)
 	look_at(k, only);
 }
 
+/* What a milter was told; messages are those of all servers. */
+static void
+check_milter(struct checking *k, const struct check *c)
+{
+	struct sim_milter *m = play_milter(k->p, c->text);
+
+	if (m == NULL) {
+		play_fail(k->p, c->line, "no milter has that name");
+		return;
+	}
+	look_at(k, NULL);
+	k->milter = m;
+	k->event = arena_alloc(k->p->script->a, (m->n_event + 1) * sizeof(*k->event));
+	for (k->n_event = 0; k->n_event < m->n_event; k->n_event++)
+		k->event[k->n_event] = &m->event[k->n_event];
+}
+
 static unsigned
 count_connections(const struct checking *k)
 {
 	unsigned n = 0;
 
+	if (k->milter != NULL)
+		return k->milter->conns;
 	for (unsigned i = 0; i < k->p->script->n_up; i++)
 		if (k->only == NULL || k->only == k->p->up[i])
 			n += k->p->up[i]->conns;
@@ -109,19 +130,21 @@ count_connections(const struct checking *k)
 static void
 check_upstream(struct checking *k, const struct check *c, bool next)
 {
+	const char *who = k->milter != NULL ? k->milter->name : "upstream";
+
 	for (unsigned i = k->at_event; i < k->n_event; i++) {
 		if (sim_match(c->text, strv_z(k->event[i]->text))) {
 			k->at_event = i + 1;
 			return;
 		}
 		if (next) {
-			play_fail(k->p, c->line, "upstream: want \"%.*s\", then came \"%s\"",
+			play_fail(k->p, c->line, "%s: want \"%.*s\", then came \"%s\"", who,
 			    (int)c->text.n, c->text.p, k->event[i]->text);
 			return;
 		}
 	}
 	play_fail(
-	    k->p, c->line, "upstream: nothing (more) matches \"%.*s\"", (int)c->text.n, c->text.p);
+	    k->p, c->line, "%s: nothing (more) matches \"%.*s\"", who, (int)c->text.n, c->text.p);
 }
 
 static unsigned
@@ -290,16 +313,28 @@ check_count(
 		    (unsigned long long)have, (unsigned long long)want);
 }
 
+/* Of servers, then of milters; past them: absent. */
+static struct strv
+faults_of(const struct play *p, unsigned i, const char **who)
+{
+	unsigned n_up = p->script->n_up;
+
+	if (i >= n_up + p->script->n_milter)
+		return (struct strv){ NULL, 0 };
+	*who = i < n_up ? p->up[i]->name : p->milter[i - n_up]->name;
+	return buf_view(i < n_up ? &p->up[i]->faults : &p->milter[i - n_up]->faults);
+}
+
 static void
 check_fault(struct checking *k, const struct check *c)
 {
-	for (unsigned i = 0; i < k->p->script->n_up; i++) {
-		struct strv all = buf_view(&k->p->up[i]->faults);
+	const char *who;
+	struct strv all;
 
+	for (unsigned i = 0; (all = faults_of(k->p, i, &who)).p != NULL; i++)
 		while (all.p != NULL)
 			if (sim_match(c->text, strv_cut(&all, '\n')))
 				return;
-	}
 	play_fail(k->p, c->line, "no fault matches \"%.*s\"", (int)c->text.n, c->text.p);
 }
 
@@ -309,6 +344,9 @@ check_one(struct checking *k, const struct check *c)
 	switch (c->op) {
 	case CHECK_SERVER:
 		check_server(k, c);
+		break;
+	case CHECK_MILTER:
+		check_milter(k, c);
 		break;
 	case CHECK_FAULT:
 		check_fault(k, c);
@@ -368,17 +406,19 @@ is_wanted(const struct play *p, struct strv fault)
 }
 
 static void
-check_no_faults(struct play *p, const struct mailer *u)
+check_no_faults(struct play *p)
 {
-	struct strv all = buf_view(&u->faults);
+	const char *who = "";
+	struct strv all;
 
-	while (all.p != NULL && !p->failed) {
-		struct strv line = strv_cut(&all, '\n');
+	for (unsigned i = 0; (all = faults_of(p, i, &who)).p != NULL; i++)
+		while (all.p != NULL && !p->failed) {
+			struct strv line = strv_cut(&all, '\n');
 
-		if (line.n > 0 && !is_wanted(p, line))
-			play_fail(p, 0, "the server %s saw what it must not see: %.*s", u->name,
-			    (int)line.n, line.p);
-	}
+			if (line.n > 0 && !is_wanted(p, line))
+				play_fail(p, 0, "%s saw what it must not see: %.*s", who,
+				    (int)line.n, line.p);
+		}
 }
 
 void
@@ -397,7 +437,7 @@ play_check(struct play *p)
 	}
 	if (!p->failed && p->script->n_check > 0)
 		end_text(k, p->script->check[p->script->n_check - 1].line);
-	for (unsigned i = 0; i < p->script->n_up && !p->failed; i++)
-		check_no_faults(p, p->up[i]);
+	if (!p->failed)
+		check_no_faults(p);
 	mem_free(k);
 }

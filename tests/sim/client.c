@@ -286,10 +286,13 @@ send_octets(struct client_actor *c, struct strv v)
 static void
 turn_server(struct client_actor *c, const struct step *s)
 {
-	struct mailer *u = play_server(c->play, s->text);
+	struct mailer     *u = play_server(c->play, s->text);
+	struct sim_milter *m = play_milter(c->play, s->text);
 
-	if (u == NULL)
-		fail(c, "no server of that name", s->text);
+	if (u == NULL && m == NULL)
+		fail(c, "no server and no milter of that name", s->text);
+	else if (u == NULL)
+		sim_milter_turn(m, (enum mailer_mode)s->a);
 	else if (s->op == STEP_OFFERS)
 		mailer_offer(u, s->more);
 	else

@@ -179,10 +179,9 @@ same(struct strv have, struct strv want, bool added)
 }
 
 const char *
-law_text_wrong(const struct law *w, const struct letter *l, struct strv text)
+law_text_wrong(const struct law *w, const struct letter *l, struct strv text, bool added)
 {
 	const char       *wrong = NULL, *more;
-	bool              added;
 	unsigned          seen = 0;
 	struct buf        have, want;
 	struct law_fields ours;
@@ -205,7 +204,7 @@ law_text_wrong(const struct law *w, const struct letter *l, struct strv text)
 	should_be(w, l, &want);
 	if (wrong == NULL && !all_seen(w, l, seen))
 		wrong = "a field that a check has added is not there";
-	added = seen != 0 || ours.results + ours.signatures + ours.seals > 0;
+	added |= seen != 0 || ours.results + ours.signatures + ours.seals > 0;
 	if (wrong == NULL && !same(buf_view(&have), buf_view(&want), added))
 		wrong = "the text differs";
 	more = law_fields_wrong(&w->auth, l, &ours);

@@ -61,8 +61,9 @@ struct law_says law_before(const struct law *w, const struct letter *l);
 struct law_says law_rcpt(const struct law *w, const struct letter *l, unsigned i);
 struct law_says law_behind(const struct law *w, const struct letter *l);
 /*
- * The text that must arrive: `text' is what did.  NULL, or what is wrong with it: static text.
+ * The text that must arrive: `text' is what did; added: fields of somebody else were taken out of it.
+ * NULL, or what is wrong with it: static text.
  */
-const char *law_text_wrong(const struct law *w, const struct letter *l, struct strv text);
+const char *law_text_wrong(const struct law *w, const struct letter *l, struct strv text, bool added);
 
 #endif

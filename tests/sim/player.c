@@ -108,6 +108,54 @@ decide(void *arg, const struct up_moment *m, struct up_answer *out)
 	return found;
 }
 
+/* ---- a milter's ---- */
+
+static bool
+milter_decide(void *arg, const struct milter_moment *m, struct milter_plan *out)
+{
+	struct milter_script *s = arg;
+	bool                  found = false;
+
+	for (unsigned i = 0; i < s->n_rule; i++) {
+		struct milter_on *r = &s->rule[i];
+
+		if (!strv_eq(r->verb, m->verb) || (r->conn > 0 && r->conn != m->conn) ||
+		    (r->pattern.p != NULL && !sim_match(r->pattern, m->line)))
+			continue;
+		r->seen++;
+		if (!found && r->seen >= r->first && r->seen <= r->last) {
+			*out = *r->plan;
+			found = true;
+		}
+	}
+	return found;
+}
+
+static struct sim_milter *
+open_milter(struct play *p, struct milter_script *s)
+{
+	struct sim_milter *m = sim_milter_new(p->sim, arena_z(p->script->a, s->name), &s->at);
+
+	m->version = s->version;
+	m->actions = s->actions;
+	m->protocol = s->protocol;
+	m->cut = s->cut;
+	m->lax = s->lax;
+	buf_add(&m->symlist, s->symlist);
+	m->decide = milter_decide;
+	m->arg = s;
+	return m;
+}
+
+struct sim_milter *
+play_milter(const struct play *p, struct strv name)
+{
+	for (unsigned i = 0; i < p->script->n_milter; i++)
+		if (strv_eq(p->script->milter[i].name, name))
+			return p->milter[i];
+	return NULL;
+}
+
 /* ---- one scenario from its beginning to its end ---- */
 
 static struct mailer *
@@ -176,6 +224,9 @@ run(struct play *p)
 	p->up = arena_alloc(s->a, s->n_up * sizeof(*p->up));
 	for (unsigned i = 0; i < s->n_up; i++)
 		p->up[i] = open_upstream(p, &s->up[i]);
+	p->milter = arena_alloc(s->a, s->n_milter * sizeof(*p->milter));
+	for (unsigned i = 0; i < s->n_milter; i++)
+		p->milter[i] = open_milter(p, &s->milter[i]);
 	if (!house_open(&p->house, p->sim, s->config)) {
 		play_fail(p, 0, "the configuration has mistakes");
 		return;
@@ -217,6 +268,8 @@ play(struct strv path, struct strv text, bool verbose)
 	wire_session_free(p.session);
 	for (unsigned i = 0; i < p.script->n_up; i++)
 		mailer_free(p.up[i]);
+	for (unsigned i = 0; i < p.script->n_milter; i++)
+		sim_milter_free(p.milter[i]);
 	arena_free(a);
 	if (sim_count_fds() > fds) {
 		printf("FAIL %.*s: descriptors are left open\n", (int)path.n, path.p);

@@ -11,6 +11,7 @@ struct play {
 	struct sim      *sim;
 	struct house     house;
 	struct mailer  **up;            /* one for each of script->up */
+	struct sim_milter **milter;     /* one for each of script->milter */
 	struct script   *script;
 	void            *session;       /* of TLS, that some client may resume; NULL: none */
 	struct strv     *signals;
@@ -25,6 +26,7 @@ void play_fail(struct play *p, unsigned line, const char *fmt, ...)
 void play_signal(struct play *p, struct strv name);
 /* NULL: there is none of that name. */
 struct mailer *play_server(const struct play *p, struct strv name);
+struct sim_milter *play_milter(const struct play *p, struct strv name);
 bool play_signalled(const struct play *p, struct strv name);
 
 /* client.c: one actor that follows its script. */

@@ -130,6 +130,27 @@ script_octets(struct parser *p, struct strv v)
 	buf_fini(&b);
 	return out;
 }
+
+struct strv
+script_cut(struct strv *v, char at)
+{
+	struct strv all = *v;
+	bool        in = false;
+
+	for (size_t i = 0; i < v->n; i++) {
+		if (in && v->p[i] == '\\')
+			i++;
+		else if (v->p[i] == '"')
+			in = !in;
+		else if (v->p[i] == at && !in) {
+			*v = strv_from(all, i + 1);
+			return strv_first(all, i);
+		}
+	}
+	*v = (struct strv){ 0 };
+	return all;
+}
+
 /* ---- sections ---- */
 
 static void
@@ -182,6 +203,9 @@ section_begin(struct parser *p, struct strv v)
 	} else if (strv_eq(word, SV("upstream"))) {
 		p->in = IN_UPSTREAM;
 		script_up_begin(p, v);
+	} else if (strv_eq(word, SV("milter"))) {
+		p->in = IN_MILTER;
+		script_milter_begin(p, v);
 	} else if (strv_eq(word, SV("dns")))
 		p->in = IN_DNS;
 	else if (strv_eq(word, SV("expect")))
@@ -189,7 +213,8 @@ section_begin(struct parser *p, struct strv v)
 	else if (strv_eq(word, SV("sndbuf")))
 		s->sndbuf = script_number(p, strv_word(&v));
 	else
-		script_bad(p, "a section is config, file, client, upstream, dns, expect or sndbuf");
+		script_bad(p,
+		    "a section is config, file, client, upstream, milter, dns, expect or sndbuf");
 }
 
 static void
@@ -209,6 +234,9 @@ inner_line(struct parser *p, struct strv v)
 		break;
 	case IN_UPSTREAM:
 		script_up_line(p, v);
+		break;
+	case IN_MILTER:
+		script_milter_line(p, v);
 		break;
 	case IN_DNS:
 		script_dns_line(p, v);

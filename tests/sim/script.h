@@ -7,7 +7,7 @@
 
 #include "proxy/base/arena.h"
 #include "proxy/base/strv.h"
-#include "tests/sim/mailer.h"
+#include "tests/sim/milter_sim.h"
 
 enum step_op {
 	STEP_SEND,                      /* octets */
@@ -69,8 +69,27 @@ struct up_script {                      /* one server; sections of the same name
 	unsigned        n_rule, max_rule;
 };
 
+struct milter_on {                    /* one `on` line of a milter */
+	struct strv         verb, pattern;      /* absent: any */
+	uint64_t            first, last;        /* of the matching moments, from 1 */
+	unsigned            conn;               /* of that connection alone; 0: any */
+	struct milter_plan *plan;
+	uint64_t            seen;
+};
+
+struct milter_script {
+	struct strv         name;
+	struct endpoint     at;
+	uint32_t            version, actions, protocol; /* as struct sim_milter has them */
+	struct strv         symlist;
+	uint64_t            cut;
+	bool                lax;
+	struct milter_on *rule;
+	unsigned            n_rule, max_rule;
+};
+
 enum check_op {
-	CHECK_SERVER, CHECK_FAULT,
+	CHECK_SERVER, CHECK_MILTER, CHECK_FAULT,
 	CHECK_UPSTREAM, CHECK_NEXT, CHECK_NO_UPSTREAM, CHECK_TIMES, CHECK_CONNECTIONS,
 	CHECK_LOG, CHECK_NO_LOG, CHECK_LOG_TIMES,
 	CHECK_MESSAGES, CHECK_MESSAGE,
@@ -109,6 +128,8 @@ struct script {
 	unsigned              n_client, max_client;
 	struct up_script     *up;               /* at least one */
 	unsigned              n_up, max_up;
+	struct milter_script *milter;
+	unsigned              n_milter, max_milter;
 	struct script_dns    *dns;
 	unsigned              n_dns, max_dns;
 	uint64_t              sndbuf;

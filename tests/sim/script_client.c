@@ -336,6 +336,7 @@ client_phrase(struct parser *p, struct strv word, struct strv rest)
 		void (*parse)(struct parser *, struct strv);
 	} phrases[] = {
 		{ "server", server_step },
+		{ "milter", server_step },
 		{ "starttls", starttls_step },
 		{ "proxy", proxy_step },
 		{ "write", write_step },

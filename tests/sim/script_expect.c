@@ -25,10 +25,13 @@ script_expect_line(struct parser *p, struct strv v)
 		char          arg;
 	} words[] = {
 		{ "server", CHECK_SERVER, 't' },
+		{ "milter", CHECK_MILTER, 't' },
 		{ "fault", CHECK_FAULT, 't' },
 		{ "upstream", CHECK_UPSTREAM, 't' },
+		{ "told", CHECK_UPSTREAM, 't' },
 		{ "next", CHECK_NEXT, 't' },
 		{ "no-upstream", CHECK_NO_UPSTREAM, 't' },
+		{ "not-told", CHECK_NO_UPSTREAM, 't' },
 		{ "times", CHECK_TIMES, 'b' },
 		{ "connections", CHECK_CONNECTIONS, 'n' },
 		{ "log", CHECK_LOG, 't' },

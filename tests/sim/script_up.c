@@ -36,27 +36,6 @@ action(struct parser *p, struct rule *r, struct strv v)
 		script_bad(p, "no such action of an upstream");
 }
 
-/* Cuts at the first ';' outside of quotes. */
-static struct strv
-cut_action(struct strv *v)
-{
-	bool in = false;
-
-	for (size_t i = 0; i < v->n; i++) {
-		if (v->p[i] == '"' && (i == 0 || v->p[i - 1] != '\\'))
-			in = !in;
-		if (v->p[i] == ';' && !in) {
-			struct strv out = strv_first(*v, i);
-
-			*v = strv_from(*v, i + 1);
-			return out;
-		}
-	}
-	struct strv all = *v;
-	*v = (struct strv){ 0 };
-	return all;
-}
-
 static void
 stage_of(struct rule *r, struct strv word)
 {
@@ -112,7 +91,7 @@ rule_line(struct parser *p, struct strv v, bool once)
 		v = rest;
 	}
 	while (v.p != NULL)
-		action(p, r, cut_action(&v));
+		action(p, r, script_cut(&v, ';'));
 }
 
 static struct up_script *

@@ -16,6 +16,7 @@
 #include "tests/sim/estate.h"
 #include "tests/sim/law.h"
 #include "tests/sim/rogue.h"
+#include "tests/sim/screen.h"
 
 #define SESSIONS 25              /* of one world */
 #define LONGEST  (24 * 3600000u) /* ms of a world's clock */
@@ -26,6 +27,7 @@ struct run {
 	struct house       house;
 	struct estate      estate;
 	struct law         law;
+	struct screen      screen;
 	struct up_message *kept; /* in the quarantine */
 	struct crowd       crowd;
 	unsigned           complaints;
@@ -128,6 +130,7 @@ furnish(struct run *r, struct buf *config)
 	s->sndbuf = buffers[sim_below(s, sizeof(buffers) / sizeof(buffers[0]))];
 	estate_open(&r->estate, s, config);
 	law_open(&r->law, s, config);
+	screen_open(&r->screen, s, config);
 	r->crowd = (struct crowd){ .sim = s,
 		.house = &r->house,
 		.rudeness = sim_chance(s, 30) ? 0 : (unsigned)sim_below(s, 12),
@@ -346,7 +349,7 @@ check_place(struct run *r, const struct letter *l, bool kept)
 	if (before.kind != VERDICT_NONE)
 		complain(r, "s%u-t%u: c%d says %s, and somebody has it", l->client, l->no,
 		    before.check, verdict_word(before.kind));
-	else if (kept ? !keeps : !passes)
+	else if (kept ? !keeps && !screen_keeps(&r->screen, l) : !passes)
 		complain(r, "s%u-t%u: c%d says %s, and %s has it", l->client, l->no, behind.check,
 		    verdict_word(behind.kind), kept ? "the quarantine" : "the server");
 }
@@ -409,6 +412,9 @@ check_told(struct run *r, const struct letter *l)
 {
 	struct law_says before = law_before(&r->law, l);
 
+	/* What a milter throws away at MAIL is taken from everybody. */
+	if (screen_discards(&r->screen, l))
+		return;
 	for (unsigned i = 0; i < l->n_rcpt; i++) {
 		struct law_says says = before.kind != VERDICT_NONE ? before :
 								     law_rcpt(&r->law, l, i);
@@ -417,6 +423,9 @@ check_told(struct run *r, const struct letter *l)
 		    says.kind != VERDICT_DISCARD)
 			complain(r, "s%u-t%u: c%d says %s, recipient %u heard 250", l->client,
 			    l->no, says.check, verdict_word(says.kind), i);
+		if (l->told[i] && l->took[i] && screen_refuses(&r->screen, l, i))
+			complain(r, "s%u-t%u: a milter refuses recipient %u, it heard 250",
+			    l->client, l->no, i);
 	}
 }
 
@@ -442,10 +451,30 @@ times_taken(const struct run *r, const struct letter *l)
 	return n;
 }
 
-static void
-check_whole(struct run *r, const struct letter *l, const struct up_message *m)
+/* What milters made of it and what checks made of it, apart. */
+static const char *
+text_wrong(const struct run *r, const struct letter *l, const struct up_message *m, bool kept)
 {
-	const char *wrong = law_text_wrong(&r->law, l, buf_view(&m->text));
+	bool          settled = law_behind(&r->law, l).kind != VERDICT_NONE, added;
+	struct letter after = *l;
+	struct buf    had;
+	const char   *wrong, *more;
+
+	buf_init(&had, WIRE_MAX);
+	buf_init(&after.text, WIRE_MAX);
+	buf_add(&had, buf_view(&m->text));
+	buf_add(&after.text, buf_view(&l->text));
+	wrong = screen_wrong(&r->screen, l, kept, settled, &had, &after.text, &added);
+	more = law_text_wrong(&r->law, &after, buf_view(&had), added);
+	buf_fini(&had);
+	buf_fini(&after.text);
+	return wrong != NULL ? wrong : more;
+}
+
+static void
+check_whole(struct run *r, const struct letter *l, const struct up_message *m, bool kept)
+{
+	const char *wrong = text_wrong(r, l, m, kept);
 
 	if (wrong != NULL)
 		complain(r, "s%u-t%u: %s: %zu octets, sent were %zu", l->client, l->no, wrong,
@@ -467,7 +496,7 @@ check_kept(struct run *r, const struct up_message *m)
 		    m->from == NULL ? "no sender" : m->from);
 		return;
 	}
-	check_whole(r, l, m);
+	check_whole(r, l, m, true);
 	check_place(r, l, true);
 	check_recipients(r, l, m);
 	if (l->fate != LETTER_ACCEPTED && !log_says(r, l, "quarantined-unacknowledged"))
@@ -487,7 +516,7 @@ check_entry(struct run *r, const struct estate_server *sv, const struct up_messa
 		complain(r, "the server took a message that nobody sent: %s", m->from);
 		return;
 	}
-	check_whole(r, l, m);
+	check_whole(r, l, m, false);
 	check_place(r, l, false);
 	if (law_behind(&r->law, l).away)
 		check_diverted(r, l, m);
@@ -530,7 +559,7 @@ check_letter(struct run *r, const struct letter *l, struct totals *t)
 	if (l->fate != LETTER_ACCEPTED || times_taken(r, l) + times_kept(r, l) > 0)
 		return;
 	t->discarded++;
-	if (!law_discards(r, l) || !log_says(r, l, "discarded"))
+	if (!(law_discards(r, l) || screen_discards(&r->screen, l)) || !log_says(r, l, "discarded"))
 		complain(r, "s%u-t%u: the client heard 250 and nobody has it", l->client, l->no);
 }
 
@@ -556,6 +585,13 @@ check_world(struct run *r, struct totals *t)
 		if (sv->m->faults.n > 0)
 			complain(r, "the server %s saw: %.*s", sv->m->name,
 			    (int)sv->m->faults.n - 1, sv->m->faults.p);
+	}
+	for (unsigned i = 0; i < r->screen.n; i++) {
+		const struct sim_milter *m = r->screen.milter[i].m;
+
+		if (m->faults.n > 0)
+			complain(r, "the milter %s saw: %.*s", m->name, (int)m->faults.n - 1,
+			    m->faults.p);
 	}
 	for (struct up_message *m = r->kept; m != NULL; m = m->next)
 		check_kept(r, m);
@@ -593,6 +629,7 @@ raze(struct run *r)
 	sim_free(r->sim);
 	kept_free(r);
 	estate_free(&r->estate);
+	screen_free(&r->screen);
 	crowd_free(&r->crowd);
 }
 

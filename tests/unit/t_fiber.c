@@ -423,6 +423,110 @@ overflow_hits_the_guard_page(void)
 	T_CHECKF(WIFSIGNALED(status) || WEXITSTATUS(status) != 0, "it went on, status %d", status);
 }
 
+/* ---- a stack for foreign code ---- */
+
+struct foreign {
+	struct fiber_stack *stack;
+	unsigned            deep, sum, calls;
+	struct fiber       *self;
+};
+
+static void
+foreign_code(void *arg)
+{
+	struct foreign *f = arg;
+
+	f->calls++;
+	f->self = fiber_self();
+	f->sum += use_stack(f->deep);
+}
+
+static void
+stack_holds_what_a_fiber_does_not(void)
+{
+	struct foreign f = { .stack = fiber_stack_new(262144), .deep = 300 };
+
+	T_CHECK(f.stack != NULL);
+	fiber_stack_call(f.stack, foreign_code, &f);
+	fiber_stack_call(f.stack, foreign_code, &f);
+	T_EQ_NUM(f.calls, 2);
+	T_CHECK(f.sum > 0 && f.self == NULL);
+	fiber_stack_free(f.stack);
+}
+
+static void
+call_and_park(void *arg)
+{
+	struct foreign *f = arg;
+
+	fiber_stack_call(f->stack, foreign_code, f);
+	T_CHECK(f->self == fiber_self());
+	(void)fiber_park("a test", clock_ms + 5);
+	fiber_stack_call(f->stack, foreign_code, f);
+}
+
+/* Fibers and the loop take turns on it, and each goes on where it was. */
+static void
+stack_serves_fibers_and_the_loop(void)
+{
+	struct foreign f = { .stack = fiber_stack_new(262144), .deep = 200 };
+
+	setup(10, 2);
+	fiber_start(pool, "one", call_and_park, &f);
+	fiber_start(pool, "two", call_and_park, &f);
+	T_EQ_NUM(f.calls, 2);
+	fiber_stack_call(f.stack, foreign_code, &f);
+	T_CHECK(f.self == NULL);
+	pass(5);
+	T_EQ_NUM(f.calls, 5);
+	T_CHECK(f.self != NULL);
+	fiber_stack_free(f.stack);
+	teardown();
+}
+
+static void
+overflow_of_it(void *arg)
+{
+	(void)arg;
+	fiber_stack_call(fiber_stack_new(262144), overflow, NULL);
+}
+
+static void
+nest(void *arg)
+{
+	fiber_stack_call(arg, nest, arg);
+}
+
+static void
+nested_call(void *arg)
+{
+	(void)arg;
+	fiber_stack_call(fiber_stack_new(262144), nest, fiber_stack_new(262144));
+}
+
+/* Did a process that runs fn end by a signal, or by a sanitizer? */
+static bool
+dies(void (*fn)(void *))
+{
+	int   status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		(void)setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+		(void)dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
+		fn(NULL);
+		_exit(0);
+	}
+	return waitpid(pid, &status, 0) == pid && (WIFSIGNALED(status) || WEXITSTATUS(status) != 0);
+}
+
+static void
+stack_has_a_guard_page_and_is_not_nested(void)
+{
+	T_CHECK(dies(overflow_of_it));
+	T_CHECK(dies(nested_call));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -443,5 +547,8 @@ main(int argc, char **argv)
 	T_RUN(errno_survives_a_park);
 	T_RUN(list_shows_live_fibers);
 	T_RUN(overflow_hits_the_guard_page);
+	T_RUN(stack_holds_what_a_fiber_does_not);
+	T_RUN(stack_serves_fibers_and_the_loop);
+	T_RUN(stack_has_a_guard_page_and_is_not_nested);
 	return t_end();
 }

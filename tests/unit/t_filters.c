@@ -27,7 +27,8 @@ numbers_all_facts(void)
 		T_CHECK(!d[i].per_rcpt || d[i].first >= STAGE_RCPT);
 		T_CHECK(!d[i].per_session || d[i].first == STAGE_CONNECT);
 		T_CHECK(d[i].args == NULL || strspn(d[i].args, "sfn") == strlen(d[i].args));
-		T_CHECK((d[i].cost == COST_TEXT) == (d[i].first == STAGE_MESSAGE));
+		T_CHECK((d[i].cost == COST_TEXT) ==
+		    (d[i].first == STAGE_MESSAGE || d[i].settled == STAGE_MESSAGE));
 	}
 }
 
@@ -99,6 +100,7 @@ static const struct {
 	{ "dmarc.domain", FACT_TEXT, STAGE_MESSAGE, false, false },
 	{ "dmarc.alignment", FACT_WORD, STAGE_MESSAGE, false, false },
 	{ "dmarc.result", FACT_TEXTS, STAGE_MESSAGE, false, false },
+	{ "milter", FACT_WORD, STAGE_CONNECT, false, false },
 };
 /* clang-format on */
 

@@ -28,6 +28,7 @@ sample(bool full)
 
 	if (!full)
 		return q;
+	q.reason = SV("looks like: a virus");
 	q.helo = SV("mx.example");
 	q.esmtp = true;
 	q.tls = SV("TLSv1.3");
@@ -42,6 +43,7 @@ static void
 same(const struct quarantined *x, const struct quarantined *y)
 {
 	T_CHECK(strv_eq(x->id, y->id) && strv_eq(x->check, y->check) && strv_eq(x->time, y->time));
+	T_CHECK(strv_eq(x->reason, y->reason));
 	T_CHECK(strv_eq(x->client, y->client) && strv_eq(x->listener, y->listener));
 	T_CHECK(strv_eq(x->helo, y->helo) && x->esmtp == y->esmtp && strv_eq(x->tls, y->tls));
 	T_CHECK(strv_eq(x->user, y->user) && strv_eq(x->sender, y->sender));

@@ -283,7 +283,6 @@ static const struct mistake mistakes[] = {
 	{ "resolver system; resolver system", 18, "a second `resolver'" },
 	{ "hostname { }", 10, "a name is expected here" },
 	{ "frobnicate 1", 1, "frobnicate" },
-	{ "decide-within 120s", 1, "not in this build" },
 	{ "metrics 127.0.0.1:9100", 1, "not in this build" },
 };
 

@@ -1,0 +1,513 @@
+/*
+ * milter_talk -- one milter's connection: what may be told when, what is waited for, what an answer means.
+ *
+ * The end (milter_end.h) carries; the order is here, the same for every home.  Invariants: nothing is told out of the
+ * order of the table; an answer that was agreed never to come is never read; whoever fails loses its connection at
+ * once, and is tried again with the next transaction.
+ */
+#include "config.h"
+
+#include <assert.h>
+
+#include "filters/milter.h"
+#include "proxy/base/arena.h"
+#include "proxy/base/log.h"
+#include "proxy/base/loop.h"
+
+#define OFFER_ACTIONS \
+	(MILTER_ADD_HEADERS | MILTER_CHANGE_BODY | MILTER_ADD_RCPTS | MILTER_DELETE_RCPTS | \
+	    MILTER_CHANGE_HEADERS | MILTER_MAY_QUARANTINE | MILTER_MAY_CHANGE_FROM | \
+	    MILTER_ADD_RCPTS_PAR | MILTER_SET_SYMLIST)
+#define OFFER_PROTOCOL \
+	(MILTER_NO_CONNECT | MILTER_NO_HELO | MILTER_NO_MAIL | MILTER_NO_RCPT | MILTER_NO_BODY | \
+	    MILTER_NO_HEADERS | MILTER_NO_EOH | MILTER_NR_HEADER | MILTER_NO_UNKNOWN | \
+	    MILTER_NO_DATA | MILTER_SKIP | MILTER_RCPT_REJ | MILTER_NR_CONNECT | MILTER_NR_HELO | \
+	    MILTER_NR_MAIL | MILTER_NR_RCPT | MILTER_NR_DATA | MILTER_NR_UNKNOWN | MILTER_NR_EOH | \
+	    MILTER_NR_BODY | MILTER_LEADING_SPACE | MILTER_MDS_256K | MILTER_MDS_1M)
+
+#define PROGRESS_MAX 100000 /* words of one that never comes to an end */
+#define NO_PLACE     MILTER_PLACES
+
+#define ON(name) (1u << MILTER_CMD_##name)
+
+/* What ends a transaction, or is there before the first. */
+#define BETWEEN (ON(CONNECT) | ON(HELO) | ON(EOM) | ON(ABORT))
+
+/* The order of a session as libmilter's engine has it, after: behind which a command may come. */
+static const struct command {
+	uint32_t          no, nr; /* it does not want to hear of it; it does not answer it */
+	enum milter_place place;  /* of its macros */
+	uint32_t          after;
+} commands[MILTER_CMD_MAX] = {
+	[MILTER_CMD_CONNECT] = { MILTER_NO_CONNECT, MILTER_NR_CONNECT, MILTER_AT_CONNECT,
+	    ON(OPTNEG) },
+	[MILTER_CMD_HELO] = { MILTER_NO_HELO, MILTER_NR_HELO, MILTER_AT_HELO, BETWEEN },
+	[MILTER_CMD_MAIL] = { MILTER_NO_MAIL, MILTER_NR_MAIL, MILTER_AT_MAIL, BETWEEN },
+	[MILTER_CMD_RCPT] = { MILTER_NO_RCPT, MILTER_NR_RCPT, MILTER_AT_RCPT, ON(MAIL) | ON(RCPT) },
+	[MILTER_CMD_DATA] = { MILTER_NO_DATA, MILTER_NR_DATA, MILTER_AT_DATA, ON(MAIL) | ON(RCPT) },
+	[MILTER_CMD_HEADER] = { MILTER_NO_HEADERS, MILTER_NR_HEADER, NO_PLACE,
+	    ON(DATA) | ON(HEADER) },
+	[MILTER_CMD_EOH] = { MILTER_NO_EOH, MILTER_NR_EOH, MILTER_AT_EOH, ON(DATA) | ON(HEADER) },
+	[MILTER_CMD_BODY] = { MILTER_NO_BODY, MILTER_NR_BODY, NO_PLACE, ON(EOH) | ON(BODY) },
+	[MILTER_CMD_EOM] = { 0, 0, MILTER_AT_EOM, ON(EOH) | ON(BODY) },
+	[MILTER_CMD_UNKNOWN] = { MILTER_NO_UNKNOWN, MILTER_NR_UNKNOWN, NO_PLACE,
+	    BETWEEN | ON(MAIL) | ON(RCPT) | ON(DATA) },
+};
+
+/* ---- how it fails ---- */
+
+static uint64_t
+until(const struct milter_conf *c, bool end)
+{
+	uint64_t ms = end ? c->timeout : c->timeout_short;
+
+	return fiber_self() != NULL ? loop_now(fiber_loop()) + ms : 0;
+}
+
+void
+milter_talk_close(struct milter_peer *p, bool polite)
+{
+	struct arena *a = p->a;
+
+	if (p->end != NULL)
+		p->end->kind->close(p->end, polite);
+	p->end = NULL;
+	p->a = NULL;
+	p->helo = strv(NULL, 0);
+	p->quiet = false;
+	p->rcpts = p->skips = 0;
+	arena_free(a);
+}
+
+static void
+log_failure(
+    struct milter_talk *t, const char *told, const char *what, struct strv why, struct strv bytes)
+{
+	struct log_line *l;
+	struct arena    *a;
+
+	if (fiber_self() == NULL)
+		return;
+	a = arena_new(sizeof(*l) + 512, 0);
+	l = arena_alloc(a, sizeof(*l));
+	log_begin(l, loop_world(fiber_loop()), strv_z(t->m->id), "milter-failed");
+	log_strv(l, "name", t->p->conf->name);
+	log_z(l, "stage", stage_word(t->at));
+	log_z(l, "command", told);
+	log_z(l, "what", what);
+	log_strv(l, "why", why);
+	log_strv(l, "bytes", bytes);
+	log_end(l);
+	arena_free(a);
+}
+
+/* Behind this neither end nor answer is there any more. */
+static enum milter_told
+fail(struct milter_talk *t, enum milter_command told, enum milter_rc rc, const char *why)
+{
+	struct milter_peer *p = t->p;
+	struct strv         bytes = { NULL, 0 };
+
+	if (rc == MILTER_CANCELLED) {
+		milter_talk_close(p, false);
+		return TOLD_CANCELLED;
+	}
+	/* One that was restarted, or that does not wait for ever, has heard nothing of this transaction. */
+	if (rc == MILTER_GONE && p->quiet) {
+		milter_talk_close(p, false);
+		return TOLD_GONE;
+	}
+	if (why == NULL && p->end != NULL) {
+		why = p->end->why;
+		bytes = p->end->bytes;
+	}
+	log_failure(t, milter_command_name(told), milter_rc_name(rc), strv_z(why), bytes);
+	milter_talk_close(p, false);
+	p->failed = true;
+	return TOLD_FAILED;
+}
+
+enum milter_told
+milter_talk_unread(struct milter_talk *t)
+{
+	log_failure(t, milter_command_name(MILTER_CMD_BODY), "fault",
+	    SV("the text of the message cannot be read"), strv(NULL, 0));
+	milter_talk_close(t->p, false);
+	t->p->failed = true;
+	return TOLD_FAILED;
+}
+
+static enum milter_told
+fail_answer(struct milter_talk *t, enum milter_command told, const struct milter_answer *answer,
+    const char *why)
+{
+	log_failure(t, milter_command_name(told), milter_answer_name(answer->kind), strv_z(why),
+	    strv(NULL, 0));
+	milter_talk_close(t->p, false);
+	t->p->failed = true;
+	return TOLD_FAILED;
+}
+
+/* ---- opening ---- */
+
+/* Older ones do not know these. */
+static uint32_t
+unknown_to(uint32_t version)
+{
+	return (version < 3 ? MILTER_NO_UNKNOWN : 0) | (version < 4 ? MILTER_NO_DATA : 0);
+}
+
+/*
+ * Macros of a command that is not told go in front of the next one that is (Postfix sends them by themselves): a
+ * filter that does not want to hear of HELO may still want to know of TLS.
+ */
+static void
+settle_macros(struct milter_peer *p, const struct milter_offer *theirs, unsigned methods)
+{
+	static const enum milter_command order[] = { MILTER_CMD_CONNECT, MILTER_CMD_HELO,
+		MILTER_CMD_MAIL, MILTER_CMD_RCPT, MILTER_CMD_DATA, MILTER_CMD_EOH, MILTER_CMD_EOM };
+	uint64_t                         left = 0;
+
+	for (unsigned i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+		const struct command *c = &commands[order[i]];
+
+		left |= milter_macros_set(c->place, theirs->macros[c->place], methods);
+		p->macros[c->place] = p->wants & c->no ? 0 : left;
+		if (!(p->wants & c->no))
+			left = 0;
+	}
+}
+
+MAY_YIELD static enum milter_told
+connect_to(struct milter_talk *t)
+{
+	struct milter_peer       *p = t->p;
+	struct milter_offer       theirs = { 0 };
+	const struct milter_offer ours = {
+		.version = MILTER_VERSION_MAX, .actions = OFFER_ACTIONS, .protocol = OFFER_PROTOCOL
+	};
+	const struct milter_end_kind *kind = p->conf->kind;
+	struct strv                   why = { NULL, 0 };
+	enum milter_rc                rc;
+
+	if (kind == NULL)
+		kind = p->conf->home == HOME_INSIDE ? &milter_plugin_end : &milter_socket_end;
+	p->a = arena_new(1024, 0);
+	rc = kind->open(p->a, p->conf, NULL, &ours, &theirs, until(p->conf, false), &p->end, &why);
+	if (rc != MILTER_OK) {
+		p->end = NULL;
+		return fail(t, MILTER_CMD_OPTNEG, rc, why.p != NULL ? arena_z(p->a, why) : NULL);
+	}
+	p->wants = theirs.protocol | unknown_to(theirs.version);
+	p->actions = theirs.actions;
+	p->last = MILTER_CMD_OPTNEG;
+	settle_macros(p, &theirs, t->shared->methods);
+	return TOLD_ON;
+}
+
+MAY_YIELD enum milter_told
+milter_talk_open(struct milter_talk *t)
+{
+	if (t->p->failed)
+		return TOLD_FAILED;
+	return t->p->end == NULL ? connect_to(t) : TOLD_ON;
+}
+
+void
+milter_talk_abort(struct milter_peer *p)
+{
+	static const struct milter_event  e = { .cmd = MILTER_CMD_ABORT };
+	static const struct milter_macros none;
+
+	p->last = MILTER_CMD_ABORT;
+	if (p->end->kind->tell(p->end, &e, &none, false, 0) != MILTER_OK)
+		milter_talk_close(p, false);
+}
+
+/* ---- what an answer means ---- */
+
+/* What it says against something; NONE: nothing. */
+static struct verdict
+verdict_of(const struct milter_peer *p, const struct milter_answer *answer)
+{
+	struct verdict v = { .by = p->conf->name };
+
+	switch (answer->kind) {
+	case MILTER_ANS_REJECT:
+		v.kind = VERDICT_REJECT;
+		break;
+	case MILTER_ANS_TEMPFAIL:
+		v.kind = VERDICT_TEMPFAIL;
+		break;
+	case MILTER_ANS_DISCARD:
+		v.kind = VERDICT_DISCARD;
+		break;
+	case MILTER_ANS_SHUTDOWN:
+	case MILTER_ANS_CONN_FAIL:
+		v.kind = VERDICT_DISCONNECT;
+		break;
+	case MILTER_ANS_REPLYCODE:
+		/* libmilter, smfi_setreply: 421 ends the session. */
+		v.kind = answer->code == 421 ? VERDICT_DISCONNECT :
+		    answer->code < 500       ? VERDICT_TEMPFAIL :
+					       VERDICT_REJECT;
+		v.code = answer->code;
+		memcpy(v.enh, answer->enh, sizeof(v.enh));
+		v.text = answer->text;
+		break;
+	default:
+		break;
+	}
+	return v;
+}
+
+static struct verdict
+keep(struct arena *a, struct verdict v)
+{
+	if (v.text.p != NULL)
+		v.text = arena_dup(a, v.text);
+	return v;
+}
+
+static enum milter_told
+of_session(struct milter_talk *t, struct verdict v, bool accepts)
+{
+	t->p->session = keep(t->session, v);
+	t->p->session_over = true;
+	t->p->session_accepts = accepts;
+	return TOLD_OVER;
+}
+
+static enum milter_told
+of_message(struct milter_talk *t, struct verdict v, bool accepts)
+{
+	t->p->message = keep(t->found->facts->a, v);
+	t->p->over = true;
+	t->p->accepts = accepts;
+	return TOLD_OVER;
+}
+
+/*
+ * How far an answer reaches (libmilter, "return values"): to CONNECT and HELO the session, to RCPT that recipient
+ * where it is refused, else the message.  A recipient who had heard 250 before the milter was asked cannot be refused
+ * any more: then the message is, so that nobody gets what the milter is against, and nothing is lost in silence.
+ */
+static enum milter_told
+take(struct milter_talk *t, const struct milter_event *e, const struct milter_answer *answer,
+    const struct milter_ask *ask)
+{
+	struct milter_peer *p = t->p;
+	bool                accepts = answer->kind == MILTER_ANS_ACCEPT;
+	struct verdict      v;
+
+	if (answer->kind == MILTER_ANS_SKIP)
+		p->skips |= 1u << e->cmd;
+	if (answer->kind == MILTER_ANS_CONTINUE || answer->kind == MILTER_ANS_SKIP)
+		return TOLD_ON;
+	v = verdict_of(p, answer);
+	if (e->cmd == MILTER_CMD_UNKNOWN) {
+		p->now = keep(t->found->facts->a, v);
+		return TOLD_ON;
+	}
+	if (e->cmd == MILTER_CMD_CONNECT || e->cmd == MILTER_CMD_HELO ||
+	    v.kind == VERDICT_DISCONNECT)
+		return of_session(t, v, accepts);
+	if (e->cmd != MILTER_CMD_RCPT || accepts || v.kind == VERDICT_DISCARD)
+		return of_message(t, v, accepts);
+	if (ask->refused)
+		return TOLD_ON;
+	if (t->at == STAGE_RCPT && ask->rcpt == t->m->rcpt)
+		p->now = keep(t->found->facts->a, v);
+	else if (!verdict_final(&p->late))
+		p->late = keep(t->found->facts->a, v);
+	return TOLD_ON;
+}
+
+/* ---- telling ---- */
+
+static void
+trace(const struct milter_talk *t, const struct milter_event *e, const struct milter_answer *answer)
+{
+	const struct milter_trace *who = t->shared->conf->trace;
+
+	if (who != NULL)
+		who->step(who->arg, t->p->conf, e, answer);
+}
+
+/* Does it answer that? */
+static bool
+is_answered(const struct milter_peer *p, enum milter_command cmd)
+{
+	return !(p->wants & commands[cmd].nr);
+}
+
+/* Whether it wants to hear of it or not, this is where we are now. */
+static bool
+moves_to(struct milter_peer *p, enum milter_command cmd)
+{
+	assert(commands[cmd].after & 1u << p->last);
+	if (cmd != MILTER_CMD_UNKNOWN)
+		p->last = cmd;
+	return !(p->wants & commands[cmd].no) && !(p->skips & 1u << cmd);
+}
+
+MAY_YIELD static enum milter_told
+tell(struct milter_talk *t, const struct milter_event *e, const struct milter_ask *ask)
+{
+	struct milter_peer  *p = t->p;
+	struct milter_macros macros = { 0 };
+	enum milter_place    place = commands[e->cmd].place;
+	struct arena        *a = t->work != NULL ? t->work : t->found->facts->a;
+	bool                 answered = is_answered(p, e->cmd);
+	enum milter_rc       rc;
+
+	if (place != NO_PLACE && p->macros[place] != 0 &&
+	    milter_macros(a, ask, p->macros[place], &macros) != WAIT_OK)
+		return fail(t, e->cmd, MILTER_CANCELLED, NULL);
+	rc = p->end->kind->tell(
+	    p->end, e, &macros, answered, until(p->conf, e->cmd == MILTER_CMD_EOM));
+	if (rc != MILTER_OK)
+		return fail(t, e->cmd, rc, NULL);
+	if (!answered && t->shared->conf->trace != NULL)
+		trace(t, e, NULL);
+	return TOLD_ON;
+}
+
+MAY_YIELD static enum milter_told
+hear(struct milter_talk *t, const struct milter_event *e, struct milter_answer *answer)
+{
+	struct milter_peer *p = t->p;
+	enum milter_rc      rc;
+
+	rc = p->end->kind->answer(p->end, answer, until(p->conf, e->cmd == MILTER_CMD_EOM));
+	if (rc != MILTER_OK)
+		return fail(t, e->cmd, rc, NULL);
+	p->quiet = false;
+	if (t->shared->conf->trace != NULL)
+		trace(t, e, answer);
+	if (!milter_answer_legal(answer->kind, e->cmd))
+		return fail_answer(t, e->cmd, answer, "not an answer to that command");
+	return TOLD_ON;
+}
+
+MAY_YIELD enum milter_told
+milter_talk_say(struct milter_talk *t, const struct milter_event *e, const struct milter_ask *ask)
+{
+	struct milter_answer answer;
+	enum milter_told     rc;
+
+	if (!moves_to(t->p, e->cmd))
+		return TOLD_ON;
+	rc = tell(t, e, ask);
+	if (rc != TOLD_ON || !is_answered(t->p, e->cmd))
+		return rc;
+	rc = hear(t, e, &answer);
+	return rc == TOLD_ON ? take(t, e, &answer, ask) : rc;
+}
+
+/* ---- the end of a message ---- */
+
+/* What it must have asked for when it was opened. mfapi.h, SMFIF_* */
+static const uint32_t needs[MILTER_ANS_MAX] = {
+	[MILTER_ANS_ADD_RCPT] = MILTER_ADD_RCPTS,
+	[MILTER_ANS_ADD_RCPT_PAR] = MILTER_ADD_RCPTS_PAR,
+	[MILTER_ANS_DELETE_RCPT] = MILTER_DELETE_RCPTS,
+	[MILTER_ANS_CHANGE_FROM] = MILTER_MAY_CHANGE_FROM,
+	[MILTER_ANS_ADD_HEADER] = MILTER_ADD_HEADERS,
+	[MILTER_ANS_INSERT_HEADER] = MILTER_ADD_HEADERS,
+	[MILTER_ANS_CHANGE_HEADER] = MILTER_CHANGE_HEADERS,
+	[MILTER_ANS_REPLACE_BODY] = MILTER_CHANGE_BODY,
+	[MILTER_ANS_QUARANTINE] = MILTER_MAY_QUARANTINE,
+};
+
+static bool
+add_edit(struct milter_talk *t, const struct view *v, struct milter_edits **edits,
+    const struct milter_answer *answer, const char **why)
+{
+	struct milter_peer *p = t->p;
+	struct strv         by = t->shared->by[p->conf->number];
+
+	if ((p->actions & needs[answer->kind]) != needs[answer->kind]) {
+		*why = "it has not asked to be allowed that";
+		return false;
+	}
+	if (answer->kind == MILTER_ANS_QUARANTINE) {
+		if (verdict_final(&p->message))
+			return true;
+		p->message = (struct verdict){ .kind = VERDICT_QUARANTINE,
+			.text = arena_dup(t->found->facts->a, answer->text),
+			.by = p->conf->name };
+		return true;
+	}
+	if (*edits == NULL)
+		*edits = milter_edits_begin(
+		    t->found->facts->a, v, (p->wants & MILTER_LEADING_SPACE) != 0, t->above);
+	return milter_edits_add(*edits, t->found->edits, answer, by, why);
+}
+
+/* The last word: edits stay only with one that lets the message go on. */
+static enum milter_told
+end_with(struct milter_talk *t, struct milter_edits *edits, const struct milter_event *e,
+    const struct milter_answer *answer, bool *keeps)
+{
+	struct milter_peer *p = t->p;
+	struct verdict      v = verdict_of(p, answer);
+	const char         *why = "";
+
+	p->last = MILTER_CMD_EOM;
+	if (v.kind == VERDICT_DISCONNECT)
+		return of_session(t, v, false);
+	if (verdict_final(&v))
+		return of_message(t, v, false);
+	if (edits != NULL &&
+	    !milter_edits_end(edits, t->found->edits, t->shared->by[p->conf->number], &why))
+		return fail_answer(t, e->cmd, answer, why);
+	*keeps = true;
+	p->accepts = answer->kind == MILTER_ANS_ACCEPT;
+	p->over = true;
+	return TOLD_OVER;
+}
+
+MAY_YIELD static enum milter_told
+hear_end(struct milter_talk *t, const struct milter_event *e, const struct view *v, bool *keeps)
+{
+	struct milter_edits *edits = NULL;
+	struct milter_answer answer;
+	enum milter_told     rc;
+	const char          *why = "";
+
+	for (unsigned n = 0; n < PROGRESS_MAX + EDITS_MAX; n++) {
+		rc = hear(t, e, &answer);
+		if (rc != TOLD_ON)
+			return rc;
+		if (milter_answer_final(answer.kind))
+			return end_with(t, edits, e, &answer, keeps);
+		if (milter_answer_edits(answer.kind) && !add_edit(t, v, &edits, &answer, &why))
+			return fail_answer(t, e->cmd, &answer, why);
+	}
+	return fail(t, e->cmd, MILTER_GARBAGE, "it comes to no end");
+}
+
+MAY_YIELD enum milter_told
+milter_talk_end(struct milter_talk *t, const struct milter_event *e, const struct milter_ask *ask,
+    const struct view *v)
+{
+	struct milter_peer *p = t->p;
+	unsigned            mark = t->found->edits->n, above = *t->above;
+	bool                keeps = false;
+	enum milter_told    rc;
+
+	(void)moves_to(p, e->cmd);
+	/* Until it has had its last word it is in the middle of a message. */
+	p->last = MILTER_CMD_BODY;
+	rc = tell(t, e, ask);
+	if (rc == TOLD_ON)
+		rc = hear_end(t, e, v, &keeps);
+	if (keeps)
+		return rc;
+	edits_rewind(t->found->edits, mark);
+	*t->above = above;
+	if (rc == TOLD_FAILED)
+		p->message = (struct verdict){ 0 };
+	return rc;
+}

@@ -1,0 +1,7 @@
+/*
+ * no_plugin -- stands for filters/plugin*.c in programs that link libmilter: they run no plugin, and the smfi_* of our
+ * own would take the place of libmilter's.
+ */
+#include "filters/milter_end.h"
+
+const struct milter_end_kind milter_plugin_end = { NULL, NULL, NULL, NULL };

@@ -1,0 +1,436 @@
+/*
+ * postern-plugind -- the process of one isolated plugin: libmilter itself around a shared object.
+ *
+ * It links nothing of Postern, so that every smfi_ function of the plugin is libmilter's.  It limits itself, loads
+ * the object, says on the channel that it listens, and serves until the channel ends: its other end is the master's.
+ * The invariant: a thread of ours watches the channel before a line of the plugin's runs.
+ */
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <libmilter/mfapi.h>
+
+#include "config.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SHADOWED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SHADOWED 1
+#endif
+#endif
+#ifndef SHADOWED
+#define SHADOWED 0 /* whether AddressSanitizer maps terabytes of shadow */
+#endif
+
+#define MEMORY_MAX  (1ul << 30)
+#define FILES_MAX   16384 /* one for each session that is open, and the plugin's own */
+#define CPU_FIRST   60    /* seconds; the master moves it ahead, see keeper_cpu.c */
+#define THREAD_SIZE (1ul << 20)
+#define ARENAS      2 /* each reserves 64 MiB of the address space */
+#define EXIT_WITHIN 2 /* seconds that destructors of the plugin have */
+
+enum { EXIT_GOOD = 0, EXIT_FAULT = 1, EXIT_USAGE = 2 };
+
+struct given {
+	const char *name, *socket;
+	int         channel, listening; /* -1: none */
+	bool        check;
+	const char *file;
+	char      **args; /* plugin_args(): the name, what the configuration says, NULL */
+};
+
+static struct smfiDesc registered; /* what the plugin has told libmilter of itself */
+static bool            is_registered;
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+/* The folder that the master has made for this socket: nobody else is left to take it away. */
+static void
+clean_folder(const char *socket_path)
+{
+	const char    *slash = strrchr(socket_path, '/');
+	char           folder[256];
+	struct dirent *e;
+	DIR           *d;
+
+	if (slash == NULL || (size_t)(slash - socket_path) >= sizeof(folder))
+		return;
+	memcpy(folder, socket_path, (size_t)(slash - socket_path));
+	folder[slash - socket_path] = '\0';
+	d = opendir(folder);
+	if (d == NULL)
+		return;
+	while ((e = readdir(d)) != NULL)
+		if (e->d_name[0] != '.')
+			(void)unlinkat(dirfd(d), e->d_name, 0);
+	closedir(d);
+	(void)rmdir(folder);
+}
+
+/* The channel ends when the master has closed it or is no more, however it died. */
+static void *
+watch_channel(void *arg)
+{
+	const struct given *g = arg;
+	char                octet;
+	ssize_t             n;
+
+	do
+		n = read(g->channel, &octet, 1);
+	while (n > 0 || (n < 0 && errno == EINTR));
+	clean_folder(g->socket + strlen("unix:"));
+	alarm(EXIT_WITHIN);
+	exit(EXIT_GOOD);
+}
+
+static bool
+start_watching(struct given *g)
+{
+	pthread_t thread;
+
+	if (g->channel < 0)
+		return true;
+	if (pthread_create(&thread, NULL, watch_channel, g) != 0)
+		return false;
+	/*
+	 * SIGKILL from here on would come before the thread has cleaned up.  A process that was stopped
+	 * must run to see the end of the channel.
+	 */
+	prctl(PR_SET_PDEATHSIG, SIGCONT, 0, 0, 0);
+	return true;
+}
+
+/* ---- limits ---------------------------------------------------------------------------------- */
+
+static void
+limit(int what, rlim_t most, bool for_good)
+{
+	struct rlimit r;
+
+	if (getrlimit(what, &r) < 0)
+		return;
+	if (r.rlim_max == RLIM_INFINITY || r.rlim_max > most)
+		r.rlim_cur = most;
+	else
+		r.rlim_cur = r.rlim_max;
+	if (for_good)
+		r.rlim_max = r.rlim_cur;
+	(void)setrlimit(what, &r);
+}
+
+/* RLIMIT_AS counts what is reserved, too: threads and malloc get less of that than they would take. */
+static void
+save_address_space(void)
+{
+	pthread_attr_t a;
+
+	(void)mallopt(M_ARENA_MAX, ARENAS);
+	if (pthread_attr_init(&a) != 0)
+		return;
+	if (pthread_attr_setstacksize(&a, THREAD_SIZE) == 0)
+		(void)pthread_setattr_default_np(&a);
+	pthread_attr_destroy(&a);
+}
+
+static bool
+limit_all(const struct given *g)
+{
+	save_address_space();
+	limit(RLIMIT_CORE, 0, true);
+	limit(RLIMIT_NOFILE, FILES_MAX, true);
+	if (!SHADOWED)
+		limit(RLIMIT_AS, MEMORY_MAX, true);
+	/* The soft one alone, which the master can move. */
+	if (g->check || g->channel >= 0)
+		limit(RLIMIT_CPU, CPU_FIRST, false);
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
+}
+
+/* ---- loading --------------------------------------------------------------------------------- */
+
+static bool
+fault(const struct given *g, const char *what, const char *more)
+{
+	fprintf(stderr, "%s: %s%s\n", g->file, what, more == NULL ? "" : more);
+	return false;
+}
+
+/* The same name in front of libmilter's: what it passes on is what --check tells of. */
+int
+smfi_register(struct smfiDesc desc)
+{
+	int (*theirs)(struct smfiDesc);
+
+	*(void **)&theirs = dlsym(RTLD_NEXT, "smfi_register");
+	registered = desc;
+	is_registered = theirs != NULL && theirs(desc) == MI_SUCCESS;
+	return is_registered ? MI_SUCCESS : MI_FAILURE;
+}
+
+/* One that brings a libmilter along would serve with that, which knows nothing of our socket. */
+static bool
+is_ours(void *object)
+{
+	void *theirs = dlsym(object, "smfi_addheader");
+
+	return theirs == NULL || theirs == dlsym(RTLD_DEFAULT, "smfi_addheader");
+}
+
+static bool
+take_args(const struct given *g, void *object)
+{
+	int (*plugin_args)(int, char **);
+	int argc = 0;
+
+	*(void **)&plugin_args = dlsym(object, "plugin_args");
+	while (g->args[argc] != NULL)
+		argc++;
+	if (plugin_args == NULL)
+		return argc == 1 || fault(g, "it takes no args: it has no plugin_args()", NULL);
+	return plugin_args(argc, g->args) == 0 || fault(g, "plugin_args() refuses its args", NULL);
+}
+
+static bool
+take_filter(const struct given *g, void *object)
+{
+	struct smfiDesc *desc = dlsym(object, "smfilter");
+	int (*plugin_init)(void);
+
+	*(void **)&plugin_init = dlsym(object, "plugin_init");
+	if (desc == NULL && plugin_init == NULL)
+		return fault(g,
+		    "it is no plugin: it exports neither `struct smfiDesc smfilter' nor `int "
+		    "plugin_init(void)'",
+		    NULL);
+	if (desc != NULL && plugin_init != NULL)
+		return fault(
+		    g, "it exports both `smfilter' and `plugin_init': which one holds?", NULL);
+	if (desc != NULL)
+		return smfi_register(*desc) == MI_SUCCESS ||
+		    fault(g, "it was made for another libmilter", NULL);
+	if (plugin_init() != 0)
+		return fault(g, "plugin_init() says that it failed", NULL);
+	return is_registered ||
+	    fault(g, "plugin_init() did not register a filter (smfi_register)", NULL);
+}
+
+static bool
+load(const struct given *g)
+{
+	static char here[PATH_MAX];
+	void       *object;
+
+	/* A name without a slash is looked for among the libraries of the system. */
+	snprintf(here, sizeof(here), "%s%s", strchr(g->file, '/') == NULL ? "./" : "", g->file);
+	object = dlopen(here, RTLD_NOW | RTLD_LOCAL);
+	if (object == NULL)
+		return fault(g, "it cannot be loaded: ", dlerror());
+	if (!is_ours(object))
+		return fault(
+		    g, "it has a libmilter of its own inside: link it without libmilter.a", NULL);
+	return take_args(g, object) && take_filter(g, object);
+}
+
+/* ---- --check --------------------------------------------------------------------------------- */
+
+static void
+say_callbacks(const struct smfiDesc *d)
+{
+	const struct {
+		const char *name;
+		bool        there;
+	} row[] = {
+		{ "negotiate", d->xxfi_negotiate != NULL },
+		{ "connect", d->xxfi_connect != NULL },
+		{ "helo", d->xxfi_helo != NULL },
+		{ "envfrom", d->xxfi_envfrom != NULL },
+		{ "envrcpt", d->xxfi_envrcpt != NULL },
+		{ "data", d->xxfi_data != NULL },
+		{ "header", d->xxfi_header != NULL },
+		{ "eoh", d->xxfi_eoh != NULL },
+		{ "body", d->xxfi_body != NULL },
+		{ "eom", d->xxfi_eom != NULL },
+		{ "abort", d->xxfi_abort != NULL },
+		{ "close", d->xxfi_close != NULL },
+		{ "unknown", d->xxfi_unknown != NULL },
+	};
+
+	fputs("callbacks:", stdout);
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++)
+		if (row[i].there)
+			printf(" %s", row[i].name);
+	putchar('\n');
+}
+
+static void
+say_actions(unsigned long flags)
+{
+	static const struct {
+		const char   *name;
+		unsigned long flag;
+	} row[] = {
+		{ "addheader", SMFIF_ADDHDRS },
+		{ "chgheader", SMFIF_CHGHDRS },
+		{ "replacebody", SMFIF_CHGBODY },
+		{ "addrcpt", SMFIF_ADDRCPT },
+		{ "addrcpt_par", SMFIF_ADDRCPT_PAR },
+		{ "delrcpt", SMFIF_DELRCPT },
+		{ "chgfrom", SMFIF_CHGFROM },
+		{ "quarantine", SMFIF_QUARANTINE },
+		{ "setsymlist", SMFIF_SETSYMLIST },
+	};
+
+	fputs("actions:", stdout);
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++)
+		if ((flags & row[i].flag) != 0)
+			printf(" %s", row[i].name);
+	putchar('\n');
+}
+
+static int
+describe(void)
+{
+	printf("name: %s\n", registered.xxfi_name == NULL ? "" : registered.xxfi_name);
+	say_callbacks(&registered);
+	say_actions(registered.xxfi_flags);
+	return fflush(stdout) == 0 ? EXIT_GOOD : EXIT_FAULT;
+}
+
+/* ---- serving --------------------------------------------------------------------------------- */
+
+/*
+ * The master's socket where this libmilter takes one (Debian's does): clients that come while a process
+ * of ours is started anew wait in its queue.  Else one of our own at the same path.
+ */
+static bool
+open_socket(const struct given *g)
+{
+	char conn[32];
+
+	if (g->listening >= 0) {
+		snprintf(conn, sizeof(conn), "fd:%d", g->listening);
+		if (smfi_setconn(conn) == MI_SUCCESS && smfi_opensocket(false) == MI_SUCCESS)
+			return true;
+	}
+	return smfi_setconn((char *)g->socket) == MI_SUCCESS && smfi_opensocket(true) == MI_SUCCESS;
+}
+
+static int
+serve(const struct given *g)
+{
+	if (!open_socket(g)) {
+		fprintf(stderr, "%s: it cannot listen at %s\n", g->file, g->socket);
+		return EXIT_FAULT;
+	}
+	if (g->channel >= 0 && write(g->channel, "R", 1) != 1)
+		return EXIT_FAULT;
+	return smfi_main() == MI_SUCCESS ? EXIT_GOOD : EXIT_FAULT;
+}
+
+/* ---- the beginning --------------------------------------------------------------------------- */
+
+static int
+usage(void)
+{
+	fputs("usage: postern-plugind [-n name] -p socket file [arg ...]\n"
+	      "       postern-plugind --check [-n name] file [arg ...]\n",
+	    stderr);
+	return EXIT_USAGE;
+}
+
+static int
+descriptor(const char *text)
+{
+	int fd = (int)strtol(text, NULL, 10);
+
+	/* What the plugin runs does not inherit it. */
+	return fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 ? fd : -1;
+}
+
+static bool
+take_options(int argc, char **argv, struct given *g)
+{
+	static const struct option options[] = {
+		{ "check", no_argument, NULL, 'c' },
+		{ "name", required_argument, NULL, 'n' },
+		{ "socket", required_argument, NULL, 'p' },
+		{ "channel", required_argument, NULL, 'k' },
+		{ "listening", required_argument, NULL, 'l' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "+cn:p:", options, NULL)) != -1)
+		switch (c) {
+		case 'c':
+			g->check = true;
+			break;
+		case 'n':
+			g->name = optarg;
+			break;
+		case 'p':
+			g->socket = optarg;
+			break;
+		case 'k':
+			g->channel = descriptor(optarg);
+			break;
+		case 'l':
+			g->listening = descriptor(optarg);
+			break;
+		default:
+			return false;
+		}
+	g->file = argv[optind];
+	g->args = argv + optind;
+	if (g->file != NULL)
+		g->args[0] = (char *)g->name;
+	if (g->channel >= 0 && (g->socket == NULL || strncmp(g->socket, "unix:", 5) != 0))
+		return false;
+	return g->file != NULL && (g->check || g->socket != NULL);
+}
+
+/* libmilter's thread waits for these, once there is one; until then they wait. */
+static void
+hold_signals(void)
+{
+	static const int held[] = { SIGTERM, SIGINT, SIGHUP };
+	sigset_t         set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(held) / sizeof(held[0]); i++)
+		sigaddset(&set, held[i]);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct given g = { .name = "plugin", .channel = -1, .listening = -1 };
+
+	if (!take_options(argc, argv, &g))
+		return usage();
+	if (!g.check)
+		hold_signals();
+	if (!limit_all(&g) || !start_watching(&g)) {
+		fputs("postern-plugind: no limits, no thread\n", stderr);
+		return EXIT_FAULT;
+	}
+	if (!load(&g))
+		return EXIT_FAULT;
+	return g.check ? describe() : serve(&g);
+}

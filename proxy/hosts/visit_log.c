@@ -1,0 +1,154 @@
+/*
+ * visit_log -- what the log says of a mail server's sessions; the words are those of a session of our own (postern(8)).
+ */
+#include "proxy/hosts/visit_own.h"
+
+static struct strv
+id_of(const struct visit *v)
+{
+	return strv_z(visit_tx(v) != NULL ? visit_tx(v)->id : v->id);
+}
+
+static void
+log_path(struct log_line *l, const char *key, const struct path *p)
+{
+	log_strv(l, key, p->kind == PATH_NULL ? SV("<>") : path_text(p));
+}
+
+static void
+log_client(struct log_line *l, const struct visit *v)
+{
+	char text[ADDR_TEXT];
+
+	if (v->queue[0] != '\0')
+		log_z(l, "queue", v->queue);
+	log_strv(l, "client", addr_print(&v->client.addr.addr, text));
+	log_strv(l, "helo", v->client.helo);
+	log_strv(l, "tls", v->client.tls.version);
+}
+
+/* Two KiB that no fiber's stack shall hold: nothing parks between begin and log_end. */
+static struct log_line *
+begin(struct visit *v, const char *what)
+{
+	struct log_line *l = &v->all->line;
+
+	log_begin(l, v->all->w, id_of(v), what);
+	return l;
+}
+
+static void
+log_reply(struct log_line *l, const struct reply *r)
+{
+	if (r->code == 0)
+		return;
+	log_number(l, "code", r->code);
+	if (r->enh[0] != '\0')
+		log_z(l, "enh", r->enh);
+	log_strv(l, "reply", r->text);
+}
+
+static void
+log_note(struct visit *v, const struct note *n)
+{
+	static const char *const came[] = { "fired", "warn", "also", "unknown", "log", "tag" };
+	struct log_line         *l = begin(v, "check");
+
+	log_strv(l, "check", n->check);
+	log_z(l, "stage", stage_word(n->at));
+	log_z(l, "came", came[n->kind]);
+	if (n->unknown)
+		log_z(l, "when", "unknown");
+	if (verdict_final(&n->verdict))
+		log_z(l, "verdict", verdict_word(n->verdict.kind));
+	log_client(l, v);
+	if (visit_tx(v) != NULL)
+		log_path(l, "from", &visit_tx(v)->env.from);
+	if (n->kind == NOTE_LOG || n->kind == NOTE_TAG)
+		log_strv(l, "text", n->text);
+	log_end(l);
+}
+
+void
+visit_log_checks(struct visit *v)
+{
+	for (const struct note *n = judge_notes(v->hearing); n != NULL; n = n->next)
+		if (n->kind != NOTE_TAG)
+			log_note(v, n);
+}
+
+void
+visit_log_refused(struct visit *v, enum stage at, const struct verdict *said, const struct reply *r)
+{
+	struct transaction *tx = visit_tx(v);
+	struct log_line    *l = begin(v, "refused");
+
+	log_z(l, "stage", stage_word(at));
+	log_strv(l, "by", said->by);
+	log_client(l, v);
+	if (tx != NULL)
+		log_path(l, "from", &tx->env.from);
+	if (tx != NULL && at == STAGE_RCPT && tx->env.n_rcpt > 0)
+		log_path(l, "to", &tx->env.rcpt[tx->env.n_rcpt - 1].to);
+	log_reply(l, r);
+	log_end(l);
+}
+
+static unsigned
+hidden_fields(const struct message *m)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < m->n_h; i++)
+		n += m->h[i].hidden;
+	return n;
+}
+
+void
+visit_log_message(
+    struct visit *v, const char *outcome, const struct verdict *said, const struct reply *r)
+{
+	struct transaction *tx = visit_tx(v);
+	struct log_line    *l = begin(v, "message");
+
+	log_z(l, "outcome", outcome);
+	log_client(l, v);
+	log_path(l, "from", &tx->env.from);
+	if (tx->env.n_rcpt > 0)
+		log_path(l, "to", &tx->env.rcpt[0].to);
+	log_number(l, "rcpts", visit_left(v));
+	if (envelope_dropped(&tx->env) > 0)
+		log_number(l, "discarded", envelope_dropped(&tx->env));
+	log_number(l, "size", tx->msg.octets);
+	if (hidden_fields(&tx->msg) > 0)
+		log_number(l, "hidden", hidden_fields(&tx->msg));
+	log_strv(l, "by", said->by);
+	if (said->kind == VERDICT_QUARANTINE)
+		log_strv(l, "quarantine", said->to);
+	log_reply(l, r);
+	log_number(l, "ms", loop_now(v->all->loop) - v->began);
+	log_end(l);
+}
+
+void
+visit_log_end(struct visit *v)
+{
+	struct log_line *l = begin(v, "session");
+
+	log_client(l, v);
+	log_strv(l, "listener", v->client.listener);
+	log_number(l, "transactions", v->n_tx);
+	log_number(l, "messages", v->n_messages);
+	log_number(l, "ms", loop_now(v->all->loop) - v->opened);
+	log_end(l);
+}
+
+void
+visit_log_event(struct visit *v, const char *what, const char *why)
+{
+	struct log_line *l = begin(v, what);
+
+	log_client(l, v);
+	log_z(l, "why", why);
+	log_end(l);
+}

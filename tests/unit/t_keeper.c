@@ -1,0 +1,178 @@
+/*
+ * t_keeper -- back-off, command line, output and CPU of the processes of plugins.
+ */
+#include "tests/unit/t.h"
+
+#include <unistd.h>
+
+#include "proxy/base/arena.h"
+#include "proxy/base/world.h"
+#include "proxy/keeper.h"
+#include "proxy/keeper_cpu.h"
+#include "proxy/keeper_said.h"
+#include "proxy/spawn.h"
+
+static void
+backoffs(void)
+{
+	static const struct {
+		uint64_t last, lived, want;
+	} row[] = {
+		{ 0, 0, 100 }, /* the first death */
+		{ 0, 86400000, 100 }, { 100, 0, 200 }, { 100, 999, 200 },
+		{ 100, 1000, 100 }, /* it lived ten times as long */
+		{ 200, 1999, 400 }, { 200, 2000, 100 }, { 12800, 0, 25600 },
+		{ 25600, 0, 30000 }, /* the ceiling */
+		{ 30000, 0, 30000 }, { 30000, 59999, 30000 },
+		{ 30000, 60000, 100 }, /* a minute is enough for all */
+	};
+
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++)
+		T_EQ_NUM(keeper_backoff(row[i].last, row[i].lived), row[i].want);
+}
+
+static void
+words_are(const char *const *v, const char *want)
+{
+	char   text[512];
+	size_t n = 0;
+
+	text[0] = '\0';
+	for (; *v != NULL; v++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "[%s]", *v);
+	T_EQ_STR(text, want);
+}
+
+static void
+command_lines(void)
+{
+	static const char *const args[] = { "--check", "", "two words", NULL };
+	struct arena            *a = arena_new(1024, 0);
+	struct milter_conf m = { .name = SV("count"), .file = "-x.so", .args = args, .n_args = 3 };
+
+	words_are(spawn_words(a, "p", &m, "/d/0"),
+	    "[p][--name][count][--socket][unix:/d/0][--channel][3][--listening][4][--][-x.so][--check][][two words]");
+	m.n_args = 0;
+	words_are(spawn_words(a, "p", &m, NULL), "[p][--name][count][--check][--][-x.so]");
+	arena_free(a);
+}
+
+/* ---- CPU ------------------------------------------------------------------------------------- */
+
+static void
+cpu_of_a_thread(void)
+{
+	struct cpu_thread t = { .tid = 1, .ticks = 500, .waits = 7 };
+	uint64_t          ticks = 500;
+
+	for (int i = 1; i < CPU_ROUNDS; i++)
+		T_CHECK(!cpu_round(&t, ticks += 1000, 7, 100));
+	T_CHECK(cpu_round(&t, ticks += 1000, 7, 100));
+	/* One wait, or hardly any work, and it is another one's turn. */
+	T_CHECK(!cpu_round(&t, ticks += 1000, 8, 100));
+	for (int i = 1; i < CPU_ROUNDS; i++)
+		T_CHECK(!cpu_round(&t, ticks += 100, 8, 100));
+	T_CHECK(!cpu_round(&t, ticks += 99, 8, 100));
+	for (int i = 1; i < CPU_ROUNDS; i++)
+		T_CHECK(!cpu_round(&t, ticks += 100, 8, 100));
+	T_CHECK(cpu_round(&t, ticks + 100, 8, 100));
+}
+
+/* Of a process that is not there nothing is known, and nothing happens. */
+static void
+cpu_of_nobody(void)
+{
+	static struct cpu_watch c;
+
+	T_CHECK(!cpu_look(&c, 0x3fffffff));
+	T_CHECK(!cpu_look(&c, getpid()));
+	T_CHECK(c.n > 0);
+	T_EQ_NUM(c.v[0].tid, getpid());
+}
+
+/* ---- output ---------------------------------------------------------------------------------- */
+
+static char     logged[65536];
+static size_t   n_logged;
+static uint64_t now = 1000;
+
+static void
+take_log(struct world *w, struct strv line)
+{
+	(void)w;
+	n_logged += (size_t)snprintf(
+	    logged + n_logged, sizeof(logged) - n_logged, "%.*s\n", (int)line.n, line.p);
+}
+
+static uint64_t
+clock_of(struct world *w)
+{
+	(void)w;
+	return now;
+}
+
+static unsigned
+lines(void)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < n_logged; i++)
+		n += logged[i] == '\n';
+	return n;
+}
+
+static void
+output(void)
+{
+	struct world w = { .log = take_log, .now = clock_of };
+	struct said  s;
+	int          p[2];
+	char         text[SAID_LINE * 2];
+
+	T_CHECK(pipe(p) == 0);
+	said_init(&s, p[0]);
+	T_CHECK(write(p[1], "one\n\ntw", 7) == 7);
+	said_take(&s, &w, SV("x"));
+	T_EQ_STR(logged, "master plugin-says name=x text=one\n");
+	/* A line is cut, an escape is none any more. */
+	memset(text, 'a', sizeof(text));
+	text[0] = '\033';
+	text[sizeof(text) - 1] = '\n';
+	T_CHECK(
+	    write(p[1], "o\n", 2) == 2 && write(p[1], text, sizeof(text)) == (ssize_t)sizeof(text));
+	said_take(&s, &w, SV("x"));
+	T_EQ_NUM(lines(), 3);
+	T_CHECK(strstr(logged, "text=two\n") != NULL && strstr(logged, "\"\\x1baaa") != NULL);
+	T_CHECK(strchr(logged, '\033') == NULL);
+	T_EQ_NUM(s.n_last, SAID_LINE);
+	/* Too much is not listened to, until its time is over. */
+	for (int i = 0; i < 2 * SAID_LINES; i++)
+		T_CHECK(write(p[1], "more\n", 5) == 5);
+	said_take(&s, &w, SV("x"));
+	T_EQ_NUM(lines(), SAID_LINES);
+	T_EQ_NUM(said_poll(&s), -1);
+	T_EQ_NUM(said_next(&s), 1000 + SAID_MS);
+	now += SAID_MS;
+	said_due(&s, &w, SV("x"));
+	T_EQ_NUM(said_poll(&s), p[0]);
+	T_CHECK(strstr(logged, "it says too much") != NULL);
+	/* The end: what has no newline is a line, too. */
+	T_CHECK(write(p[1], "last words", 10) == 10);
+	close(p[1]);
+	said_end(&s, &w, SV("x"));
+	T_CHECK(strstr(logged, "text=\"last words\"\n") != NULL);
+	T_EQ_NUM(said_poll(&s), -1);
+	T_EQ_NUM(s.n_last, 10);
+}
+
+int
+main(int argc, char **argv)
+{
+	t_begin(argc, argv);
+	T_RUN(backoffs);
+	T_RUN(command_lines);
+	T_RUN(cpu_of_a_thread);
+	T_RUN(cpu_of_nobody);
+	T_RUN(output);
+	return t_end();
+}

@@ -1,0 +1,448 @@
+/* What milters change: fields as they were shown them, all or none, and what the next one sees of it. */
+#include "config.h"
+
+#include "tests/unit/milter_play.h"
+
+#define ADD MILTER_ANS_ADD_HEADER
+#define INS MILTER_ANS_INSERT_HEADER
+#define CHG MILTER_ANS_CHANGE_HEADER
+#define OLD "A: 1\r\nB: 2\r\nA: 3\r\nX-Postern-Q: 9\r\nA: 4\r\n"
+
+static void
+open_message(void)
+{
+	at(STAGE_CONNECT);
+	helo("mx.example");
+	mail("<a@b.example>");
+	rcpt("<c@d.example>");
+	at(STAGE_DATA);
+	for (unsigned i = 0; i < MADE_UP; i++)
+		(void)told(i);
+}
+
+/* clang-format off */
+static const struct {
+	const char *name;
+	struct { enum milter_answer_kind kind; uint32_t at; const char *name, *value; } e[5];
+	const char *want;
+} rows[] = {
+	{ "nothing", { { 0 } }, "A: 1\r\nB: 2\r\nA: 3\r\nA: 4\r\n" },
+	{ "add", { { ADD, 0, "C", "5" } }, "A: 1\r\nB: 2\r\nA: 3\r\nA: 4\r\nC: 5\r\n" },
+	{ "add folded", { { ADD, 0, "C", "5\n\t6" } }, "A: 1\r\nB: 2\r\nA: 3\r\nA: 4\r\nC: 5\r\n\t6\r\n" },
+	{ "add an empty one", { { ADD, 0, "C", "" } }, "A: 1\r\nB: 2\r\nA: 3\r\nA: 4\r\nC:\r\n" },
+	{ "change the first", { { CHG, 1, "A", "x" } }, "A: x\r\nB: 2\r\nA: 3\r\nA: 4\r\n" },
+	{ "0 is 1", { { CHG, 0, "a", "x" } }, "a: x\r\nB: 2\r\nA: 3\r\nA: 4\r\n" },
+	{ "change the last", { { CHG, 3, "A", "x" } }, "A: 1\r\nB: 2\r\nA: 3\r\nA: x\r\n" },
+	{ "change what is not there", { { CHG, 4, "A", "x" } }, "A: 1\r\nB: 2\r\nA: 3\r\nA: 4\r\nA: x\r\n" },
+	{ "change what is not there at all", { { CHG, 4294967295u, "Z", "x" } }, "A: 1\r\nB: 2\r\nA: 3\r\nA: 4\r\nZ: x\r\n" },
+	{ "delete what is not there", { { CHG, 4, "A", "" }, { CHG, 1, "Z", "" } }, "A: 1\r\nB: 2\r\nA: 3\r\nA: 4\r\n" },
+	{ "what is hidden is not there", { { CHG, 1, "X-Postern-Q", "" } }, "A: 1\r\nB: 2\r\nA: 3\r\nA: 4\r\n" },
+	{ "delete from the front", { { CHG, 1, "A", "" }, { CHG, 2, "A", "" }, { CHG, 3, "A", "" } }, "B: 2\r\n" },
+	{ "delete from the back", { { CHG, 3, "A", "" }, { CHG, 2, "A", "" }, { CHG, 1, "A", "" } }, "B: 2\r\n" },
+	{ "delete the same twice", { { CHG, 1, "A", "" }, { CHG, 1, "A", "" } }, "B: 2\r\nA: 3\r\nA: 4\r\n" },
+	{ "change behind a deletion", { { CHG, 1, "A", "" }, { CHG, 3, "A", "x" } }, "B: 2\r\nA: 3\r\nA: x\r\n" },
+	{ "change what was deleted", { { CHG, 1, "A", "" }, { CHG, 1, "A", "x" } }, "B: 2\r\nA: 3\r\nA: 4\r\nA: x\r\n" },
+	{ "what it adds does not count", { { INS, 0, "A", "0" }, { CHG, 1, "A", "x" }, { CHG, 3, "A", "" } },
+	    "A: 0\r\nA: x\r\nB: 2\r\nA: 3\r\n" },
+	{ "nor behind", { { ADD, 0, "A", "5" }, { CHG, 4, "A", "" } }, "A: 1\r\nB: 2\r\nA: 3\r\nA: 4\r\nA: 5\r\n" },
+	{ "change twice", { { CHG, 2, "A", "x" }, { CHG, 2, "A", "y" } }, "A: 1\r\nB: 2\r\nA: y\r\nA: 4\r\n" },
+	/* Our own Received, which nobody is shown, is field 1 of places. */
+	{ "insert in front", { { INS, 0, "C", "5" } }, "C: 5\r\nA: 1\r\nB: 2\r\nA: 3\r\nA: 4\r\n" },
+	{ "insert behind ours", { { INS, 1, "C", "5" } }, "C: 5\r\nA: 1\r\nB: 2\r\nA: 3\r\nA: 4\r\n" },
+	{ "insert between", { { INS, 2, "C", "5" } }, "A: 1\r\nC: 5\r\nB: 2\r\nA: 3\r\nA: 4\r\n" },
+	{ "insert in front, then behind", { { INS, 0, "C", "5" }, { INS, 1, "D", "6" }, { INS, 3, "E", "7" } },
+	    "C: 5\r\nD: 6\r\nE: 7\r\nA: 1\r\nB: 2\r\nA: 3\r\nA: 4\r\n" },
+	{ "insert twice in front", { { INS, 0, "C", "5" }, { INS, 0, "D", "6" } },
+	    "D: 6\r\nC: 5\r\nA: 1\r\nB: 2\r\nA: 3\r\nA: 4\r\n" },
+	{ "insert far behind", { { ADD, 0, "C", "5" }, { INS, 4294967295u, "D", "6" } },
+	    "A: 1\r\nB: 2\r\nA: 3\r\nA: 4\r\nC: 5\r\nD: 6\r\n" },
+	{ "insert behind a deletion", { { CHG, 1, "A", "" }, { INS, 2, "C", "5" } }, "B: 2\r\nC: 5\r\nA: 3\r\nA: 4\r\n" },
+	/* A field that would be two, and names that are none. */
+	{ "a stray LF", { { ADD, 0, "C", "5\nD: 6" } }, NULL },
+	{ "a stray CR", { { ADD, 0, "C", "5\rD" } }, NULL },
+	{ "a line at the end", { { ADD, 0, "C", "5\n" } }, NULL },
+	{ "a name with a colon", { { ADD, 0, "C:D", "5" } }, NULL },
+	{ "a name with a line", { { CHG, 1, "C\n", "5" } }, NULL },
+	{ "no name", { { INS, 1, "", "5" } }, NULL },
+	{ "good ones before a bad one", { { ADD, 0, "C", "5" }, { CHG, 1, "A", "" }, { ADD, 0, "D E", "5" } }, NULL },
+};
+/* clang-format on */
+
+static void
+fields_are_counted_as_they_were_shown(void)
+{
+	for (size_t i = 0; i < T_COUNT(rows); i++) {
+		t_row = rows[i].name;
+		setup(1);
+		for (size_t j = 0; j < T_COUNT(rows[i].e) && rows[i].e[j].name != NULL; j++)
+			answers(0, MILTER_CMD_EOM,
+			    field(rows[i].e[j].kind, rows[i].e[j].at, rows[i].e[j].name,
+				rows[i].e[j].value));
+		open_message();
+		text(OLD "\r\nbody\r\n");
+		T_EQ_STR(header_now(), rows[i].want != NULL ? rows[i].want : rows[0].want);
+		T_EQ_NUM(advice_of(0)->failed, rows[i].want == NULL);
+		T_EQ_STR(fact_of(0), rows[i].want == NULL ? "?" : "continue");
+		if (rows[i].want == NULL) {
+			T_EQ_NUM(s.edits.n, 0);
+			T_EQ_NUM(made[0].open, 0);
+			T_CHECK(strstr(s.log, "command=EOM") != NULL);
+		} else if (s.edits.n > 0)
+			T_EQ_TEXT(s.edits.v[0].by, "milter m0");
+		teardown();
+	}
+	t_row = NULL;
+}
+
+static void
+an_mbox_line_stays_in_front(void)
+{
+	setup(1);
+	answers(0, MILTER_CMD_EOM, field(INS, 0, "C", "5"));
+	answers(0, MILTER_CMD_EOM, field(INS, 3, "D", "6"));
+	open_message();
+	text("From x@y Mon\r\nA: 1\r\n\r\n");
+	T_TOLD(0, "HEADER A:1|EOH|EOM|");
+	T_EQ_STR(header_now(), "From x@y Mon\r\nC: 5\r\nA: 1\r\nD: 6\r\n");
+	teardown();
+}
+
+static void
+leading_space_keeps_values_as_they_are(void)
+{
+	setup(1);
+	made[0].theirs.protocol = MILTER_LEADING_SPACE;
+	answers(0, MILTER_CMD_EOM, field(ADD, 0, "C", "5"));
+	answers(0, MILTER_CMD_EOM, field(ADD, 0, "D", "  6"));
+	open_message();
+	text("A:1\r\nB:  2\r\n\r\n");
+	T_TOLD(0, "HEADER A:1|HEADER B:  2|EOH|EOM|");
+	T_EQ_STR(header_now(), "A:1\r\nB:  2\r\nC:5\r\nD:  6\r\n");
+	teardown();
+}
+
+/* ---- who may do what ---- */
+
+static struct milter_answer
+address(enum milter_answer_kind kind, const char *who, const char *params)
+{
+	return (
+	    struct milter_answer){ .kind = kind, .address = strv_z(who), .params = strv_z(params) };
+}
+
+static struct milter_answer
+body(const char *octets, size_t n)
+{
+	return (struct milter_answer){ .kind = MILTER_ANS_REPLACE_BODY, .body = strv(octets, n) };
+}
+
+static struct milter_answer
+any_edit(enum milter_answer_kind kind)
+{
+	struct milter_answer a = field(kind, 1, "C", "5");
+
+	a.address = SV("<n@d.example>");
+	a.body = SV("new\r\n");
+	a.text = SV("why");
+	return a;
+}
+
+static void
+nobody_does_what_was_not_agreed(void)
+{
+	static const uint32_t of[] = {
+		[MILTER_ANS_ADD_RCPT] = MILTER_ADD_RCPTS,
+		[MILTER_ANS_ADD_RCPT_PAR] = MILTER_ADD_RCPTS_PAR,
+		[MILTER_ANS_DELETE_RCPT] = MILTER_DELETE_RCPTS,
+		[MILTER_ANS_CHANGE_FROM] = MILTER_MAY_CHANGE_FROM,
+		[MILTER_ANS_ADD_HEADER] = MILTER_ADD_HEADERS,
+		[MILTER_ANS_INSERT_HEADER] = MILTER_ADD_HEADERS,
+		[MILTER_ANS_CHANGE_HEADER] = MILTER_CHANGE_HEADERS,
+		[MILTER_ANS_REPLACE_BODY] = MILTER_CHANGE_BODY,
+		[MILTER_ANS_QUARANTINE] = MILTER_MAY_QUARANTINE,
+	};
+
+	for (enum milter_answer_kind k = MILTER_ANS_ADD_RCPT; k <= MILTER_ANS_QUARANTINE; k++)
+		for (unsigned agreed = 0; agreed < 2; agreed++) {
+			t_row = milter_answer_name(k);
+			setup(1);
+			made[0].theirs.actions = agreed ? of[k] : 0x1ff & ~of[k];
+			answers(0, MILTER_CMD_EOM, any_edit(k));
+			open_message();
+			text(OLD "\r\nbody\r\n");
+			T_EQ_NUM(advice_of(0)->failed, !agreed);
+			T_EQ_NUM(s.edits.n, agreed && k != MILTER_ANS_QUARANTINE);
+			T_EQ_NUM(advice_of(0)->say.kind,
+			    agreed && k == MILTER_ANS_QUARANTINE ? VERDICT_QUARANTINE :
+								   VERDICT_NONE);
+			teardown();
+		}
+	t_row = NULL;
+}
+
+/* ---- the envelope ---- */
+
+static void
+addresses_must_be_some(void)
+{
+	static char long_one[100 * 1024];
+	static const struct {
+		const char             *name;
+		enum milter_answer_kind kind;
+		const char             *who, *params;
+		int                     op; /* -1: it fails */
+		const char             *value;
+	} e[] = {
+		{ "add", MILTER_ANS_ADD_RCPT, "<n@d.example>", NULL, EDIT_ADD_RCPT, "n@d.example" },
+		{ "without brackets", MILTER_ANS_ADD_RCPT, "n@d.example", NULL, EDIT_ADD_RCPT,
+		    "n@d.example" },
+		{ "with parameters", MILTER_ANS_ADD_RCPT_PAR, "<n@d.example>", "NOTIFY=NEVER",
+		    EDIT_ADD_RCPT, "n@d.example" },
+		{ "delete", MILTER_ANS_DELETE_RCPT, "<c@d.example>", NULL, EDIT_DELETE_RCPT,
+		    "c@d.example" },
+		{ "sender", MILTER_ANS_CHANGE_FROM, "<n@b.example>", "RET=HDRS", EDIT_CHANGE_FROM,
+		    "n@b.example" },
+		{ "no sender", MILTER_ANS_CHANGE_FROM, "<>", NULL, EDIT_CHANGE_FROM, "<>" },
+		{ "an empty sender", MILTER_ANS_CHANGE_FROM, "", NULL, EDIT_CHANGE_FROM, "<>" },
+		{ "no recipient", MILTER_ANS_ADD_RCPT, "<>", NULL, -1, NULL },
+		{ "no address", MILTER_ANS_ADD_RCPT, "a b", NULL, -1, NULL },
+		{ "a second command", MILTER_ANS_ADD_RCPT, "<n@d.example>\r\nDATA", NULL, -1,
+		    NULL },
+		{ "a CR in it", MILTER_ANS_DELETE_RCPT, "<n@d.example\r>", NULL, -1, NULL },
+		{ "100 KB", MILTER_ANS_ADD_RCPT, long_one, NULL, -1, NULL },
+		{ "SIZE", MILTER_ANS_CHANGE_FROM, "<n@b.example>", "SIZE=1", -1, NULL },
+		{ "BODY", MILTER_ANS_CHANGE_FROM, "<n@b.example>", "RET=HDRS body=8BITMIME", -1,
+		    NULL },
+		{ "no name", MILTER_ANS_ADD_RCPT_PAR, "<n@d.example>", "=1", -1, NULL },
+		{ "a line in parameters", MILTER_ANS_ADD_RCPT_PAR, "<n@d.example>",
+		    "NOTIFY=NEVER\r\nRSET", -1, NULL },
+	};
+
+	memset(long_one, 'a', sizeof(long_one) - 1);
+	memcpy(long_one + sizeof(long_one) - 12, "@d.example", 11);
+	for (size_t i = 0; i < T_COUNT(e); i++) {
+		t_row = e[i].name;
+		setup(1);
+		answers(0, MILTER_CMD_EOM, field(ADD, 0, "C", "5"));
+		answers(0, MILTER_CMD_EOM, address(e[i].kind, e[i].who, e[i].params));
+		open_message();
+		text(OLD "\r\nbody\r\n");
+		T_EQ_NUM(advice_of(0)->failed, e[i].op < 0);
+		T_EQ_NUM(s.edits.n, e[i].op < 0 ? 0 : 2);
+		if (e[i].op >= 0 && s.edits.n == 2) {
+			T_EQ_NUM(s.edits.v[1].op, e[i].op);
+			T_EQ_TEXT(s.edits.v[1].value, e[i].value);
+			T_EQ_STRV(s.edits.v[1].params, strv_z(e[i].params));
+		}
+		teardown();
+	}
+	t_row = NULL;
+}
+
+/* ---- bodies ---- */
+
+static void
+bodies_are_text(void)
+{
+	static const struct {
+		const char *name;
+		const char *piece[3];
+		const char *want; /* NULL: it fails */
+	} e[] = {
+		{ "one", { "new\r\n" }, "new\r\n" },
+		{ "pieces", { "n", "ew\r", "\nx\r\n" }, "new\r\nx\r\n" },
+		{ "lines that end with LF", { "a\nb\n", "\nc", "\n" }, "a\r\nb\r\n\r\nc\r\n" },
+		{ "the last line is ended", { "a" }, "a\r\n" },
+		{ "nothing", { "" }, "" },
+		{ "dots are not ours", { ".\r\n" }, ".\r\n" },
+		{ "a stray CR", { "a\rb\r\n" }, NULL },
+		{ "a CR between pieces", { "a\r", "b\r\n" }, NULL },
+		{ "CR CR LF", { "a\r\r\n" }, NULL },
+		{ "a CR at the end", { "a\r\n\r" }, NULL },
+	};
+
+	for (size_t i = 0; i < T_COUNT(e); i++) {
+		t_row = e[i].name;
+		setup(1);
+		for (unsigned j = 0; j < 3 && e[i].piece[j] != NULL; j++)
+			answers(0, MILTER_CMD_EOM, body(e[i].piece[j], strlen(e[i].piece[j])));
+		open_message();
+		text(OLD "\r\nbody\r\n");
+		T_EQ_NUM(advice_of(0)->failed, e[i].want == NULL);
+		T_EQ_STR(body_now(), e[i].want != NULL ? e[i].want : "body\r\n");
+		teardown();
+	}
+	t_row = "a NUL";
+	setup(1);
+	answers(0, MILTER_CMD_EOM, body("a\0b\r\n", 5));
+	open_message();
+	text(OLD "\r\nbody\r\n");
+	T_CHECK(advice_of(0)->failed);
+	T_EQ_STR(body_now(), "body\r\n");
+	teardown();
+	t_row = NULL;
+}
+
+/* ---- all or none ---- */
+
+static void
+half_a_change_is_none(void)
+{
+	static const struct {
+		const char             *name;
+		enum milter_rc          rc;
+		enum milter_answer_kind last;
+		bool                    keeps;
+	} e[] = {
+		{ "continue", MILTER_OK, MILTER_ANS_CONTINUE, true },
+		{ "accept", MILTER_OK, MILTER_ANS_ACCEPT, true },
+		{ "reject", MILTER_OK, MILTER_ANS_REJECT, false },
+		{ "tempfail", MILTER_OK, MILTER_ANS_TEMPFAIL, false },
+		{ "discard", MILTER_OK, MILTER_ANS_DISCARD, false },
+		{ "shutdown", MILTER_OK, MILTER_ANS_SHUTDOWN, false },
+		{ "gone", MILTER_GONE, 0, false },
+		{ "late", MILTER_LATE, 0, false },
+		{ "garbage", MILTER_GARBAGE, 0, false },
+		{ "skip", MILTER_OK, MILTER_ANS_SKIP, false },
+		{ "cancelled", MILTER_CANCELLED, 0, false },
+	};
+
+	for (size_t i = 0; i < T_COUNT(e); i++) {
+		t_row = e[i].name;
+		setup(2);
+		answers(0, MILTER_CMD_EOM, field(ADD, 0, "Z", "0"));
+		for (enum milter_answer_kind k = MILTER_ANS_ADD_RCPT; k < MILTER_ANS_QUARANTINE;
+		     k++)
+			answers(1, MILTER_CMD_EOM, any_edit(k));
+		answers(1, MILTER_CMD_EOM, body("half", 4));
+		if (e[i].rc != MILTER_OK)
+			breaks(1, MILTER_CMD_EOM, e[i].rc);
+		else
+			says(1, MILTER_CMD_EOM, e[i].last);
+		open_message();
+		text(OLD "\r\nbody\r\n");
+		T_EQ_STR(body_now(), e[i].keeps ? "new\r\nhalf\r\n" : "body\r\n");
+		/* What another one has changed stays. */
+		T_EQ_NUM(s.edits.n, e[i].keeps ? 9 : 1);
+		T_EQ_TEXT(s.edits.v[0].by, "milter m0");
+		T_CHECK(!advice_of(0)->failed);
+		teardown();
+	}
+	t_row = NULL;
+}
+
+static void
+too_many_changes_are_none(void)
+{
+	setup(1);
+	endless_field = field(ADD, 0, "C", "5");
+	open_message();
+	text(OLD "\r\nbody\r\n");
+	T_CHECK(advice_of(0)->failed);
+	T_EQ_NUM(s.edits.n, 0);
+	T_CHECK(strstr(s.log, "too many edits") != NULL);
+	teardown();
+	setup(1);
+	endless_field = (struct milter_answer){ .kind = MILTER_ANS_QUARANTINE, .text = SV("x") };
+	open_message();
+	text(OLD "\r\nbody\r\n");
+	T_CHECK(advice_of(0)->failed);
+	T_CHECK(!verdict_final(&advice_of(0)->say));
+	endless_field = (struct milter_answer){ 0 };
+	teardown();
+}
+
+static void
+quarantine_holds_unless_it_is_refused(void)
+{
+	static const struct {
+		enum milter_answer_kind last;
+		enum verdict_kind       say;
+		const char             *fact;
+	} e[] = {
+		{ MILTER_ANS_CONTINUE, VERDICT_QUARANTINE, "quarantine" },
+		{ MILTER_ANS_ACCEPT, VERDICT_QUARANTINE, "quarantine" },
+		{ MILTER_ANS_REJECT, VERDICT_REJECT, "reject" },
+		{ MILTER_ANS_DISCARD, VERDICT_DISCARD, "discard" },
+		{ MILTER_ANS_SKIP, VERDICT_NONE, "?" },
+	};
+
+	for (size_t i = 0; i < T_COUNT(e); i++) {
+		t_row = milter_answer_name(e[i].last);
+		setup(1);
+		answers(0, MILTER_CMD_EOM,
+		    (struct milter_answer){
+			.kind = MILTER_ANS_QUARANTINE, .text = SV("it smells") });
+		says(0, MILTER_CMD_EOM, e[i].last);
+		open_message();
+		text(OLD "\r\nbody\r\n");
+		T_EQ_NUM(advice_of(0)->say.kind, e[i].say);
+		T_EQ_STR(fact_of(0), e[i].fact);
+		if (e[i].say == VERDICT_QUARANTINE)
+			T_EQ_TEXT(advice_of(0)->say.text, "it smells");
+		teardown();
+	}
+	t_row = NULL;
+}
+
+/* Twice 200 s, of 300 for an answer. */
+static void
+progress_begins_the_time_anew(void)
+{
+	uint64_t before;
+
+	setup(1);
+	says(0, MILTER_CMD_EOM, MILTER_ANS_PROGRESS);
+	answers(0, MILTER_CMD_EOM, field(ADD, 0, "C", "5"));
+	says(0, MILTER_CMD_EOM, MILTER_ANS_PROGRESS);
+	open_message();
+	before = made_now;
+	text(OLD "\r\nbody\r\n");
+	T_CHECK(!advice_of(0)->failed);
+	T_EQ_NUM(made_now - before, 400000);
+	T_EQ_NUM(s.edits.n, 1);
+	teardown();
+}
+
+static void
+a_later_one_sees_what_those_before_it_did(void)
+{
+	setup(3);
+	answers(0, MILTER_CMD_EOM, field(CHG, 1, "A", ""));
+	answers(0, MILTER_CMD_EOM, field(INS, 0, "T", "0"));
+	answers(0, MILTER_CMD_EOM, body("new\r\n", 5));
+	/* Its first A is the second of the message; 1 is behind our Received, below T. */
+	answers(1, MILTER_CMD_EOM, field(CHG, 1, "A", "x"));
+	answers(1, MILTER_CMD_EOM, field(INS, 2, "U", "1"));
+	open_message();
+	text("A: 1\r\nB: 2\r\nA: 3\r\n\r\nold\r\n");
+	T_TOLD(0, "HEADER A:1|HEADER B:2|HEADER A:3|EOH|BODY old\r\n|EOM|");
+	T_TOLD(1, "HEADER T:0|HEADER B:2|HEADER A:3|EOH|BODY new\r\n|EOM|");
+	T_TOLD(2, "HEADER T:0|HEADER U:1|HEADER B:2|HEADER A:x|EOH|BODY new\r\n|EOM|");
+	T_EQ_STR(header_now(), "T: 0\r\nU: 1\r\nB: 2\r\nA: x\r\n");
+	end();
+	/* The next message has a Received of its own. */
+	answers(1, MILTER_CMD_EOM, field(INS, 1, "U", "1"));
+	mail("<a@b.example>");
+	rcpt("<c@d.example>");
+	text("A: 1\r\n\r\n");
+	T_EQ_STR(header_now(), "U: 1\r\nA: 1\r\n");
+	teardown();
+}
+
+int
+main(void)
+{
+	T_RUN(fields_are_counted_as_they_were_shown);
+	T_RUN(an_mbox_line_stays_in_front);
+	T_RUN(leading_space_keeps_values_as_they_are);
+	T_RUN(nobody_does_what_was_not_agreed);
+	T_RUN(addresses_must_be_some);
+	T_RUN(bodies_are_text);
+	T_RUN(half_a_change_is_none);
+	T_RUN(too_many_changes_are_none);
+	T_RUN(quarantine_holds_unless_it_is_refused);
+	T_RUN(progress_begins_the_time_anew);
+	T_RUN(a_later_one_sees_what_those_before_it_did);
+	return t_end();
+}
