@@ -89,7 +89,6 @@ add_milter(struct line *l)
 	m = &all->v[all->n];
 	m->number = all->n++;
 	m->kind = &try_end;
-	m->where = arena_printf(l->a, "option:%u", all->n);
 	m->name = arena_printf(l->a, "%u", all->n);
 	return m;
 }
@@ -113,10 +112,13 @@ add_socket(struct line *l, const char *said)
 	if (m == NULL)
 		return wrong(said, "too many milters");
 	m->home = HOME_DAEMON;
-	m->socket = strv_z(said);
 	m->name = name_of_file(said);
 	l->args = NULL;
-	return endpoint_parse(l->a, m->socket, &m->at, &why) || wrong(said, why);
+	if (milter_socket_parse(l->a, strv_z(said), &m->at, &why))
+		return true;
+	if (why == NULL && endpoint_parse(l->a, strv_z(said), &m->at, &why))
+		return true;
+	return wrong(said, why);
 }
 
 static bool

@@ -31,14 +31,13 @@ told(struct milter_end *e, enum milter_rc rc)
 }
 
 MAY_YIELD static enum milter_rc
-shown_open(struct arena *a, const struct milter_conf *c, void *shared,
-    const struct milter_offer *ours, struct milter_offer *theirs, uint64_t until,
-    struct milter_end **out, struct strv *why)
+shown_open(struct arena *a, const struct milter_conf *c, const struct milter_offer *ours,
+    struct milter_offer *theirs, uint64_t until, struct milter_end **out, struct strv *why)
 {
 	const struct milter_end_kind *kind = c->home == HOME_INSIDE ? &milter_plugin_end :
 								      &milter_socket_end;
 	struct shown                 *s = arena_alloc(a, sizeof(*s));
-	enum milter_rc rc = kind->open(a, c, shared, ours, theirs, until, &s->inner, why);
+	enum milter_rc                rc = kind->open(a, c, ours, theirs, until, &s->inner, why);
 
 	s->end = (struct milter_end){ .kind = &try_end, .conf = c };
 	if (rc != MILTER_OK) {

@@ -84,6 +84,7 @@ milter_begin(void *self, struct arena *transaction)
 		p->failed = p->over = p->accepts = false;
 		p->message = p->late = p->now = (struct verdict){ 0 };
 		p->rcpts = p->skips = 0;
+		p->cut = false;
 	}
 }
 
@@ -153,16 +154,26 @@ say_of(const struct milter_peer *p, enum stage at)
 }
 
 static void
-put_fact(const struct findings *found, struct strv name, const struct advice *a)
+put_word(const struct findings *found, struct strv name, enum fact_state state, unsigned word)
 {
 	static unsigned  number; /* from 1 */
 	unsigned         n;
-	union fact_value v = { .word = word_of(a) };
+	union fact_value v = { .word = word };
 
 	if (number == 0)
 		number = registry_number("milter") + 1;
-	fact_put(found->facts, registry_facts(&n), number - 1, name,
-	    a->failed ? FACT_UNKNOWN : FACT_KNOWN, v);
+	fact_put(found->facts, registry_facts(&n), number - 1, name, state, v);
+}
+
+/* It takes no part any more: what it has said before is no more to be asked for. */
+static void
+leave_out(const struct milter_conf *c, struct findings *found)
+{
+	struct advice *a = &found->advice[c->number];
+
+	if (a->asked)
+		put_word(found, c->name, FACT_KNOWN, FACT_WORD_ABSENT);
+	*a = (struct advice){ 0 };
 }
 
 static void
@@ -181,7 +192,7 @@ advise(const struct milter_peer *p, enum stage at, struct findings *found)
 		a->say = say_of(p, at);
 		a->accepts = p->session_over ? p->session_accepts : p->accepts;
 	}
-	put_fact(found, p->conf->name, a);
+	put_word(found, p->conf->name, a->failed ? FACT_UNKNOWN : FACT_KNOWN, (unsigned)word_of(a));
 }
 
 /* ---- telling ---- */
@@ -234,34 +245,69 @@ tell(struct seat *s, unsigned i, enum stage at, const struct mail *m, struct fin
 	return FILTER_OK;
 }
 
+/*
+ * libmilter's engine forgets over UNKNOWN that it was in a message, and then ignores HEADER, EOH and EOM without a
+ * word (NX_UNKN in engine.c); behind DATA it calls xxfi_abort.  So this is for those who are between messages.
+ */
+static bool
+hears_unknown(const struct milter_peer *p)
+{
+	return p != NULL && p->end != NULL && !milter_in_message(p);
+}
+
 MAY_YIELD static enum hears
 hears(const struct seat *s, unsigned i, enum stage at, const struct mail *m,
     const struct findings *found)
 {
 	const struct milter_peer *p = s->peer != NULL ? s->peer[i] : NULL;
 
-	if ((at == STAGE_UNKNOWN || is_refused(m, at)) && (p == NULL || p->end == NULL))
+	if (at == STAGE_UNKNOWN && !hears_unknown(p))
 		return HEARS_NO;
-	if (is_refused(m, at) && !(p->wants & MILTER_RCPT_REJ))
+	if (is_refused(m, at) && (p == NULL || p->end == NULL || !(p->wants & MILTER_RCPT_REJ)))
 		return HEARS_NO;
 	return found->hears != NULL ? found->hears(found, i) : HEARS_YES;
 }
 
+/* It is not told, and what it said of another recipient is not of this one. */
+static void
+pass_over(struct seat *s, unsigned i, enum stage at, struct findings *found)
+{
+	struct milter_peer *p = s->peer != NULL ? s->peer[i] : NULL;
+
+	if (p == NULL || !found->advice[i].asked)
+		return;
+	p->now = (struct verdict){ 0 };
+	advise(p, at, found);
+}
+
+/*
+ * Behind one whose word is obeyed for certain nobody is told: not of the end of a message, which is what costs, nor
+ * of anything else that no longer matters.  Of a recipient that it refuses those hear who want to hear of such.
+ */
 MAY_YIELD static enum filter_rc
 tell_all(
     struct seat *s, enum stage at, const struct mail *m, struct findings *found, struct arena *work)
 {
+	bool           advised = at != STAGE_UNKNOWN && !is_refused(m, at);
+	bool           settled = false, over = false;
 	enum filter_rc rc = FILTER_OK;
 
 	for (unsigned i = 0; i < s->shared->conf->n && rc == FILTER_OK; i++) {
-		enum hears is = hears(s, i, at, m, found);
+		enum hears is = over ? HEARS_NO : hears(s, i, at, m, found);
 
 		if (is == HEARS_CANCELLED)
 			return FILTER_CANCELLED;
 		if (is == HEARS_YES)
 			rc = tell(s, i, at, m, found, work);
-		else if (at != STAGE_UNKNOWN && !is_refused(m, at))
-			found->advice[i] = (struct advice){ 0 };
+		else if (settled)
+			pass_over(s, i, at, found);
+		else if (advised)
+			leave_out(&s->shared->conf->v[i], found);
+		if (rc == FILTER_OK && is == HEARS_YES && advised && !settled &&
+		    found->settles != NULL && found->settles(found, i)) {
+			settled = true;
+			over = !is_refused(m, at);
+		}
 	}
 	return rc;
 }

@@ -85,6 +85,7 @@ struct milter_peer {                    /* in the session's arena, from when it 
 	bool                session_over, session_accepts;
 	/* Of the transaction, and before the first one. */
 	bool                failed;     /* it is not tried again */
+	bool                cut;        /* something was too long for it: the log has it once */
 	bool                over, accepts;
 	struct verdict      message;    /* an answer that is the whole message's */
 	struct verdict      late;       /* to a recipient who had been accepted before it was asked: at DATA the message's */
@@ -125,6 +126,8 @@ MAY_YIELD enum milter_told milter_talk_end(struct milter_talk *t, const struct m
     const struct view *v);
 /* The message that it is in has ended in its middle. Never parks; of p with an end. */
 void milter_talk_abort(struct milter_peer *p);
+/* It is told no more than `most' octets of n of that: the log says so, once a message. */
+void milter_talk_cut(struct milter_talk *t, enum milter_command told, struct strv what, size_t n, size_t most);
 /* The text cannot be read: what it was told of it was not all. */
 enum milter_told milter_talk_unread(struct milter_talk *t);
 /* Nothing more is said on this connection. Never parks. polite: QUIT. */

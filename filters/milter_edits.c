@@ -8,7 +8,9 @@
 #include "filters/milter.h"
 #include "proxy/base/arena.h"
 
-#define BODY_MORE ((uint64_t)64 << 20) /* octets that a new body may be longer than the old one */
+#define BODY_MORE   ((uint64_t)64 << 20) /* octets that a new body may be longer than the old one */
+#define HEADER_MORE ((uint64_t)1 << 20)  /* octets of all fields that one milter adds or changes */
+#define GATHER      4096                 /* octets of a new body that are put away at once */
 
 struct field {
 	struct strv name;
@@ -22,11 +24,14 @@ struct milter_edits {
 	unsigned     *above;
 	struct field *f; /* NULL: not wanted yet */
 	unsigned      n, max;
-	unsigned      asked; /* changes that were asked for, those that change nothing, too */
-	struct spool *body;  /* NULL: it stays */
-	uint64_t      room;  /* octets that it may still take */
-	bool          cr;    /* a CR was its last octet */
-	bool          open;  /* it does not end with a line */
+	unsigned      asked;  /* changes that were asked for, those that change nothing, too */
+	uint64_t      fields; /* octets of their names and values */
+	struct spool *body;   /* NULL: it stays */
+	char         *piece;  /* what is not put away yet */
+	size_t        n_piece;
+	uint64_t      room; /* octets that it may still take */
+	bool          cr;   /* a CR was its last octet */
+	bool          open; /* it does not end with a line */
 };
 
 static bool
@@ -182,11 +187,12 @@ static bool
 add_header(struct milter_edits *m, struct edits *e, const struct milter_answer *answer,
     struct strv by, const char **why)
 {
-	struct edit add = { .name = answer->name,
-		.value = with_crlf(m->a, answer->value),
-		.exact = m->exact,
-		.by = by };
+	struct edit add = { .name = answer->name, .exact = m->exact, .by = by };
 
+	m->fields += answer->name.n + answer->value.n;
+	if (m->fields > HEADER_MORE)
+		return no(why, "header fields that are too long together");
+	add.value = with_crlf(m->a, answer->value);
 	if (answer->kind == MILTER_ANS_ADD_HEADER)
 		add_field(m, &add);
 	else if (answer->kind == MILTER_ANS_INSERT_HEADER)
@@ -256,11 +262,29 @@ begin_body(struct milter_edits *m, const char **why)
 	if (old == NULL)
 		return no(why, "the body is not here any more");
 	m->body = spool_like(old);
+	m->piece = arena_bytes(m->a, GATHER);
 	m->room = spool_size(old) + BODY_MORE;
 	arena_defer(m->a, give_back, m->body);
 	return true;
 }
 
+static bool
+put_away(struct milter_edits *m, struct strv v, const char **why)
+{
+	return v.n == 0 || spool_add(m->body, v) == SPOOL_OK ||
+	    no(why, "there is no room for the new body");
+}
+
+static bool
+put_piece(struct milter_edits *m, const char **why)
+{
+	struct strv v = strv(m->piece, m->n_piece);
+
+	m->n_piece = 0;
+	return put_away(m, v, why);
+}
+
+/* Short runs are gathered: each that is put away by itself may be a write to a file. */
 static bool
 put(struct milter_edits *m, struct strv v, const char **why)
 {
@@ -269,7 +293,13 @@ put(struct milter_edits *m, struct strv v, const char **why)
 	if (v.n > m->room)
 		return no(why, "a body that is too long");
 	m->room -= v.n;
-	return spool_add(m->body, v) == SPOOL_OK || no(why, "there is no room for the new body");
+	if (v.n > GATHER - m->n_piece && !put_piece(m, why))
+		return false;
+	if (v.n > GATHER)
+		return put_away(m, v, why);
+	memcpy(m->piece + m->n_piece, v.p, v.n);
+	m->n_piece += v.n;
+	return true;
 }
 
 /*
@@ -329,7 +359,7 @@ milter_edits_end(struct milter_edits *m, struct edits *e, struct strv by, const 
 		return true;
 	if (m->cr)
 		return no(why, "a stray CR in a new body");
-	if (m->open && !put(m, SV("\r\n"), why))
+	if ((m->open && !put(m, SV("\r\n"), why)) || !put_piece(m, why))
 		return false;
 	return edits_add(m->a, e, &add, why);
 }

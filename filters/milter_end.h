@@ -14,13 +14,14 @@
 struct arena;
 struct milter_end;
 
-/* GONE: no connection, closed, reset; GARBAGE: it talks nonsense; REFUSED: it wants more than it was offered. */
+/* GONE: no connection, closed, reset; GARBAGE: it talks nonsense; REFUSED: it wants more than it was
+ * offered, or is not loaded. */
 enum milter_rc { MILTER_OK, MILTER_LATE, MILTER_GONE, MILTER_GARBAGE, MILTER_REFUSED, MILTER_CANCELLED };
 const char *milter_rc_name(enum milter_rc rc);
 
-/* What a macro is, asked by name ("i", "{mail_addr}"); absent: there is none.  Good until the next call of the end. */
+/* Macros of one command, in front of which they are sent. */
 struct milter_macros {
-	const struct milter_macro *v;   /* those of the stage at hand, as they are sent */
+	const struct milter_macro *v;
 	unsigned                   n;
 };
 
@@ -28,14 +29,13 @@ struct milter_end_kind {
 	/*
 	 * A new end: connected, negotiated.
 	 *
-	 *   shared    what prepare gave, NULL: none
 	 *   ours      what is offered;  theirs: what came of it
 	 *   until     absolute ms
 	 *   why       on failure: static text, or in a (all that is ever taken from it: at most 300 octets a failure)
 	 *
 	 * What `theirs' views lives as long as the end.  close must come on every path: nothing is deferred.
 	 */
-	MAY_YIELD enum milter_rc (*open)(struct arena *a, const struct milter_conf *c, void *shared,
+	MAY_YIELD enum milter_rc (*open)(struct arena *a, const struct milter_conf *c,
 	    const struct milter_offer *ours, struct milter_offer *theirs, uint64_t until, struct milter_end **out,
 	    struct strv *why);
 	/*
@@ -63,7 +63,7 @@ struct milter_end {                     /* the first member of what a kind makes
 extern const struct milter_end_kind milter_socket_end, milter_plugin_end;
 
 /*
- * plugin_load -- the shared object of m, for all sessions of this process; made at the first use, in a worker
+ * plugin_load -- the shared object of m, for all sessions of this process; made at the first call, a worker's start
  *
  * NULL with *why in a: it cannot be loaded, has no description, or is bound to another libmilter.  Kept until
  * plugin_unload_all.  "args" are handed over as postern-plugin(3) says.

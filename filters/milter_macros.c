@@ -31,6 +31,7 @@
 	X(CIPHER, "cipher") \
 	X(CIPHER_BITS, "cipher_bits") \
 	X(CERT_SUBJECT, "cert_subject") \
+	X(CERT_ISSUER, "cert_issuer") \
 	X(TLS_SNI, "tls_sni") \
 	X(s, "s") \
 	X(i, "i") \
@@ -72,7 +73,8 @@ static const struct strv names[M_MAX] = {
 static const uint64_t defaults[MILTER_PLACES] = {
 	[MILTER_AT_CONNECT] = BIT(j) | BIT(CLIENT) | BIT(DAEMON_NAME) | BIT(DAEMON_ADDR) |
 	    BIT(IF_NAME) | BIT(IF_ADDR) | BIT(v),
-	[MILTER_AT_HELO] = BIT(TLS_VERSION) | BIT(CIPHER) | BIT(CIPHER_BITS) | BIT(CERT_SUBJECT),
+	[MILTER_AT_HELO] = BIT(TLS_VERSION) | BIT(CIPHER) | BIT(CIPHER_BITS) | BIT(CERT_SUBJECT) |
+	    BIT(CERT_ISSUER),
 	[MILTER_AT_MAIL] = BIT(i) | BIT(AUTH_TYPE) | BIT(AUTH_AUTHEN) | BIT(AUTH_AUTHOR) |
 	    BIT(MAIL_MAILER) | BIT(MAIL_HOST) | BIT(MAIL_ADDR),
 	[MILTER_AT_RCPT] = BIT(i) | BIT(RCPT_MAILER) | BIT(RCPT_HOST) | BIT(RCPT_ADDR),
@@ -342,6 +344,8 @@ of_identity(struct arena *a, const struct milter_ask *ask, enum macro which)
 		return c->tls.on ? number(a, c->tls.bits) : strv(NULL, 0);
 	case M_CERT_SUBJECT:
 		return c->tls.client_cert;
+	case M_CERT_ISSUER:
+		return c->tls.client_issuer;
 	case M_TLS_SNI:
 		return c->tls.sni;
 	case M_AUTH_TYPE:

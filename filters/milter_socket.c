@@ -111,7 +111,10 @@ read_more(struct socket_end *s, size_t missing, uint64_t until)
 {
 	switch (take(s, missing)) {
 	case IO_OK:
-		return MILTER_OK;
+		/* One that never stops is no reason for the others to wait, nor for the time not to be up. */
+		if (!s->io.readable)
+			return MILTER_OK;
+		/* FALLTHROUGH */
 	case IO_AGAIN:
 		return waited(s, conn_wait(&s->io, until), "no answer in time");
 	default:
@@ -198,6 +201,49 @@ flush(struct socket_end *s, struct strv behind, uint64_t until)
 	return waited(s, rc, "it takes no more octets");
 }
 
+/* --- where it is ------------------------------------------------------------------------------ */
+
+/* HOST:PORT or PORT@HOST with the address of localhost in place of its name. */
+static struct strv
+with_address(struct arena *a, struct strv v, struct strv address)
+{
+	size_t      at = strv_chr(v, '@'), colon = strv_rchr(v, ':');
+	bool        libmilter = at < v.n;
+	struct strv host = libmilter ? strv_from(v, at + 1) : strv_first(v, colon);
+
+	if (!strv_ieq(host, SV("localhost")))
+		return v;
+	if (libmilter)
+		return arena_concat(a, strv_first(v, at + 1), address);
+	return arena_concat(a, address, strv_from(v, colon));
+}
+
+bool
+milter_socket_parse(struct arena *a, struct strv text, struct endpoint *out, const char **why)
+{
+	static const struct {
+		const char *scheme, *localhost;
+	} schemes[] = {
+		{ "unix:", NULL },
+		{ "local:", NULL },
+		{ "inet:", "127.0.0.1" },
+		{ "inet6:", "[::1]" },
+	};
+
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+		struct strv scheme = strv_z(schemes[i].scheme), rest;
+
+		if (!strv_starts(text, scheme))
+			continue;
+		rest = strv_from(text, scheme.n);
+		if (schemes[i].localhost != NULL)
+			rest = with_address(a, rest, strv_z(schemes[i].localhost));
+		return endpoint_parse(a, arena_concat(a, scheme, rest), out, why);
+	}
+	*why = NULL;
+	return false;
+}
+
 /* --- the negotiation -------------------------------------------------------------------------- */
 
 MAY_YIELD static enum milter_rc
@@ -280,14 +326,12 @@ socket_close(struct milter_end *e, bool polite)
 }
 
 MAY_YIELD static enum milter_rc
-socket_open(struct arena *a, const struct milter_conf *c, void *shared,
-    const struct milter_offer *ours, struct milter_offer *theirs, uint64_t until,
-    struct milter_end **out, struct strv *why)
+socket_open(struct arena *a, const struct milter_conf *c, const struct milter_offer *ours,
+    struct milter_offer *theirs, uint64_t until, struct milter_end **out, struct strv *why)
 {
 	struct socket_end *s = mem_alloc(sizeof *s);
 	enum milter_rc     rc;
 
-	(void)shared;
 	s->end = (struct milter_end){ .kind = &milter_socket_end, .conf = c };
 	s->io.fd = -1;
 	s->hunger = READ_MIN;

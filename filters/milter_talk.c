@@ -50,8 +50,7 @@ static const struct command {
 	[MILTER_CMD_EOH] = { MILTER_NO_EOH, MILTER_NR_EOH, MILTER_AT_EOH, ON(DATA) | ON(HEADER) },
 	[MILTER_CMD_BODY] = { MILTER_NO_BODY, MILTER_NR_BODY, NO_PLACE, ON(EOH) | ON(BODY) },
 	[MILTER_CMD_EOM] = { 0, 0, MILTER_AT_EOM, ON(EOH) | ON(BODY) },
-	[MILTER_CMD_UNKNOWN] = { MILTER_NO_UNKNOWN, MILTER_NR_UNKNOWN, NO_PLACE,
-	    BETWEEN | ON(MAIL) | ON(RCPT) | ON(DATA) },
+	[MILTER_CMD_UNKNOWN] = { MILTER_NO_UNKNOWN, MILTER_NR_UNKNOWN, NO_PLACE, BETWEEN },
 };
 
 /* ---- how it fails ---- */
@@ -83,6 +82,7 @@ static void
 log_failure(
     struct milter_talk *t, const char *told, const char *what, struct strv why, struct strv bytes)
 {
+	char             at[ENDPOINT_TEXT];
 	struct log_line *l;
 	struct arena    *a;
 
@@ -96,6 +96,8 @@ log_failure(
 	log_z(l, "command", told);
 	log_z(l, "what", what);
 	log_strv(l, "why", why);
+	if (t->p->conf->home == HOME_DAEMON && t->p->conf->at.addr.family != ADDR_NONE)
+		log_strv(l, "socket", endpoint_print(&t->p->conf->at, at));
 	log_strv(l, "bytes", bytes);
 	log_end(l);
 	arena_free(a);
@@ -127,6 +129,29 @@ fail(struct milter_talk *t, enum milter_command told, enum milter_rc rc, const c
 	return TOLD_FAILED;
 }
 
+void
+milter_talk_cut(
+    struct milter_talk *t, enum milter_command told, struct strv what, size_t n, size_t most)
+{
+	struct log_line *l;
+	struct arena    *a;
+
+	if (t->p->cut || fiber_self() == NULL)
+		return;
+	t->p->cut = true;
+	a = arena_new(sizeof(*l) + 512, 0);
+	l = arena_alloc(a, sizeof(*l));
+	log_begin(l, loop_world(fiber_loop()), strv_z(t->m->id), "milter-cut");
+	log_strv(l, "name", t->p->conf->name);
+	log_z(l, "command", milter_command_name(told));
+	what.n = what.n < 64 ? what.n : 64;
+	log_strv(l, "what", what);
+	log_number(l, "octets", n);
+	log_number(l, "told", most);
+	log_end(l);
+	arena_free(a);
+}
+
 enum milter_told
 milter_talk_unread(struct milter_talk *t)
 {
@@ -142,7 +167,7 @@ fail_answer(struct milter_talk *t, enum milter_command told, const struct milter
     const char *why)
 {
 	log_failure(t, milter_command_name(told), milter_answer_name(answer->kind), strv_z(why),
-	    strv(NULL, 0));
+	    t->p->end->bytes);
 	milter_talk_close(t->p, false);
 	t->p->failed = true;
 	return TOLD_FAILED;
@@ -193,7 +218,7 @@ connect_to(struct milter_talk *t)
 	if (kind == NULL)
 		kind = p->conf->home == HOME_INSIDE ? &milter_plugin_end : &milter_socket_end;
 	p->a = arena_new(1024, 0);
-	rc = kind->open(p->a, p->conf, NULL, &ours, &theirs, until(p->conf, false), &p->end, &why);
+	rc = kind->open(p->a, p->conf, &ours, &theirs, until(p->conf, false), &p->end, &why);
 	if (rc != MILTER_OK) {
 		p->end = NULL;
 		return fail(t, MILTER_CMD_OPTNEG, rc, why.p != NULL ? arena_z(p->a, why) : NULL);
@@ -325,15 +350,6 @@ take(struct milter_talk *t, const struct milter_event *e, const struct milter_an
 
 /* ---- telling ---- */
 
-static void
-trace(const struct milter_talk *t, const struct milter_event *e, const struct milter_answer *answer)
-{
-	const struct milter_trace *who = t->shared->conf->trace;
-
-	if (who != NULL)
-		who->step(who->arg, t->p->conf, e, answer);
-}
-
 /* Does it answer that? */
 static bool
 is_answered(const struct milter_peer *p, enum milter_command cmd)
@@ -351,6 +367,33 @@ moves_to(struct milter_peer *p, enum milter_command cmd)
 	return !(p->wants & commands[cmd].no) && !(p->skips & 1u << cmd);
 }
 
+/*
+ * libmilter reads no packet whose data is longer than a chunk of the size that was agreed, and closes the connection.
+ * Each macro keeps its share then; what is short leaves nothing to the others.
+ */
+static void
+fit_macros(
+    struct milter_talk *t, struct arena *a, enum milter_command told, struct milter_macros *m)
+{
+	size_t               most = milter_chunk(t->p->wants), all = 1, share;
+	struct milter_macro *v;
+
+	for (unsigned i = 0; i < m->n; i++)
+		all += m->v[i].name.n + m->v[i].value.n + 2;
+	if (all <= most)
+		return;
+	v = arena_array(a, m->n, sizeof(*v));
+	share = (most - 1) / m->n - 2;
+	for (unsigned i = 0; i < m->n; i++) {
+		v[i] = m->v[i];
+		if (v[i].name.n + v[i].value.n <= share)
+			continue;
+		milter_talk_cut(t, told, v[i].name, v[i].value.n, share - v[i].name.n);
+		v[i].value = strv_first(v[i].value, share - v[i].name.n);
+	}
+	m->v = v;
+}
+
 MAY_YIELD static enum milter_told
 tell(struct milter_talk *t, const struct milter_event *e, const struct milter_ask *ask)
 {
@@ -364,13 +407,10 @@ tell(struct milter_talk *t, const struct milter_event *e, const struct milter_as
 	if (place != NO_PLACE && p->macros[place] != 0 &&
 	    milter_macros(a, ask, p->macros[place], &macros) != WAIT_OK)
 		return fail(t, e->cmd, MILTER_CANCELLED, NULL);
+	fit_macros(t, a, e->cmd, &macros);
 	rc = p->end->kind->tell(
 	    p->end, e, &macros, answered, until(p->conf, e->cmd == MILTER_CMD_EOM));
-	if (rc != MILTER_OK)
-		return fail(t, e->cmd, rc, NULL);
-	if (!answered && t->shared->conf->trace != NULL)
-		trace(t, e, NULL);
-	return TOLD_ON;
+	return rc == MILTER_OK ? TOLD_ON : fail(t, e->cmd, rc, NULL);
 }
 
 MAY_YIELD static enum milter_told
@@ -383,8 +423,6 @@ hear(struct milter_talk *t, const struct milter_event *e, struct milter_answer *
 	if (rc != MILTER_OK)
 		return fail(t, e->cmd, rc, NULL);
 	p->quiet = false;
-	if (t->shared->conf->trace != NULL)
-		trace(t, e, answer);
 	if (!milter_answer_legal(answer->kind, e->cmd))
 		return fail_answer(t, e->cmd, answer, "not an answer to that command");
 	return TOLD_ON;

@@ -205,11 +205,25 @@ tell_data(struct milter_talk *t)
 	return milter_talk_say(t, &e, &ask);
 }
 
+/*
+ * DATA was refused, by another one or a check, and the client goes on with RCPT.  For a milter nothing leads back from
+ * DATA but the message's end (libmilter, engine.c), so it hears of the message anew.
+ */
+static bool
+begin_anew(struct milter_peer *p)
+{
+	milter_talk_abort(p);
+	p->rcpts = 0;
+	return p->end != NULL;
+}
+
 MAY_YIELD static enum milter_told
 tell_transaction(struct milter_talk *t)
 {
 	enum milter_told rc = TOLD_ON;
 
+	if (t->at == STAGE_RCPT && t->p->last == MILTER_CMD_DATA && !begin_anew(t->p))
+		return TOLD_GONE;
 	if (!milter_in_message(t->p))
 		rc = tell_mail(t);
 	if (rc == TOLD_ON && t->at >= STAGE_RCPT)

@@ -48,6 +48,19 @@ value_of(struct arena *a, struct scratch *s, const struct view_field *f, bool ex
 	return strv(p, n);
 }
 
+/* As fit_macros of milter_talk.c: name and value have one packet, two octets of NUL in it. */
+static void
+fit_field(struct milter_talk *t, struct milter_event *e)
+{
+	size_t most = milter_chunk(t->p->wants) - 2, n = e->text.n + e->value.n;
+
+	if (n <= most)
+		return;
+	e->text.n = e->text.n < most ? e->text.n : most;
+	e->value.n = most - e->text.n;
+	milter_talk_cut(t, e->cmd, e->text, n, most);
+}
+
 MAY_YIELD static enum milter_told
 tell_header(struct milter_talk *t, const struct view *v)
 {
@@ -63,10 +76,11 @@ tell_header(struct milter_talk *t, const struct view *v)
 		return TOLD_ON;
 	f = view_fields(t->work, v, &n);
 	for (unsigned i = 0; i < n && rc == TOLD_ON; i++) {
-		if (f[i].name.n == 0 || (p->skips & 1u << MILTER_CMD_HEADER))
+		if (f[i].name.n == 0) /* an mbox line */
 			continue;
 		e.text = f[i].name;
 		e.value = value_of(t->work, &scratch, &f[i], exact);
+		fit_field(t, &e);
 		rc = milter_talk_say(t, &e, NULL);
 	}
 	return rc;

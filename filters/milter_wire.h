@@ -11,7 +11,7 @@
 
 #include "proxy/base/buf.h"
 
-/* What an MTA says.  name, octet, stage of its macros */
+/* What an MTA says.  name, octet */
 #define MILTER_COMMANDS(X) \
 	X(OPTNEG, 'O') X(MACRO, 'D') X(CONNECT, 'C') X(HELO, 'H') X(MAIL, 'M') X(RCPT, 'R') X(DATA, 'T') \
 	X(HEADER, 'L') X(EOH, 'N') X(BODY, 'B') X(EOM, 'E') X(UNKNOWN, 'U') X(ABORT, 'A') X(QUIT, 'Q') X(QUIT_NC, 'K')

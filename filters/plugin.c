@@ -309,17 +309,15 @@ negotiate(struct plugin_end *e, const struct milter_offer *ours, struct milter_o
 }
 
 MAY_YIELD static enum milter_rc
-plugin_open(struct arena *a, const struct milter_conf *c, void *shared,
-    const struct milter_offer *ours, struct milter_offer *theirs, uint64_t until,
-    struct milter_end **out, struct strv *why)
+plugin_open(struct arena *a, const struct milter_conf *c, const struct milter_offer *ours,
+    struct milter_offer *theirs, uint64_t until, struct milter_end **out, struct strv *why)
 {
 	struct plugin     *p = plugin_load(a, c, why);
 	struct plugin_end *e;
 
-	(void)shared;
 	(void)until;
 	if (p == NULL)
-		return MILTER_GONE;
+		return MILTER_REFUSED;
 	e = mem_alloc(sizeof(*e));
 	e->end.kind = &milter_plugin_end;
 	e->end.conf = c;
@@ -342,17 +340,15 @@ plugin_open(struct arena *a, const struct milter_conf *c, void *shared,
 #else
 
 MAY_YIELD static enum milter_rc
-plugin_open(struct arena *a, const struct milter_conf *c, void *shared,
-    const struct milter_offer *ours, struct milter_offer *theirs, uint64_t until,
-    struct milter_end **out, struct strv *why)
+plugin_open(struct arena *a, const struct milter_conf *c, const struct milter_offer *ours,
+    struct milter_offer *theirs, uint64_t until, struct milter_end **out, struct strv *why)
 {
-	(void)shared;
 	(void)ours;
 	(void)theirs;
 	(void)until;
 	*out = NULL;
 	(void)plugin_load(a, c, why);
-	return MILTER_GONE;
+	return MILTER_REFUSED;
 }
 
 /* Nothing is ever opened: these are not reached. */

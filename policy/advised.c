@@ -86,7 +86,7 @@ note(struct walk *w, enum note_kind kind, const struct advice *x, const struct v
 	if (n == NULL)
 		return;
 	n->verdict = *v;
-	n->unknown = x->failed;
+	n->failed = x->failed;
 }
 
 /* What holds for the rest is told once; what a milter says of a recipient, of each. */
@@ -122,6 +122,20 @@ one_milter(struct walk *w, unsigned i, const struct advice *x)
 	if (!w->settled)
 		*w->out = v;
 	w->settled = true;
+}
+
+struct verdict
+policy_obeyed(const struct policy *p, unsigned i, enum stage at, unsigned rcpt,
+    const struct policy_case *c, const struct advice *x)
+{
+	const struct milter_rule *m = &p->milter[i];
+	struct verdict            v = said(m, x, at);
+
+	if (policy_has_advised(p, at) || m->is.warn || !x->asked || !verdict_final(&v) ||
+	    v.kind == VERDICT_QUARANTINE ||
+	    checks_skipped(c, p->n_check + i, at == STAGE_RCPT, rcpt))
+		return (struct verdict){ 0 };
+	return v;
 }
 
 MAY_YIELD enum wait_rc

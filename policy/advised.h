@@ -55,6 +55,14 @@ MAY_YIELD enum hears policy_hears(const struct policy *p, unsigned i, enum stage
 MAY_YIELD enum wait_rc policy_advised(const struct policy *p, enum stage at, unsigned rcpt, struct policy_case *c,
     const struct advice *advice, unsigned n, struct verdict *out);
 
+/*
+ * What is made of milter i's word, of which it is certain before those behind it are told that it will be obeyed, so that
+ * they need not be.  NONE: nothing final, or it is not certain: `warn', skipped, a check of that stage asks milter().
+ * Nor is it of what is kept: it may be released, and leaves then with what those behind have made of it.
+ */
+struct verdict policy_obeyed(const struct policy *p, unsigned i, enum stage at, unsigned rcpt, const struct policy_case *c,
+    const struct advice *x);
+
 /* Has it checks at that stage that ask milter()?  Those are policy_advised's, not policy_eval's. */
 bool policy_has_advised(const struct policy *p, enum stage at);
 

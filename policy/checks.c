@@ -509,6 +509,8 @@ policy_wanted(const struct policy *p, unsigned want, unsigned rcpt, struct polic
 	struct eval e = { .p = p, .facts = c->facts, .rcpt = rcpt, .of_rcpt = true, .peek = true };
 	const struct fact *f;
 
+	if (x->gate && c->no_gate)
+		return false;
 	(void)eval_asked(&e, &x->ask, &f);
 	if (!e.missed || x->when == NULL)
 		return e.missed;

@@ -112,6 +112,7 @@ struct want {
 	struct asked       ask;
 	enum stage         from;                /* it can be started here: all that stands in front of it is known */
 	const struct rule *when;
+	bool               gate;                /* no check asks it: who has no gate need not start it */
 };
 
 struct seal_cond {                              /* of a `sign' or `seal' */

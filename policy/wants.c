@@ -141,12 +141,16 @@ struct wants {
 };
 
 static bool
-is_wanted(const struct policy *p, const struct want *x)
+is_wanted(struct policy *p, const struct want *x)
 {
 	for (unsigned i = 0; i < p->n_want; i++) {
-		if (asks_same(&p->want[i].ask, &x->ask) &&
-		    (p->want[i].when == x->when || p->want[i].when == NULL))
-			return true;
+		struct want *there = &p->want[i];
+
+		if (!asks_same(&there->ask, &x->ask) ||
+		    (there->when != x->when && there->when != NULL))
+			continue;
+		there->gate = there->gate && x->gate;
+		return true;
 	}
 	return false;
 }
@@ -161,7 +165,7 @@ want(struct wants *w, struct want x, bool inside)
 
 	if (x.ask.subject == SUBJECT_SCORE) {
 		for (unsigned i = 0; i < p->n_weighed; i++)
-			want(w, (struct want){ p->weighed[i].ask, x.from, x.when }, inside);
+			want(w, (struct want){ p->weighed[i].ask, x.from, x.when, x.gate }, inside);
 		return;
 	}
 	if (x.ask.subject != SUBJECT_FACT || p->facts[x.ask.fact].cost != COST_DNS)
@@ -210,9 +214,9 @@ first_dear(const struct policy *p, const struct rule *r, bool inside, enum stage
 }
 
 static void
-want_rule(struct wants *w, const struct rule *r)
+want_rule(struct wants *w, const struct rule *r, bool gate)
 {
-	struct want x = { .when = r };
+	struct want x = { .when = r, .gate = gate };
 	bool        inside = false, cheap = false;
 
 	for (; r != NULL && r->kind != EXPR_PRED;) {
@@ -266,14 +270,14 @@ wants_find(struct loader *l)
 		/* The gate comes before the checks of its stage. */
 		if (at == STAGE_RCPT && p->n_line > 0 && p->line[0].n > 0 &&
 		    p->line[0].cond[0].kind == COND_WHEN)
-			want_rule(&w, p->line[0].cond[0].when);
+			want_rule(&w, p->line[0].cond[0].when, true);
 		for (unsigned i = 0; i < p->n_check; i++) {
 			if (p->check[i].at == at)
-				want_rule(&w, p->check[i].when);
+				want_rule(&w, p->check[i].when, false);
 		}
 		for (unsigned i = 0; i < p->n_milter; i++) {
 			if (p->milter[i].at == at)
-				want_rule(&w, p->milter[i].when);
+				want_rule(&w, p->milter[i].when, false);
 		}
 	}
 	sort_wants(p);

@@ -254,6 +254,7 @@ judge_hear(struct hearing *h, struct seat *s, enum stage at, struct advice *advi
 		.edits = edits,
 		.advice = advice,
 		.hears = advice_hears,
+		.settles = advice_settles,
 		.holds = h->holds,
 		.start = start_fact,
 		.ctx = h };

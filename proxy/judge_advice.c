@@ -1,7 +1,7 @@
 /*
  * judge_advice -- filters that advise: told behind the checks of a stage, and the policy asked what it makes of it.
  *
- * Invariants: who advises hears of nothing that is settled, but for a recipient that the checks have just refused;
+ * Invariants: who advises hears of nothing that is settled, but for a recipient that has just been refused;
  * a stage at which nobody advises costs one test of a bit (judge.advises).
  */
 #include "proxy/base/arena.h"
@@ -30,6 +30,21 @@ advice_hears(const struct findings *f, unsigned i)
 	if (h->judge->policy == NULL)
 		return HEARS_YES;
 	return policy_hears(h->judge->policy, i, h->advises_at, case_of(h));
+}
+
+bool
+advice_settles(const struct findings *f, unsigned i)
+{
+	struct hearing *h = f->ctx;
+	unsigned        rcpt = h->tx != NULL ? h->tx->mail.rcpt : 0;
+	struct verdict  v;
+
+	if (h->judge->policy == NULL)
+		return false;
+	v = policy_obeyed(h->judge->policy, i, h->advises_at, rcpt, case_of(h), &f->advice[i]);
+	if (h->advises_at == STAGE_RCPT && (v.kind == VERDICT_REJECT || v.kind == VERDICT_TEMPFAIL))
+		h->tx->env.rcpt[rcpt].said = v;
+	return verdict_final(&v);
 }
 
 struct advice *

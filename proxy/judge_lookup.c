@@ -101,6 +101,7 @@ lookups_of(struct hearing *h)
 	l = h->lookups = arena_alloc(h->a, sizeof *l);
 	l->c.a = h->a;
 	l->c.facts = &h->facts;
+	l->c.no_gate = h->judge->no_gate;
 	return l;
 }
 
@@ -145,6 +146,7 @@ case_of(struct hearing *h)
 	c->a = tx->a;
 	c->facts = &tx->facts;
 	c->env = &tx->env;
+	c->no_gate = h->judge->no_gate;
 	return c;
 }
 

@@ -55,6 +55,8 @@ MAY_YIELD enum wait_rc judge_wait_out(struct policy_case *c);
 
 /* findings.hears */
 MAY_YIELD enum hears advice_hears(const struct findings *f, unsigned i);
+/* findings.settles */
+bool advice_settles(const struct findings *f, unsigned i);
 /* A transaction's begins as the session's. */
 struct advice *advice_of_session(const struct hearing *h, struct arena *tx);
 /*

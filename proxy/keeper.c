@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/fsuid.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -22,6 +23,7 @@
 #include "proxy/base/arena.h"
 #include "proxy/base/log.h"
 #include "proxy/keeper_cpu.h"
+#include "proxy/keeper_folder.h"
 #include "proxy/keeper_said.h"
 #include "proxy/spawn.h"
 
@@ -33,6 +35,7 @@
 #define GROWN_TIMES 10    /* so does who lived so many times its back-off */
 #define END_MS      5000  /* between the order to end and SIGKILL */
 #define RETRY_MS    1000  /* without a process or a descriptor */
+#define FOLDER_MAX  80    /* octets of TMPDIR: a socket's path has 107 */
 
 struct host {
 	struct strv        name;
@@ -53,6 +56,7 @@ struct batch {
 	struct arena *a;
 	unsigned      generation;
 	const char   *folder;
+	int           held; /* see keeper_folder.h; -1: not */
 	struct host  *host;
 	unsigned      n;
 	bool          ending;
@@ -122,7 +126,71 @@ hear_channel(struct keeper *k, struct host *h)
 	h->ready = true;
 }
 
+/* ---- the folder ------------------------------------------------------------------------------ */
+
+/*
+ * It belongs to the user of the plugins, who may put into it, or in its place, a symbolic link to what is
+ * not theirs: whatever we do there as root is done with that user's rights.
+ */
+static void
+as_user(const char *user)
+{
+	struct passwd *pw = user != NULL && geteuid() == 0 ? getpwnam(user) : NULL;
+
+	if (pw == NULL)
+		return;
+	setfsgid(pw->pw_gid);
+	setfsuid(pw->pw_uid);
+}
+
+static void
+as_ourselves(void)
+{
+	setfsuid(geteuid());
+	setfsgid(getegid());
+}
+
+/* A folder that the processes of b's `user' alone can enter.  False: *why in said. */
+static bool
+folder_new(struct batch *b, const char *user, uint64_t wall, struct arena *said, const char **why)
+{
+	const char *base = getenv("TMPDIR");
+	char       *path;
+
+	if (base == NULL || base[0] != '/')
+		base = "/tmp";
+	if (strlen(base) > FOLDER_MAX) {
+		*why = "the path in TMPDIR is longer than a socket may have";
+		return false;
+	}
+	path = arena_z(b->a, arena_printf(b->a, "%s/" FOLDER_NAME "XXXXXX", base));
+	as_user(user);
+	folder_sweep(base, wall);
+	b->folder = mkdtemp(path);
+	b->held = b->folder == NULL ? -1 : folder_hold(path);
+	*why = arena_printf(said, "no folder can be made in %s: %s", base, strerror(errno)).p;
+	if (b->folder != NULL && b->held < 0)
+		(void)rmdir(path);
+	as_ourselves();
+	return b->held >= 0;
+}
+
 /* ---- a host's start -------------------------------------------------------------------------- */
+
+/* The mode is that of its birth: a name could be another file's before a chmod. */
+static bool
+bind_as(int fd, const struct host *h, const struct sockaddr *to, unsigned n)
+{
+	mode_t mask = umask(0177);
+	bool   good;
+
+	as_user(h->user);
+	(void)unlink(h->path);
+	good = bind(fd, to, n) == 0;
+	as_ourselves();
+	(void)umask(mask);
+	return good;
+}
 
 static bool
 listen_at(struct host *h)
@@ -130,15 +198,11 @@ listen_at(struct host *h)
 	struct endpoint         at = { .addr = { .family = ADDR_UNIX }, .path = h->path };
 	struct sockaddr_storage to;
 	unsigned                n = endpoint_to_sockaddr(&at, &to);
-	struct passwd          *pw = h->user != NULL && geteuid() == 0 ? getpwnam(h->user) : NULL;
 
 	if (h->listening >= 0)
 		return true;
-	(void)unlink(h->path);
 	h->listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (n > 0 && h->listening >= 0 && bind(h->listening, (struct sockaddr *)&to, n) == 0 &&
-	    chmod(h->path, 0600) == 0 &&
-	    (pw == NULL || chown(h->path, pw->pw_uid, pw->pw_gid) == 0) &&
+	if (n > 0 && h->listening >= 0 && bind_as(h->listening, h, (struct sockaddr *)&to, n) &&
 	    listen(h->listening, SOMAXCONN) == 0)
 		return true;
 	close_fd(&h->listening);
@@ -149,7 +213,9 @@ static void
 not_listen(struct host *h)
 {
 	close_fd(&h->listening);
+	as_user(h->user);
 	(void)unlink(h->path);
+	as_ourselves();
 }
 
 static void
@@ -211,6 +277,7 @@ keeper_backoff(uint64_t last, uint64_t lived)
 static void
 forget_process(struct keeper *k, struct host *h)
 {
+	spawn_sweep(h->pid);
 	said_end(&h->said, k->w, h->name);
 	close_fd(&h->channel);
 	h->pid = 0;
@@ -253,7 +320,10 @@ free_ended(struct keeper *k)
 		}
 		*at = b->next;
 		k->hosts -= b->n;
+		as_user(b->host[0].user);
 		(void)rmdir(b->folder);
+		as_ourselves();
+		close_fd(&b->held);
 		for (unsigned i = 0; i < b->n; i++)
 			mem_free(b->host[i].cpu);
 		arena_free(b->a);
@@ -309,29 +379,6 @@ keeper_drop(struct keeper *k, unsigned generation)
 	free_ended(k);
 }
 
-/* A folder that the processes of `user' alone can enter. */
-static const char *
-folder_new(struct arena *a, const char *user, const char **why)
-{
-	const char    *base = getenv("TMPDIR");
-	char          *path;
-	struct passwd *pw = user != NULL && geteuid() == 0 ? getpwnam(user) : NULL;
-
-	if (base == NULL || base[0] != '/')
-		base = "/tmp";
-	path = arena_z(a, arena_printf(a, "%s/postern-XXXXXX", base));
-	if (mkdtemp(path) == NULL) {
-		*why = strerror(errno);
-		return NULL;
-	}
-	if (pw != NULL && chown(path, pw->pw_uid, pw->pw_gid) < 0) {
-		*why = strerror(errno);
-		(void)rmdir(path);
-		return NULL;
-	}
-	return path;
-}
-
 static unsigned
 count_isolated(const struct settings *s)
 {
@@ -375,7 +422,8 @@ host_init(
 }
 
 static struct batch *
-batch_new(struct keeper *k, struct settings *s, unsigned generation, unsigned n, const char **why)
+batch_new(struct keeper *k, struct settings *s, unsigned generation, unsigned n, struct arena *said,
+    const char **why)
 {
 	struct arena *a = arena_new(4096, 0);
 	struct batch *b = arena_alloc(a, sizeof(*b));
@@ -386,8 +434,7 @@ batch_new(struct keeper *k, struct settings *s, unsigned generation, unsigned n,
 	b->generation = generation;
 	b->host = arena_array(a, n, sizeof(*b->host));
 	*why = "there is no postern-plugind, neither beside postern nor where it is installed";
-	b->folder = program == NULL ? NULL : folder_new(a, user, why);
-	if (b->folder == NULL) {
+	if (program == NULL || !folder_new(b, user, k->w->wall(k->w), said, why)) {
 		arena_free(a);
 		return NULL;
 	}
@@ -476,7 +523,7 @@ keeper_want(
 	*why = "too many plugins of older generations are still in use";
 	if (k->hosts + n > KEEPER_HOSTS)
 		return false;
-	b = batch_new(k, s, generation, n, why);
+	b = batch_new(k, s, generation, n, a, why);
 	if (b == NULL) {
 		*why = arena_printf(a, "isolated plugins: %s", *why).p;
 		return false;
@@ -491,6 +538,16 @@ keeper_want(
 
 /* ---- the loop -------------------------------------------------------------------------------- */
 
+/* None of -1: poll(2) takes no more entries than the process may have descriptors. */
+static unsigned
+poll_for(struct pollfd *p, unsigned n, int fd)
+{
+	if (fd < 0)
+		return n;
+	p[n] = (struct pollfd){ fd, POLLIN, 0 };
+	return n + 1;
+}
+
 unsigned
 keeper_poll(const struct keeper *k, struct pollfd *p)
 {
@@ -500,10 +557,19 @@ keeper_poll(const struct keeper *k, struct pollfd *p)
 		for (unsigned i = 0; i < b->n; i++) {
 			const struct host *h = &b->host[i];
 
-			p[n++] = (struct pollfd){ h->channel, POLLIN, 0 };
-			p[n++] = (struct pollfd){ said_poll(&h->said), POLLIN, 0 };
+			n = poll_for(p, n, h->channel);
+			n = poll_for(p, n, said_poll(&h->said));
 		}
 	return n;
+}
+
+/* Whether it is the next that was polled, and has something to say; then at is one further. */
+static bool
+was_polled(const struct pollfd *p, unsigned n, unsigned *at, int fd)
+{
+	if (fd < 0 || *at >= n || p[*at].fd != fd)
+		return false;
+	return p[(*at)++].revents != 0;
 }
 
 void
@@ -512,12 +578,12 @@ keeper_reports(struct keeper *k, const struct pollfd *p, unsigned n)
 	unsigned at = 0;
 
 	for (struct batch *b = k->first; b != NULL; b = b->next)
-		for (unsigned i = 0; i < b->n && at + 1 < n; i++, at += 2) {
+		for (unsigned i = 0; i < b->n; i++) {
 			struct host *h = &b->host[i];
 
-			if (p[at].revents != 0 && h->channel >= 0)
+			if (was_polled(p, n, &at, h->channel))
 				hear_channel(k, h);
-			if (p[at + 1].revents != 0 && h->said.fd >= 0)
+			if (was_polled(p, n, &at, said_poll(&h->said)))
 				said_take(&h->said, k->w, h->name);
 		}
 }
@@ -589,12 +655,14 @@ keeper_leave(struct keeper *k)
 {
 	if (k == NULL)
 		return;
-	for (struct batch *b = k->first; b != NULL; b = b->next)
+	for (struct batch *b = k->first; b != NULL; b = b->next) {
+		close_fd(&b->held);
 		for (unsigned i = 0; i < b->n; i++) {
 			close_fd(&b->host[i].channel);
 			close_fd(&b->host[i].said.fd);
 			close_fd(&b->host[i].listening);
 		}
+	}
 }
 
 struct keeper *

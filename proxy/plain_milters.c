@@ -16,33 +16,6 @@ _Static_assert(POLICY_MILTERS == MILTERS_MAX, "the policy numbers as many as the
 static const char forms[] = "such as \"unix:/run/clamav/milter.sock\", \"inet:127.0.0.1:8891\", "
 			    "\"inet:8891@localhost\" or \"inet:[::1]:8891\"";
 
-/* With what stands for `localhost' behind it. */
-static const struct {
-	const char *scheme, *localhost;
-} schemes[] = {
-	{ "unix:", NULL },
-	{ "local:", NULL },
-	{ "inet:", "127.0.0.1" },
-	{ "inet6:", "[::1]" },
-};
-
-#define N_SCHEME (sizeof(schemes) / sizeof(schemes[0]))
-
-/* HOST:PORT or PORT@HOST with the address of localhost in place of its name. */
-static struct strv
-with_address(struct arena *a, struct strv v, struct strv address)
-{
-	size_t      at = strv_chr(v, '@'), colon = strv_rchr(v, ':');
-	bool        libmilter = at < v.n;
-	struct strv host = libmilter ? strv_from(v, at + 1) : strv_first(v, colon);
-
-	if (!strv_ieq(host, SV("localhost")))
-		return v;
-	if (libmilter)
-		return arena_concat(a, strv_first(v, at + 1), address);
-	return arena_concat(a, address, strv_from(v, colon));
-}
-
 /* What was meant: a path, or an address, without the word in front. */
 static struct strv
 hint_socket(struct load *l, struct strv v)
@@ -60,30 +33,20 @@ hint_socket(struct load *l, struct strv v)
 static void
 take_socket(struct load *l, const struct policy_milter *p, struct milter_conf *m)
 {
-	struct strv v = p->socket, rest;
-	const char *why = NULL;
+	const char *why;
 
-	m->socket = v;
-	for (size_t i = 0; i < N_SCHEME; i++) {
-		struct strv scheme = strv_z(schemes[i].scheme);
-
-		if (!strv_starts(v, scheme))
-			continue;
-		rest = strv_from(v, scheme.n);
-		if (schemes[i].localhost != NULL)
-			rest = with_address(l->a, rest, strv_z(schemes[i].localhost));
-		v = arena_concat(l->a, scheme, rest);
-		if (endpoint_parse(l->a, v, &m->at, &why))
-			return;
+	if (milter_socket_parse(l->a, p->socket, &m->at, &why))
+		return;
+	if (why == NULL)
+		diag_add(l->d, DIAG_ERROR, p->socket_pos, hint_socket(l, p->socket),
+		    "%s is no socket: it begins with `unix:' or `inet:'",
+		    diag_quote(l->a, p->socket));
+	else
 		diag_add(l->d, DIAG_ERROR, p->socket_pos, strv_z(forms), "%s is no socket: %s",
 		    diag_quote(l->a, p->socket),
 		    strv_starts(strv_z(why), SV("the host")) ?
 			"the host must be an IP address or localhost" :
 			why);
-		return;
-	}
-	diag_add(l->d, DIAG_ERROR, p->socket_pos, hint_socket(l, v),
-	    "%s is no socket: it begins with `unix:' or `inet:'", diag_quote(l->a, p->socket));
 }
 
 /* ---- plugins ---------------------------------------------------------------------------------- */
@@ -122,6 +85,21 @@ take_file(struct load *l, const struct policy_milter *p, struct milter_conf *m)
 		    file_rc_name(rc));
 }
 
+/* In one process the same object would be one set of variables under two names: it is not loaded there. */
+static void
+look_alone(struct load *l, const struct policy_milter *p, const struct milter_conf *m)
+{
+	const struct milters_conf *c = &l->s->milters;
+
+	for (unsigned i = 0; i < c->n && m->home == HOME_INSIDE && m->file != NULL; i++)
+		if (c->v[i].home == HOME_INSIDE && c->v[i].file != NULL &&
+		    strcmp(c->v[i].file, m->file) == 0)
+			diag_add(l->d, DIAG_ERROR, p->load_pos,
+			    SV("give it a copy of its own, or make one of them `isolated'"),
+			    "plugin %.*s has this object already", (int)c->v[i].name.n,
+			    c->v[i].name.p);
+}
+
 /* ---- all -------------------------------------------------------------------------------------- */
 
 static uint64_t
@@ -156,8 +134,6 @@ one(struct load *l, const struct policy_milter *p, unsigned number)
 {
 	struct milter_conf m = { .name = p->name, .number = number };
 
-	m.where = arena_printf(
-	    l->a, "%.*s:%u", (int)p->pos.src->name.n, p->pos.src->name.p, p->pos.line);
 	m.home = !p->plugin ? HOME_DAEMON : p->isolated ? HOME_ISOLATED : HOME_INSIDE;
 	take_timeouts(l, p, &m);
 	if (!p->plugin && p->socket.p != NULL)
@@ -165,6 +141,7 @@ one(struct load *l, const struct policy_milter *p, unsigned number)
 	if (HAVE_MILTER && p->plugin && p->load.p != NULL) {
 		take_args(l, p, &m);
 		take_file(l, p, &m);
+		look_alone(l, p, &m);
 	}
 	look_failure(l, p);
 	return m;

@@ -61,6 +61,7 @@ wait_for(struct trial *t, pid_t pid, int fd)
 		else if (p.revents != 0)
 			(void)poll(NULL, 0, 5);
 	}
+	spawn_sweep(pid);
 	/* What does not block: the writing end is closed, or a child's. */
 	for (size_t before = TEXT + 1; before != t->n;) {
 		struct pollfd p = { fd, POLLIN, 0 };
@@ -108,18 +109,41 @@ line_of(const struct trial *t, struct strv key)
 	return found;
 }
 
+/* Its process says last what went wrong; the plugin itself may have told why, in the line before. */
+static struct strv
+own_words(const struct trial *t)
+{
+	struct strv said = strv(t->text, t->n), line;
+	size_t      end;
+
+	for (unsigned lines = 0; said.n > 0; said = strv_first(said, end < said.n ? end : 0)) {
+		while (said.n > 0 && said.p[said.n - 1] == '\n')
+			said.n--;
+		end = strv_rchr(said, '\n');
+		line = end < said.n ? strv_from(said, end + 1) : said;
+		if (line.n > 0 && lines++ == 1)
+			return diag_escape(t->a, strv_first(line, line.n < 200 ? line.n : 200));
+	}
+	return strv(NULL, 0);
+}
+
 static struct strv
 why_not(const struct trial *t)
 {
-	struct strv last = line_of(t, SV(""));
+	struct strv last = line_of(t, SV("")), own;
 
 	if (t->late)
 		return SV("it is not loaded after 10 s");
 	if (WIFSIGNALED(t->status))
 		return arena_printf(
 		    t->a, "it crashes while it is loaded: %s", sigdescr_np(WTERMSIG(t->status)));
-	if (last.n > 0)
-		return diag_escape(t->a, strv_first(last, last.n < 500 ? last.n : 500));
+	if (last.n > 0) {
+		last = diag_escape(t->a, strv_first(last, last.n < 500 ? last.n : 500));
+		own = own_words(t);
+		return own.n == 0 ? last :
+				    arena_printf(t->a, "%.*s; it said: %.*s", (int)last.n, last.p,
+					(int)own.n, own.p);
+	}
 	return arena_printf(
 	    t->a, "it ends its process with status %d while it is loaded", WEXITSTATUS(t->status));
 }

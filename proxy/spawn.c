@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,7 +57,7 @@ spawn_program(struct arena *a)
 const char *const *
 spawn_words(struct arena *a, const char *program, const struct milter_conf *m, const char *socket)
 {
-	const char **v = arena_array(a, m->n_args + 12, sizeof(*v));
+	const char **v = arena_array(a, m->n_args + 14, sizeof(*v));
 	unsigned     n = 0;
 
 	v[n++] = program;
@@ -71,6 +72,8 @@ spawn_words(struct arena *a, const char *program, const struct milter_conf *m, c
 		v[n++] = arena_printf(a, "%d", SPAWN_CHANNEL).p;
 		v[n++] = "--listening";
 		v[n++] = arena_printf(a, "%d", SPAWN_LISTENING).p;
+		v[n++] = "--timeout";
+		v[n++] = arena_printf(a, "%" PRIu64, m->timeout).p;
 	}
 	/* A file or an argument that begins with a dash is none of its options. */
 	v[n++] = "--";
@@ -89,11 +92,15 @@ fail(const char *what, const char *why)
 	_exit(FAILED);
 }
 
-/* A number that no other descriptor of ours must have; -1 stays. */
+/* A number that no other descriptor of ours must have; -1 stays.  Without its channel it would not end with us. */
 static int
 aside(int fd)
 {
-	return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, ASIDE);
+	int other = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, ASIDE);
+
+	if (other < 0 && fd >= 0)
+		_exit(FAILED);
+	return other;
 }
 
 static void
@@ -175,4 +182,12 @@ spawn_start(const struct spawn *s)
 	execve(s->program, (char *const *)(uintptr_t)s->words, environment(a));
 	fail(s->program, strerror(errno));
 	return -1;
+}
+
+/* Its number stays theirs for as long as one of them is there (setsid above). */
+void
+spawn_sweep(pid_t pid)
+{
+	if (pid > 1)
+		(void)kill(-pid, SIGKILL);
 }

@@ -35,4 +35,10 @@ struct spawn {
  */
 pid_t spawn_start(const struct spawn *s);
 
+/*
+ * It has ended: so do the processes that it has left, as far as they are of its session.  They would hold its
+ * connections open, whose other ends then wait for nobody.
+ */
+void spawn_sweep(pid_t pid);
+
 #endif

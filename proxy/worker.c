@@ -3,7 +3,7 @@
  *
  * It obeys the orders on its control socket alone; signals are the master's.  When that socket ends the
  * master has gone, and the worker finishes what it has.  No more is done for a connection here than
- * one accept4(): whether a session may begin is smtp's to say.
+ * one accept4(): whether a session may begin is smtp's to say.  Plugins of this process are loaded before it is ready.
  *
  * The invariant: no place is polled while draining or pausing.
  */
@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "filters/milter_end.h"
 #include "proxy/base/arena.h"
 #include "proxy/base/counters.h"
 #include "proxy/base/log.h"
@@ -405,6 +406,39 @@ worker_drop(const char *user, const char **why)
 }
 
 static void
+say_plugin(struct worker *w, const struct milter_conf *m, struct strv failed, uint64_t ms)
+{
+	struct log_line l;
+
+	log_begin(
+	    &l, w->start->world, SV("worker"), failed.p == NULL ? "plugin-ready" : "plugin-start");
+	log_strv(&l, "name", m->name);
+	log_number(&l, "pid", (uint64_t)getpid());
+	log_number(&l, "ms", ms);
+	log_strv(&l, "failed", failed);
+	log_end(&l);
+}
+
+/* Here nobody waits, while one that reads large files would let all sessions of this worker wait for the first. */
+static void
+load_plugins(struct worker *w)
+{
+	const struct milters_conf *c = &w->start->settings->milters;
+	struct world              *world = w->start->world;
+
+	for (unsigned i = 0; i < c->n; i++) {
+		uint64_t    begun = world->now(world);
+		struct strv why = { NULL, 0 };
+
+		if (c->v[i].home != HOME_INSIDE)
+			continue;
+		if (plugin_load(w->a, &c->v[i], &why) != NULL)
+			why.p = NULL;
+		say_plugin(w, &c->v[i], why, world->now(world) - begun);
+	}
+}
+
+static void
 watches_make(struct worker *w)
 {
 	const struct sockets *s = w->start->sockets;
@@ -449,6 +483,7 @@ begin(struct worker *w, const char **why)
 		*why = "no memory for the pools";
 		return false;
 	}
+	load_plugins(w);
 	w->fd_max = descriptors_for_clients(conf);
 	watches_make(w);
 	w->orders = (struct loop_fd){ .fn = orders_ready, .arg = w, .fd = start->control };

@@ -8,6 +8,7 @@
  */
 #include <assert.h>
 #include <limits.h>
+#include <pthread.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -25,6 +26,9 @@ struct call {
 	void (*fn)(void *arg);
 	void *arg;
 };
+
+/* A plugin in process has forked: its child holds all that is open, so that a close ends nothing. */
+static bool has_forked;
 
 struct loop {
 	struct world      *world;
@@ -208,8 +212,8 @@ loop_watch(struct loop *l, struct loop_fd *f, unsigned wants)
 	return true;
 }
 
-void
-loop_forget(struct loop *l, struct loop_fd *f)
+static void
+forget(struct loop *l, struct loop_fd *f)
 {
 	if (!f->on)
 		return;
@@ -225,7 +229,16 @@ loop_unwatch(struct loop *l, struct loop_fd *f)
 {
 	if (f->on)
 		(void)epoll_ctl(l->ep, EPOLL_CTL_DEL, f->fd, NULL);
-	loop_forget(l, f);
+	forget(l, f);
+}
+
+void
+loop_forget(struct loop *l, struct loop_fd *f)
+{
+	if (has_forked)
+		loop_unwatch(l, f);
+	else
+		forget(l, f);
 }
 
 /* EPOLLERR and EPOLLHUP are told unasked: whoever reads or writes then hears what it is. */
@@ -327,14 +340,23 @@ loop_stop(struct loop *l)
 
 /* ---- making and freeing ---------------------------------------------------------------------- */
 
+static void
+note_fork(void)
+{
+	has_forked = true;
+}
+
 struct loop *
 loop_new(struct world *w)
 {
+	static bool  told;
 	int          ep = epoll_create1(EPOLL_CLOEXEC);
 	struct loop *l;
 
 	if (ep < 0)
 		return NULL;
+	if (!told)
+		told = pthread_atfork(note_fork, NULL, NULL) == 0;
 	l = mem_alloc(sizeof(*l));
 	l->world = w;
 	l->ep = ep;

@@ -50,8 +50,8 @@ bool loop_watch(struct loop *l, struct loop_fd *f, unsigned wants);
 /* Nothing is told of it any more, not even what has happened already. Harmless where it is not watched. */
 void loop_unwatch(struct loop *l, struct loop_fd *f);
 /*
- * The same, without a system call, for who closes the descriptor next: only where no other descriptor and no
- * other process has the same open file, for then the close would not take it out of the kernel's set.
+ * The same, without a system call, for who closes the descriptor next: only where no other descriptor of ours
+ * has the same open file, for then the close would not take it out of the kernel's set.  A fork is seen to.
  */
 void loop_forget(struct loop *l, struct loop_fd *f);
 

@@ -383,15 +383,14 @@ verified_client(const struct tls *t)
 }
 
 static struct strv
-subject(X509 *cert, struct arena *a)
+distinguished_name(const X509_NAME *name, struct arena *a)
 {
 	BIO        *b = BIO_new(BIO_s_mem());
 	struct strv v = { NULL, 0 };
 	char       *p;
 	long        n;
 
-	if (b != NULL &&
-	    X509_NAME_print_ex(b, X509_get_subject_name(cert), 0, XN_FLAG_RFC2253) >= 0 &&
+	if (b != NULL && X509_NAME_print_ex(b, name, 0, XN_FLAG_RFC2253) >= 0 &&
 	    (n = BIO_get_mem_data(b, &p)) > 0)
 		v = arena_dup(a, strv(p, (size_t)n));
 	BIO_free(b);
@@ -448,7 +447,8 @@ tls_facts_get(const struct conn *c, struct arena *a, struct tls_facts *out)
 		out->sni = arena_dup(a, strv(t->name, t->name_n));
 	cert = verified_client(t);
 	if (cert != NULL) {
-		out->client_cert = subject(cert, a);
+		out->client_cert = distinguished_name(X509_get_subject_name(cert), a);
+		out->client_issuer = distinguished_name(X509_get_issuer_name(cert), a);
 		out->client_cn = common_name(cert, a);
 	}
 	ERR_clear_error();

@@ -24,6 +24,7 @@ struct tls_facts {                      /* views into the arena given to tls_fac
 	unsigned    bits;
 	struct strv sni;
 	struct strv client_cert;        /* subject (RFC 2253) of a verified client certificate */
+	struct strv client_issuer;      /* of that certificate, likewise */
 	struct strv client_cn;          /* its common name, UTF-8; absent where control characters are in it */
 	bool        resumed;            /* by a ticket */
 };

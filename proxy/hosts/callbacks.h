@@ -15,7 +15,7 @@ struct callbacks_conf {                 /* read-only once smfi_main runs */
 	uint64_t       end_ms;          /* longest wait for the answer to the end of a message */
 };
 
-/* Tells libmilter of them. Once a process. False: it refuses. */
+/* Tells libmilter of them; before smfi_main it may be told anew. False: it refuses. */
 bool callbacks_register(const struct callbacks_conf *c);
 
 #endif

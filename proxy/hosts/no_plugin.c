@@ -5,3 +5,12 @@
 #include "filters/milter_end.h"
 
 const struct milter_end_kind milter_plugin_end = { NULL, NULL, NULL, NULL };
+
+struct plugin *
+plugin_load(struct arena *a, const struct milter_conf *m, struct strv *why)
+{
+	(void)a;
+	(void)m;
+	*why = SV("this program runs no plugins");
+	return NULL;
+}

@@ -1,7 +1,7 @@
 /*
  * postern-plugind -- the process of one isolated plugin: libmilter itself around a shared object.
  *
- * It links nothing of Postern, so that every smfi_ function of the plugin is libmilter's.  It limits itself, loads
+ * It links nothing else of Postern, so that every smfi_ function of the plugin is libmilter's.  It limits itself, loads
  * the object, says on the channel that it listens, and serves until the channel ends: its other end is the master's.
  * The invariant: a thread of ours watches the channel before a line of the plugin's runs.
  */
@@ -12,6 +12,7 @@
 #include <getopt.h>
 #include <limits.h>
 #include <malloc.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -25,6 +26,7 @@
 #include <libmilter/mfapi.h>
 
 #include "config.h"
+#include "proxy/hosts/hangs.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define SHADOWED 1
@@ -43,8 +45,9 @@
 #define THREAD_SIZE (1ul << 20)
 #define ARENAS      2 /* each reserves 64 MiB of the address space */
 #define EXIT_WITHIN 2 /* seconds that destructors of the plugin have */
+#define LOOK_MS     1000
 
-enum { EXIT_GOOD = 0, EXIT_FAULT = 1, EXIT_USAGE = 2 };
+enum { EXIT_GOOD = 0, EXIT_FAULT = 1, EXIT_USAGE = 2, EXIT_HANGS = 3 };
 
 struct given {
 	const char *name, *socket;
@@ -82,18 +85,67 @@ clean_folder(const char *socket_path)
 	(void)rmdir(folder);
 }
 
+/* Nothing here may wait for a lock that a callback holds: no stdio, no malloc, no destructor. */
+static void
+end_if_it_hangs(void)
+{
+	struct hangs h = hangs_look();
+	char         text[128];
+	int          n;
+
+	if (!hangs_too_many(&h))
+		return;
+	n = snprintf(text, sizeof(text),
+	    "postern-plugind: %u of %u callbacks hang, for more than %u s: this process ends\n",
+	    h.old, h.running, hangs_seconds());
+	(void)!write(STDERR_FILENO, text, (size_t)n);
+	_exit(EXIT_HANGS);
+}
+
+/* 0: the other end of the channel is closed; -1: ours is. */
+static ssize_t
+hear_channel(int channel)
+{
+	char    octet;
+	ssize_t n = read(channel, &octet, 1);
+
+	return n < 0 && errno == EINTR ? 1 : n;
+}
+
+/* What the plugin has forked outlives it, unless somebody stays behind to end it: a master that is no more cannot. */
+static void
+sweep_behind_us(void)
+{
+	pid_t us = getpid();
+
+	if (getpgrp() != us || fork() != 0)
+		return;
+	while (getppid() == us)
+		(void)poll(NULL, 0, 10);
+	(void)kill(0, SIGKILL);
+	_exit(EXIT_FAULT);
+}
+
 /* The channel ends when the master has closed it or is no more, however it died. */
 static void *
-watch_channel(void *arg)
+watch(void *arg)
 {
 	const struct given *g = arg;
-	char                octet;
-	ssize_t             n;
+	struct pollfd       p = { .fd = g->channel, .events = POLLIN };
+	int                 n;
+	ssize_t             heard = 1;
 
-	do
-		n = read(g->channel, &octet, 1);
-	while (n > 0 || (n < 0 && errno == EINTR));
-	clean_folder(g->socket + strlen("unix:"));
+	while (heard > 0) {
+		n = poll(&p, 1, LOOK_MS);
+		if (n == 0)
+			end_if_it_hangs();
+		if (n > 0)
+			heard = hear_channel(g->channel);
+	}
+	/* A plugin that closes all that is open may end itself, but not the others in that folder. */
+	if (heard == 0)
+		clean_folder(g->socket + strlen("unix:"));
+	sweep_behind_us();
 	alarm(EXIT_WITHIN);
 	exit(EXIT_GOOD);
 }
@@ -105,7 +157,7 @@ start_watching(struct given *g)
 
 	if (g->channel < 0)
 		return true;
-	if (pthread_create(&thread, NULL, watch_channel, g) != 0)
+	if (pthread_create(&thread, NULL, watch, g) != 0)
 		return false;
 	/*
 	 * SIGKILL from here on would come before the thread has cleaned up.  A process that was stopped
@@ -178,8 +230,19 @@ smfi_register(struct smfiDesc desc)
 
 	*(void **)&theirs = dlsym(RTLD_NEXT, "smfi_register");
 	registered = desc;
+	hangs_count(&desc);
 	is_registered = theirs != NULL && theirs(desc) == MI_SUCCESS;
 	return is_registered ? MI_SUCCESS : MI_FAILURE;
+}
+
+int
+smfi_progress(SMFICTX *ctx)
+{
+	int (*theirs)(SMFICTX *);
+
+	*(void **)&theirs = dlsym(RTLD_NEXT, "smfi_progress");
+	hangs_progress(ctx);
+	return theirs == NULL ? MI_FAILURE : theirs(ctx);
 }
 
 /* One that brings a libmilter along would serve with that, which knows nothing of our socket. */
@@ -348,9 +411,31 @@ static int
 usage(void)
 {
 	fputs("usage: postern-plugind [-n name] -p socket file [arg ...]\n"
-	      "       postern-plugind --check [-n name] file [arg ...]\n",
+	      "       postern-plugind --check [-n name] file [arg ...]\n"
+	      "       postern-plugind --help | --version\n",
 	    stderr);
 	return EXIT_USAGE;
+}
+
+static int
+help(void)
+{
+	fputs("postern-plugind -- one plugin as a milter, in a process of its own\n"
+	      "\n"
+	      "  postern-plugind [-n NAME] -p SOCKET FILE [ARG ...]\n"
+	      "  postern-plugind --check [-n NAME] FILE [ARG ...]\n"
+	      "\n"
+	      "  FILE ARG ...         the shared object, and what its plugin_args() gets\n"
+	      "  -n, --name NAME      its name, argv[0] of plugin_args(); plugin if not said\n"
+	      "  -p, --socket SOCKET  where to listen: unix:/path or inet:PORT@ADDRESS\n"
+	      "  -c, --check          load it, tell what it hears and may change, and end\n"
+	      "  --help, --version\n"
+	      "\n"
+	      "Postern starts it for each `plugin NAME { load \"FILE\" isolated }'.\n"
+	      "Exit status: 0 it was told to end, or is good, 1 it cannot be loaded or served,\n"
+	      "2 wrong usage.  postern-plugind(8) says more.\n",
+	    stdout);
+	return fflush(stdout) == 0 ? EXIT_GOOD : EXIT_FAULT;
 }
 
 static int
@@ -371,6 +456,7 @@ take_options(int argc, char **argv, struct given *g)
 		{ "socket", required_argument, NULL, 'p' },
 		{ "channel", required_argument, NULL, 'k' },
 		{ "listening", required_argument, NULL, 'l' },
+		{ "timeout", required_argument, NULL, 't' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int c;
@@ -391,6 +477,9 @@ take_options(int argc, char **argv, struct given *g)
 			break;
 		case 'l':
 			g->listening = descriptor(optarg);
+			break;
+		case 't':
+			hangs_limit(strtoul(optarg, NULL, 10));
 			break;
 		default:
 			return false;
@@ -422,6 +511,10 @@ main(int argc, char **argv)
 {
 	struct given g = { .name = "plugin", .channel = -1, .listening = -1 };
 
+	if (argc == 2 && strcmp(argv[1], "--help") == 0)
+		return help();
+	if (argc == 2 && strcmp(argv[1], "--version") == 0)
+		return puts("postern-plugind " VERSION) < 0 ? EXIT_FAULT : EXIT_GOOD;
 	if (!take_options(argc, argv, &g))
 		return usage();
 	if (!g.check)

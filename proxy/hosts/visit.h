@@ -45,7 +45,7 @@ enum visit_word {
 };
 
 /* What is to be done to the message, in this order. */
-enum visit_op { VISIT_CHANGE /* a header field: `at' of its name, from 1; value absent: delete */, VISIT_INSERT /* at */,
+enum visit_op { VISIT_CHANGE /* a header field: `at' of its name, from 1 */, VISIT_INSERT /* at */,
 	VISIT_ADD, VISIT_DELETE_RCPT, VISIT_ADD_RCPT, VISIT_QUARANTINE };
 
 struct visit_edit {                     /* texts: offsets in visit_answer.text, each with a NUL behind */
@@ -92,7 +92,7 @@ struct strv visit_call_keep(struct visit_call *c, const char *p, size_t n);
 /* THREAD: of a call that is the caller's. */
 void visit_call_free(struct visit_call *c);
 
-/* In the loop's thread. NULL: no memory for fibers. */
+/* In the loop's thread; for as long as the process lives. */
 struct visits *visits_new(struct bridge *b, struct world *w, struct loop *l, const struct settings *s);
 unsigned visits_open(const struct visits *all);
 

@@ -57,13 +57,19 @@ log_note(struct visit *v, const struct note *n)
 	log_strv(l, "check", n->check);
 	log_z(l, "stage", stage_word(n->at));
 	log_z(l, "came", came[n->kind]);
-	if (n->unknown)
-		log_z(l, "when", "unknown");
+	if (n->unknown || n->failed)
+		log_z(l, "when", n->failed ? "failed" : "unknown");
 	if (verdict_final(&n->verdict))
 		log_z(l, "verdict", verdict_word(n->verdict.kind));
 	log_client(l, v);
 	if (visit_tx(v) != NULL)
 		log_path(l, "from", &visit_tx(v)->env.from);
+	if (n->kind == NOTE_WARN || n->kind == NOTE_ALSO) {
+		if (n->verdict.code != 0)
+			log_number(l, "code", n->verdict.code);
+		log_strv(
+		    l, n->verdict.kind == VERDICT_QUARANTINE ? "reason" : "reply", n->verdict.text);
+	}
 	if (n->kind == NOTE_LOG || n->kind == NOTE_TAG)
 		log_strv(l, "text", n->text);
 	log_end(l);

@@ -191,7 +191,7 @@ take_odd(struct visit *v, struct strv text)
 	mem_free(out);
 }
 
-/* Only CRLF ends a line, whoever is in front; a CR at the end of a piece waits for what follows. */
+/* A mail server may pass on a bare LF, CR or NUL; a CR at the end of a piece waits for what follows. */
 void
 visit_text_body(struct visit *v, struct strv text)
 {

@@ -39,6 +39,11 @@ struct findings {
 	/* Is milter i to be told of this?  NO for good of this session or transaction, YES, or NOT_YET: what its `when' asks is
 	 * not known at this stage.  Of the judge, whose word counts for the rest of the transaction. */
 	MAY_YIELD enum hears (*hears)(const struct findings *, unsigned i);
+	/*
+	 * Is it certain that what advice[i] says now is obeyed, whatever those behind may say?  Then they are not told of it.
+	 * A refusal of the recipient at hand stands in its `said' behind this, as one of the checks would.  NULL: never.
+	 */
+	bool         (*settles)(const struct findings *, unsigned i);
 	const bool    *holds;           /* at STAGE_SEAL: of each `sign' and `seal', does its condition hold? auth.h */
 	/*
 	 * Starts a look-up that is sure to be wanted: fact number, of the transaction, with that argument (copied).

@@ -98,6 +98,19 @@ keep_note(struct session *s, const struct note *n)
 		keep_name(a, n->kind == NOTE_WARN ? &(*to)->warn : &(*to)->also, n->check);
 }
 
+/* What no line of a refusal will have: why a dry run, or a milter that was overridden, said so. */
+static void
+log_unheard(struct log_line *l, const struct verdict *v)
+{
+	if (v->kind == VERDICT_QUARANTINE) {
+		log_strv(l, "reason", v->text);
+		return;
+	}
+	if (v->code != 0)
+		log_number(l, "code", v->code);
+	log_strv(l, "reply", v->text);
+}
+
 static void
 log_note(struct session *s, const struct note *n)
 {
@@ -116,8 +129,8 @@ log_note(struct session *s, const struct note *n)
 	log_strv(&l, "check", n->check);
 	log_z(&l, "stage", stage_word(n->at));
 	log_z(&l, "came", came[n->kind]);
-	if (n->unknown)
-		log_z(&l, "when", "unknown");
+	if (n->unknown || n->failed)
+		log_z(&l, "when", n->failed ? "failed" : "unknown");
 	if (verdict_final(&n->verdict))
 		log_z(&l, "verdict", verdict_word(n->verdict.kind));
 	log_client(&l, s);
@@ -125,6 +138,8 @@ log_note(struct session *s, const struct note *n)
 		log_path(&l, "from", &tx->env.from);
 	if (tx != NULL && n->rcpt < tx->env.n_rcpt)
 		log_path(&l, "to", &tx->env.rcpt[n->rcpt].to);
+	if (n->kind == NOTE_WARN || n->kind == NOTE_ALSO)
+		log_unheard(&l, &n->verdict);
 	if (n->kind == NOTE_LOG)
 		log_strv(&l, "text", n->text);
 	log_end(&l);

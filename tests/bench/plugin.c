@@ -142,7 +142,7 @@ tell_all(const struct milter_conf *c, unsigned n)
 	uint64_t            until = loop_now(fiber_loop()) + 600000;
 	double              began;
 
-	if (c->kind->open(arena, c, NULL, &offer, &agreed, until, &e, &why) != MILTER_OK)
+	if (c->kind->open(arena, c, &offer, &agreed, until, &e, &why) != MILTER_OK)
 		fail("open", why);
 	began = cpu_us(c == &daemon_conf);
 	for (unsigned i = 0; i < n; i++) {

@@ -3,12 +3,15 @@ one's plugins when they crash, hang, leak and are killed."""
 import glob
 import os
 import re
+import shutil
 import signal
+import socket
 import time
 
 from client import Client, Crowd, Lost
 from harness import PROGRAM, Skip, read, until
 from homes import EHLO, MAIL, PROBES, RCPT, Home, Row, letter, message, play_all
+from letters import stuffed
 from servers import FarEnd, Postern, pool_of
 
 # Each answer at each stage, and a second message behind it, where there is one.
@@ -304,6 +307,14 @@ def sessions():
         [()],
     )
     yield Row("QUIT in the middle", [EHLO, MAIL, RCPT], "220 250 250 250 221", f"{SESSION} mail rcpt abort")
+    # libmilter loses its place in a message over such a command: nobody is told of it there.
+    yield Row(
+        "unknown commands in a message",
+        [EHLO, "XDO reject", MAIL, "XDO reject", RCPT, "XDO reject", "DATA", letter(), "XDO reject"],
+        "220 250 550 250 500 250 500 354 250 550 221",
+        f"{SESSION} unknown {MESSAGE} unknown",
+        [()],
+    )
     yield Row(
         "five messages",
         [EHLO, *(message() * 5)],
@@ -388,13 +399,36 @@ def test_homes_steps(run):
     for line in STEPS.strip().splitlines():
         steps, order, calls, field = (x.strip() for x in line.split("|"))
         second = f"\r\n{field}\r\n".encode() if field else b"-\r\nX-New"
-        script = [EHLO, *message(order), *message("eom addheader X-New 1")]
-        codes = "220 250" + " 250 250 354 250" * 2 + " 221"
+        script = [EHLO, *message(order), MAIL, RCPT, "XDO reject", *message("eom addheader X-New 1")[2:]]
+        codes = "220 250 250 250 354 250 250 250 500 354 250 221"
         row = Row(f"steps {steps}", script, codes, calls.replace("open", OPEN), [(), (second,)])
         some = homes(run, args=[f"steps={steps}"])
         play_all(run, some, [row])
         for h in some:
             h.end()
+
+
+def test_inside_ready(run):
+    """one that takes its time to load does so before its worker serves; one that cannot be loaded is said so once"""
+    (home,) = homes(run, ("inside",), args=["late=2"])
+    postern = home.postern
+    run.ok("it is loaded", postern.wait_log(" worker plugin-ready name=probe", f"pid={postern.workers()[0]}", "ms=20"))
+    begun = time.monotonic()
+    with session(home) as c:
+        run.same("a message", send(c).code, 250)
+    run.ok("takes no time", time.monotonic() - begun < 1, time.monotonic() - begun)
+    conf = read(postern.file)
+    postern.write(conf.replace("late=2", "late=0"))
+    run.ok("reload", postern.reload())
+    run.ok("it is loaded anew", postern.wait_log(" worker plugin-ready ", n=2))
+    # The process that checks the file is the one that can load it.
+    postern.write(conf.replace("late=2", "once=" + run.path("once")))
+    run.ok("one that loads no second time", postern.reload())
+    why = 'failed="plugin_args() returned -1: it refuses its args"'
+    run.ok("is named", postern.wait_log(" worker plugin-start name=probe", why), postern.log())
+    with session(home) as c:
+        run.same("its messages", [send(c).code for _ in range(2)], [451] * 2)
+    run.same("it was said once", len(postern.lines("plugin-start", "failed=")), 1)
 
 
 # --- the process of an isolated plugin
@@ -484,6 +518,37 @@ def test_isolated_hang(run):
     run.same("what arrived", len(home.far.entries()), 21)
 
 
+def send_side_by_side(home, letters):
+    """One message in a session of its own each, all at once; the codes."""
+    clients = [session(home) for _ in letters]
+    for c, text in zip(clients, letters):
+        c.mail(["b@example.com"])
+        c.ask("DATA", 354)
+        c.send(stuffed(text))
+    codes = [c.reply().code for c in clients]
+    for c in clients:
+        c.close()
+    return codes
+
+
+def test_isolated_deadlock(run):
+    """one whose callbacks hang for ever in a lock costs a few messages a 451, then a new process serves"""
+    (home,) = homes(run, ("isolated",), block="timeout 2s")
+    orders = ["eom progress", "eom wait 1500"] * 3
+    run.same("who says that it works does not hang", send_side_by_side(home, [letter(*orders)] * 3), [250] * 3)
+    run.same("one has its message to itself", send_side_by_side(home, [letter("eom deadlock")]), [451])
+    time.sleep(3)
+    run.same("so nothing happens", home.postern.lines("plugin-death"), [])
+    run.same("whoever comes now hangs as well", send_side_by_side(home, [letter()] * 3), [451] * 3)
+    run.ok("the process ends itself", home.postern.wait_log("plugin-death", "exit=3", seconds=5), home.postern.log())
+    said = 'text="postern-plugind: 4 of 4 callbacks hang, for more than 2 s: this process ends"'
+    run.same("it says why, in one line", len(home.postern.lines("plugin-says", said)), 1)
+    begun = time.monotonic()
+    run.same("mail flows again", send_side_by_side(home, [letter()] * 4), [250] * 4)
+    run.ok("at once", time.monotonic() - begun < 1.5, time.monotonic() - begun)
+    run.same("what arrived", len(home.far.entries()), 7)
+
+
 def test_isolated_leak(run):
     """one that takes all memory that it can get costs that message a 451: its limit is 1 GiB"""
     (home,) = homes(run, ("isolated",))
@@ -555,6 +620,84 @@ def test_isolated_end(run):
         home.end()
 
 
+def make_old(path):
+    os.utime(path, (time.time() - 3600,) * 2)
+
+
+def test_isolated_left(run):
+    """a folder whose master and host were killed goes at a later start; one that is held, and what is none, stay"""
+    (home,) = homes(run, ("isolated",))
+    pid, master = hosts(home.postern)[-1], home.postern.process
+    left = folder_of(pid)
+    os.kill(master.pid, signal.SIGSTOP)
+    os.kill(pid, signal.SIGKILL)
+    master.kill()
+    master.wait()
+    run.ok("it is left behind", until(lambda: not alive(pid), 5) and os.listdir(left) == ["0"])
+    (lives,) = homes(run, ("isolated",))
+    held = folder_of(hosts(lives.postern)[-1])
+    run.ok("what has just been left stays", os.path.exists(left))
+    base = os.path.dirname(left)
+    link, full, fresh = (os.path.join(base, f"postern-plugins-{n}.{os.getpid()}") for n in ("link", "full", "fresh"))
+    target = run.folder("left.target", mode=0o700)
+    os.symlink(target, link)
+    for folder in (target, full, fresh):
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        with socket.socket(socket.AF_UNIX) as s:
+            s.bind(os.path.join(folder, "7"))
+    for name in ("8", "socket"):
+        run.put(os.path.join(full, name), "x")
+    for folder in (left, held, target, full):
+        make_old(folder)
+    try:
+        (home,) = homes(run, ("isolated",))
+        run.ok("it is gone", not os.path.exists(left))
+        run.same("one that is held stays", os.listdir(held), ["0"])
+        run.same("a link is not followed", os.listdir(target), ["7"])
+        run.same("what is no socket stays", sorted(os.listdir(full)), ["8", "socket"])
+        run.same("so does what is new", os.listdir(fresh), ["7"])
+        for h in (lives, home):
+            with session(h) as c:
+                run.same("mail goes on", send(c).code, 250)
+    finally:
+        os.unlink(link)
+        for folder in (full, fresh):
+            shutil.rmtree(folder)
+
+
+def of_session(pid):
+    """The living processes of a host's session: itself, and what its plugin has forked."""
+    stats = [read(x).rpartition(")")[2].split() for x in glob.glob("/proc/[0-9]*/stat")]
+    return [s for s in stats if len(s) > 3 and s[3] == str(pid) and s[0] not in "ZX"]
+
+
+def test_isolated_children(run):
+    """what a plugin has forked ends with its process, and holds no message up meanwhile"""
+    (home,) = homes(run, ("isolated",), block="timeout 20s")
+    begun = time.monotonic()
+    with session(home) as c:
+        run.same("one that forks and crashes", send(c, "eom forkcrash").code, 451)
+        run.ok("at once", time.monotonic() - begun < 5, time.monotonic() - begun)
+        run.same("the next one", send(c, "eom fork").code, 250)
+    first, second = hosts(home.postern)
+    run.ok("nobody is left of the first", until(lambda: not of_session(first), 3))
+    run.same("two are of the second", len(of_session(second)), 2)
+    home.postern.process.kill()
+    home.postern.process.wait()
+    run.ok("and nobody behind a master that is killed", until(lambda: not of_session(second), 5))
+
+
+def test_isolated_folder(run):
+    """a folder for sockets that cannot be had is said, and nothing runs"""
+    (home,) = homes(run, ("isolated",))
+    for folder, why in ((run.path("none"), "no folder can be made in "), (run.folder("x" * 90), "the path in TMPDIR")):
+        env = {**os.environ, "TMPDIR": folder, "ASAN_OPTIONS": "detect_leaks=0"}
+        file = run.put("other.conf", read(home.postern.file).replace(str(home.postern.port), str(run.port())))
+        status, text = run.command([PROGRAM, "run", "-c", file], env=env)
+        run.same("the status", status, 1)
+        run.has("why", text, why)
+
+
 def test_isolated_reload(run):
     """a reload: the new process is there before its workers, the old one until its last session has ended"""
     (home,) = homes(run, ("isolated",))
@@ -593,7 +736,7 @@ def test_isolated_check(run):
     rows = (
         ("crash", "crashes while it is loaded: Aborted"),
         ("hang", "is not loaded after 10 s"),
-        ("nonsense", "plugin_args() refuses its args"),
+        ("nonsense", "plugin_args() refuses its args; it said: probe: what is `nonsense'?"),
     )
     status, text = run.command([PROGRAM, "check", home.postern.file])
     run.same("a good one", status, 0)

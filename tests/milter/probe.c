@@ -22,6 +22,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -47,10 +48,11 @@ struct probe {
 	bool     body_seen;
 };
 
-static const char   *journal_file;
-static unsigned long steps, actions = 0x1ff;
-static bool          steps_said;
-static const char   *symlist;
+static pthread_mutex_t at_end = PTHREAD_MUTEX_INITIALIZER; /* each eom wants it */
+static const char     *journal_file;
+static unsigned long   steps, actions = 0x1ff;
+static bool            steps_said;
+static const char     *symlist;
 
 enum call { CONNECT, HELO, MAIL, RCPT, DATA, HEADER, EOH, BODY, EOM, ABORT, CLOSE, UNKNOWN };
 
@@ -195,6 +197,14 @@ misbehave(const char *word)
 	if (strcmp(word, "hang") == 0)
 		for (;;)
 			pause();
+	if (strncmp(word, "fork", 4) == 0 && fork() == 0)
+		for (;;)
+			pause();
+	if (strcmp(word, "forkcrash") == 0)
+		abort();
+	if (strcmp(word, "deadlock") == 0)
+		for (;;)
+			pthread_mutex_lock(&at_end);
 	if (strcmp(word, "spin") == 0)
 		for (;;)
 			turns++;
@@ -300,6 +310,8 @@ edit(struct probe *p, SMFICTX *ctx, const char *word, char *args)
 		return counts(p, ctx);
 	if (strcmp(word, "progress") == 0)
 		return smfi_progress(ctx);
+	if (strcmp(word, "wait") == 0)
+		return usleep((useconds_t)strtoul(first, NULL, 10) * 1000);
 	if (strcmp(word, "addheader") == 0)
 		return smfi_addheader(ctx, first, args);
 	if (strcmp(word, "addrcpt") == 0)
@@ -589,6 +601,8 @@ on_eom(SMFICTX *ctx)
 	struct probe *p = begin(ctx, EOM);
 	int           status;
 
+	pthread_mutex_lock(&at_end);
+	pthread_mutex_unlock(&at_end);
 	note(p, " octets=%zu", p->octets);
 	status = carry_out_all(p, ctx, EOM);
 	note_macros(p, ctx);
@@ -651,6 +665,10 @@ take_arg(const char *arg)
 		smfilter.xxfi_flags = actions = strtoul(arg + 8, NULL, 16);
 	else if (strncmp(arg, "steps=", 6) == 0)
 		steps = strtoul(arg + 6, NULL, 16);
+	else if (strncmp(arg, "late=", 5) == 0)
+		sleep((unsigned)strtoul(arg + 5, NULL, 10));
+	else if (strncmp(arg, "once=", 5) == 0)
+		return open(arg + 5, O_CREAT | O_EXCL | O_CLOEXEC, 0600) < 0 ? -1 : 0;
 	else if (strcmp(arg, "crash") == 0)
 		abort();
 	else if (strcmp(arg, "hang") == 0)

@@ -181,12 +181,6 @@ header(struct milter_conn *c, struct strv v)
 static void
 chunk(struct milter_conn *c, struct strv v)
 {
-	size_t most = c->protocol & SMFIP_MDS_1M ? 1048575 :
-	    c->protocol & SMFIP_MDS_256K         ? 262143 :
-						   65535;
-
-	if (v.n > most)
-		milter_fault(c, "a chunk larger than was agreed");
 	buf_printf(&c->line, " %zu ", v.n);
 	show(&c->line, v);
 }
@@ -196,7 +190,12 @@ milter_read(struct milter_conn *c, struct strv packet)
 {
 	const struct command *k = find(packet.p[0]);
 	struct strv           v = strv_from(packet, 1);
+	size_t                most = c->protocol & SMFIP_MDS_1M ? 1048575 :
+			   c->protocol & SMFIP_MDS_256K         ? 262143 :
+								  65535;
 
+	if (v.n > most)
+		milter_fault(c, "a packet larger than was agreed");
 	if (k == NULL) {
 		buf_printf(&c->line, "NONSENSE %02x", (unsigned char)packet.p[0]);
 		milter_fault(c, "a command that there is not");

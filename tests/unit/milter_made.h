@@ -15,13 +15,12 @@ struct made_end {
 };
 
 MAY_YIELD static enum milter_rc
-made_open(struct arena *a, const struct milter_conf *c, void *shared, const struct milter_offer *ours,
+made_open(struct arena *a, const struct milter_conf *c, const struct milter_offer *ours,
     struct milter_offer *theirs, uint64_t until, struct milter_end **out, struct strv *why)
 {
 	struct made_up  *m = &made[c->number];
 	struct made_end *e;
 
-	(void)shared;
 	T_EQ_NUM(ours->version, 6);
 	T_EQ_NUM(ours->actions, 0x1ff);
 	T_EQ_NUM(ours->protocol, 0x301fffff);

@@ -112,7 +112,7 @@ T_UNUSED static bool
 open_end(void)
 {
 	end = NULL;
-	open_rc = milter_plugin_end.open(arena, &conf, NULL, &offer, &agreed, 0, &end, &why);
+	open_rc = milter_plugin_end.open(arena, &conf, &offer, &agreed, 0, &end, &why);
 	return open_rc == MILTER_OK;
 }
 

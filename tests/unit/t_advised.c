@@ -170,7 +170,7 @@ hears(struct life *l, unsigned i, enum stage at)
 	return all[policy_hears(policy, i, at, case_at(l, at))];
 }
 
-/* "fired a, warn b?": of a failure with a mark; they are taken. */
+/* "fired a, warn b?, also m!": of what is unknown, and of a milter that failed, with a mark; they are taken. */
 static const char *
 notes(struct policy_case *c)
 {
@@ -180,7 +180,9 @@ notes(struct policy_case *c)
 	for (const struct note *n = c->notes.first; n != NULL; n = n->next) {
 		all = arena_printf(arena, "%.*s%s%s %.*s%s", (int)all.n, all.p,
 		    all.n > 0 ? ", " : "", kinds[n->kind], (int)n->check.n, n->check.p,
-		    n->unknown ? "?" : "");
+		    n->unknown    ? "?" :
+			n->failed ? "!" :
+				    "");
 		if (n->rcpt != NOTE_NO_RCPT)
 			all = arena_printf(arena, "%.*s @%u", (int)all.n, all.p, n->rcpt);
 	}
@@ -288,6 +290,56 @@ what_one_above_has_said(void)
 	end();
 }
 
+/* ---- who need not be told ---- */
+
+/* What is certain to be obeyed before those behind have spoken: what policy_advised makes of it, or nothing. */
+static void
+what_is_certain_to_be_obeyed(void)
+{
+	static const struct row {
+		const char       *rest; /* of the configuration */
+		enum stage        at;
+		enum verdict_kind says;
+		const char       *want; /* "!": it has failed */
+	} rows[] = {
+		{ M(0, ""), STAGE_MESSAGE, VERDICT_REJECT, "reject 550 5.7.1 by m0" },
+		{ M(0, ""), STAGE_MESSAGE, VERDICT_DISCARD, "discard 250 2.0.0 by m0" },
+		{ M(0, ""), STAGE_CONNECT, VERDICT_TEMPFAIL, "tempfail 451 4.7.1 by m0" },
+		{ M(0, ""), STAGE_MESSAGE, VERDICT_NONE, "none" },
+		{ M(0, ""), STAGE_MESSAGE, VERDICT_QUARANTINE, "none" },
+		{ M(0, ""), STAGE_MESSAGE, VERDICT_MAX, "tempfail 451 4.7.1 by m0" },
+		{ M(0, ""), STAGE_CONNECT, VERDICT_MAX, "none" },
+		{ M(0, "on failure accept"), STAGE_MESSAGE, VERDICT_MAX, "none" },
+		{ M(0, "on failure quarantine"), STAGE_MESSAGE, VERDICT_MAX, "none" },
+		{ "milter m0 warn { socket \"unix:/m\" }\n", STAGE_MESSAGE, VERDICT_REJECT,
+		    "none" },
+		{ M(0, "") "check c { when milter(m0) is accept reject }\n", STAGE_MESSAGE,
+		    VERDICT_REJECT, "none" },
+		{ M(0, "") "check c { when milter(m0) is accept reject }\n", STAGE_DATA,
+		    VERDICT_REJECT, "reject 550 5.7.1 by m0" },
+		{ M(0, "") "check c { at connect when client in out skip m0 }\n", STAGE_MESSAGE,
+		    VERDICT_REJECT, "none" },
+	};
+
+	T_TABLE(struct row, r, rows)
+	{
+		struct life   *l = begin(arena_z(arena, arena_printf(arena, RELAY "%s", r->rest)));
+		struct verdict v;
+
+		t_row = r->rest;
+		says(l, 0, r->says);
+		if (r->says == VERDICT_MAX)
+			fails(l, 0);
+		(void)checked(l, STAGE_CONNECT, 0);
+		policy_begin(policy, &l->session, &l->tx);
+		v = policy_obeyed(policy, 0, r->at, 0, case_at(l, r->at), &l->advice[0]);
+		T_EQ_STR(print(&v), r->want);
+		T_EQ_NUM(v.kind != VERDICT_NONE, verdict_final(&v));
+		end();
+	}
+	t_row = NULL;
+}
+
 /* ---- as the milters say ---- */
 
 static void
@@ -375,7 +427,7 @@ on_failure(void)
 		/* what it said before it failed does not count */
 		l->advice[0].say.kind = VERDICT_REJECT;
 		T_EQ_STR(advised(l, STAGE_MAIL, 0), r->want);
-		T_EQ_STR(notes(&l->tx), strcmp(r->want, "none") == 0 ? "" : "fired m0?");
+		T_EQ_STR(notes(&l->tx), strcmp(r->want, "none") == 0 ? "" : "fired m0!");
 		T_EQ_STR(advised(l, STAGE_MESSAGE, 0), r->want);
 		/* the next message asks it anew: nothing is settled for the session */
 		T_EQ_STR(advised(l, STAGE_CONNECT, 0), "none");
@@ -414,7 +466,7 @@ who_warns_of_recipients(void)
 	fails(l, 0);
 	T_EQ_STR(advised(l, STAGE_RCPT, 2), "none");
 	T_EQ_STR(advised(l, STAGE_MESSAGE, 0), "none");
-	T_EQ_STR(notes(&l->tx), "warn m0? @2");
+	T_EQ_STR(notes(&l->tx), "warn m0! @2");
 	end();
 }
 
@@ -474,7 +526,7 @@ absent_and_unknown(void)
 	l->says[0] = "?";
 	fails(l, 0);
 	T_EQ_STR(advised(l, STAGE_MESSAGE, 0), "tempfail 451 4.7.5 by open");
-	T_EQ_STR(notes(&l->tx), "unknown absent, unknown not-reject, fired open?, also m0?");
+	T_EQ_STR(notes(&l->tx), "unknown absent, unknown not-reject, fired open?, also m0!");
 	end();
 }
 
@@ -683,6 +735,7 @@ main(int argc, char **argv)
 	T_RUN(a_client_that_goes);
 	T_RUN(recipients_together);
 	T_RUN(what_one_above_has_said);
+	T_RUN(what_is_certain_to_be_obeyed);
 	T_RUN(the_first_that_is_final_holds);
 	T_RUN(its_own_words);
 	T_RUN(a_quarantine_waits_for_the_message);

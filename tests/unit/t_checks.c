@@ -715,6 +715,31 @@ what_is_wanted_early(void)
 	clean();
 }
 
+/* Who has no gate does not look up what it alone would ask; what a check asks as well is looked up. */
+static void
+what_the_gate_wants_is_for_those_who_have_one(void)
+{
+	static const char gate[] = "relay { allow when dnsbl(\"a.example\") }\n";
+	struct policy    *p = rules(gate);
+	struct life      *l = begin();
+	unsigned          first;
+
+	if (!T_EQ_NUM(policy_wants(p, STAGE_CONNECT, &first), 1))
+		return;
+	T_CHECK(policy_wanted(p, first, 0, &l->session));
+	l->session.no_gate = true;
+	T_CHECK(!policy_wanted(p, first, 0, &l->session));
+	clean();
+	p = rules("relay { allow when dnsbl(\"a.example\") }\n"
+		  "check a { at data when dnsbl(\"a.example\")  tag x }\n");
+	l = begin();
+	l->session.no_gate = true;
+	if (!T_EQ_NUM(policy_wants(p, STAGE_CONNECT, &first), 1))
+		return;
+	T_CHECK(policy_wanted(p, first, 0, &l->session));
+	clean();
+}
+
 int
 main(int argc, char **argv)
 {
@@ -743,6 +768,7 @@ main(int argc, char **argv)
 	T_RUN(notes_have_a_ceiling);
 	T_RUN(cancelled);
 	T_RUN(what_is_wanted_early);
+	T_RUN(what_the_gate_wants_is_for_those_who_have_one);
 	arena_free(arena);
 	return t_end();
 }

@@ -1,8 +1,12 @@
 /*
- * t_keeper -- back-off, command line, output and CPU of the processes of plugins.
+ * t_keeper -- back-off, command line, output, CPU and restart of the processes of plugins.
  */
 #include "tests/unit/t.h"
 
+#include <poll.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "proxy/base/arena.h"
@@ -48,10 +52,12 @@ command_lines(void)
 {
 	static const char *const args[] = { "--check", "", "two words", NULL };
 	struct arena            *a = arena_new(1024, 0);
-	struct milter_conf m = { .name = SV("count"), .file = "-x.so", .args = args, .n_args = 3 };
+	struct milter_conf       m = {
+		      .name = SV("count"), .file = "-x.so", .args = args, .n_args = 3, .timeout = 60000
+	};
 
 	words_are(spawn_words(a, "p", &m, "/d/0"),
-	    "[p][--name][count][--socket][unix:/d/0][--channel][3][--listening][4][--][-x.so][--check][][two words]");
+	    "[p][--name][count][--socket][unix:/d/0][--channel][3][--listening][4][--timeout][60000][--][-x.so][--check][][two words]");
 	m.n_args = 0;
 	words_are(spawn_words(a, "p", &m, NULL), "[p][--name][count][--check][--][-x.so]");
 	arena_free(a);
@@ -165,6 +171,72 @@ output(void)
 	T_EQ_NUM(s.n_last, 10);
 }
 
+/* ---- a process that dies --------------------------------------------------------------------- */
+
+static uint64_t
+real_clock(struct world *w)
+{
+	struct timespec t;
+
+	(void)w;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* What the keeper starts is what lies beside this program: a script that serves for a moment. */
+static void
+put_program(char *path, size_t room)
+{
+	static const char script[] = "#!/bin/sh\nprintf R >&3\nsleep 0.1\nexit 3\n";
+	char              self[256];
+	ssize_t           n = readlink("/proc/self/exe", self, sizeof(self));
+	FILE             *f;
+
+	while (n > 0 && self[n - 1] != '/')
+		n--;
+	T_CHECK(n > 0);
+	snprintf(path, room, "%.*spostern-plugind", (int)n, self);
+	f = fopen(path, "w");
+	T_CHECK(f != NULL && fputs(script, f) >= 0 && fclose(f) == 0 && chmod(path, 0755) == 0);
+}
+
+static void
+is_started_again(void)
+{
+	static struct milter_conf m = { .name = SV("x"), .home = HOME_ISOLATED, .file = "x.so" };
+	static struct settings    s = { .milters = { .v = &m, .n = 1 } };
+	struct world              w = { .log = take_log, .now = real_clock, .wall = real_clock };
+	struct arena             *a = arena_new(1024, 0);
+	struct keeper            *k = keeper_new(&w);
+	char                      path[512];
+	const char               *why = NULL;
+	int                       status;
+
+	put_program(path, sizeof(path));
+	T_CHECK(keeper_want(k, &s, 1, a, &why));
+	T_CHECK(why == NULL || strstr(why, "plugind") == NULL);
+	T_CHECK(m.at.path != NULL && access(m.at.path, F_OK) == 0);
+	/* It does not live long enough for a clean record: each wait is twice the one before. */
+	for (uint64_t wait = 100; wait <= 400; wait *= 2) {
+		pid_t    pid = waitpid(-1, &status, 0);
+		uint64_t before = real_clock(&w);
+
+		T_CHECK(pid > 0 && keeper_ended(k, pid, status));
+		T_CHECK(!keeper_ended(k, pid, status));
+		T_CHECK(keeper_next(k) >= before + wait && keeper_next(k) <= real_clock(&w) + wait);
+		T_EQ_NUM(access(m.at.path, F_OK), 0); /* clients wait there */
+		keeper_due(k);
+		T_EQ_NUM(waitpid(-1, &status, WNOHANG), -1); /* it is not time yet */
+		while (real_clock(&w) < keeper_next(k))
+			(void)poll(NULL, 0, 10);
+		keeper_due(k);
+	}
+	keeper_free(k);
+	T_CHECK(access(m.at.path, F_OK) != 0);
+	unlink(path);
+	arena_free(a);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -174,5 +246,6 @@ main(int argc, char **argv)
 	T_RUN(cpu_of_a_thread);
 	T_RUN(cpu_of_nobody);
 	T_RUN(output);
+	T_RUN(is_started_again);
 	return t_end();
 }

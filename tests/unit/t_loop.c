@@ -2,6 +2,7 @@
  * t_loop -- timers against a plain list, the wake queue, rounds, with a clock that is moved by hand.
  */
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -570,6 +571,46 @@ timer_that_an_event_starts_rings_in_its_round(void)
 	loop_free(the_loop);
 }
 
+static void
+must_not_be_told(void *arg, unsigned what)
+{
+	(void)what;
+	fired += *(const bool *)arg;
+}
+
+/* A plugin in process may fork: the child keeps the open file in the kernel's set, behind our close. */
+static void
+what_a_forked_child_holds_is_not_told_of(void)
+{
+	bool           closed = false;
+	int            ends[2], status;
+	pid_t          child;
+	struct loop_fd f = { .fn = must_not_be_told, .arg = &closed };
+
+	the_loop = loop_new(&machine);
+	fired = 0;
+	T_EQ_NUM(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	f.fd = ends[0];
+	T_CHECK(loop_watch(the_loop, &f, LOOP_READ));
+	child = fork();
+	if (child == 0) {
+		char octet;
+
+		close(ends[1]);
+		(void)!read(ends[0], &octet, 1);
+		_exit(0);
+	}
+	loop_forget(the_loop, &f);
+	close(ends[0]);
+	closed = true;
+	T_EQ_NUM(write(ends[1], "12345", 5), 5);
+	(void)loop_round(the_loop, false);
+	T_EQ_NUM(fired, 0);
+	close(ends[1]);
+	T_EQ_NUM(waitpid(child, &status, 0), child);
+	loop_free(the_loop);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -588,6 +629,7 @@ main(int argc, char **argv)
 	T_RUN(what_is_unwatched_in_a_round_is_not_told_of_in_it);
 	T_RUN(only_what_is_wanted_is_told);
 	T_RUN(events_of_a_closed_descriptor_are_not_its_successors);
+	T_RUN(what_a_forked_child_holds_is_not_told_of);
 	T_RUN(edges_of_a_crowd_are_told_once_each);
 	T_RUN(end_behind_octets_is_told_with_them);
 	T_RUN(timer_that_an_event_starts_rings_in_its_round);

@@ -283,6 +283,68 @@ bodies_are_text(void)
 	t_row = NULL;
 }
 
+/* Runs of a line are gathered before they are put away: across the ends of pieces nothing is lost or turned. */
+static void
+a_new_body_of_short_lines(void)
+{
+	static char lines[5000], want[7501];
+	size_t      n = 0;
+
+	for (size_t i = 0; i < sizeof(lines); i++) {
+		lines[i] = i % 2 == 0 ? (char)('a' + i / 2 % 26) : '\n';
+		if (lines[i] == '\n')
+			want[n++] = '\r';
+		want[n++] = lines[i];
+	}
+	setup(1);
+	answers(0, MILTER_CMD_EOM, body(lines, 3001));
+	answers(0, MILTER_CMD_EOM, body(lines + 3001, sizeof(lines) - 3001));
+	open_message();
+	text(OLD "\r\nbody\r\n");
+	T_CHECK(!advice_of(0)->failed);
+	T_EQ_STR(body_now(), want);
+	teardown();
+}
+
+/* It may be 64 MiB longer than the old one. */
+static void
+a_new_body_has_a_ceiling(void)
+{
+	static char lines[1 << 20];
+
+	memset(lines, 'x', sizeof(lines));
+	for (unsigned more = 0; more < 2; more++) {
+		setup(1);
+		for (unsigned i = 0; i < 16; i++)
+			answers(0, MILTER_CMD_EOM, body(lines, sizeof(lines)));
+		if (more)
+			endless_field = body(lines, sizeof(lines));
+		open_message();
+		text(OLD "\r\nbody\r\n");
+		T_EQ_NUM(advice_of(0)->failed, more);
+		T_EQ_NUM(strstr(s.log, "a body that is too long") != NULL, more);
+		endless_field = (struct milter_answer){ 0 };
+		teardown();
+	}
+}
+
+static void
+fields_have_a_ceiling_together(void)
+{
+	static char value[63 * 1024 + 1];
+
+	memset(value, 'v', sizeof(value) - 1);
+	for (unsigned n = 16; n <= 17; n++) {
+		setup(1);
+		for (unsigned i = 0; i < n; i++)
+			answers(0, MILTER_CMD_EOM, field(CHG, 1, "A", value));
+		open_message();
+		text(OLD "\r\nbody\r\n");
+		T_EQ_NUM(advice_of(0)->failed, n > 16);
+		teardown();
+	}
+}
+
 /* ---- all or none ---- */
 
 static void
@@ -340,6 +402,14 @@ too_many_changes_are_none(void)
 	text(OLD "\r\nbody\r\n");
 	T_CHECK(advice_of(0)->failed);
 	T_EQ_NUM(s.edits.n, 0);
+	T_CHECK(strstr(s.log, "too many edits") != NULL);
+	teardown();
+	/* Also such as change nothing. */
+	setup(1);
+	endless_field = field(CHG, 1, "Z", "");
+	open_message();
+	text(OLD "\r\nbody\r\n");
+	T_CHECK(advice_of(0)->failed);
 	T_CHECK(strstr(s.log, "too many edits") != NULL);
 	teardown();
 	setup(1);
@@ -439,6 +509,9 @@ main(void)
 	T_RUN(nobody_does_what_was_not_agreed);
 	T_RUN(addresses_must_be_some);
 	T_RUN(bodies_are_text);
+	T_RUN(a_new_body_of_short_lines);
+	T_RUN(a_new_body_has_a_ceiling);
+	T_RUN(fields_have_a_ceiling_together);
 	T_RUN(half_a_change_is_none);
 	T_RUN(too_many_changes_are_none);
 	T_RUN(quarantine_holds_unless_it_is_refused);

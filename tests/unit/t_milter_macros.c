@@ -22,6 +22,8 @@ secured(void)
 		.version = SV("TLSv1.3"),
 		.cipher = SV("TLS_AES_256_GCM_SHA384"),
 		.bits = 256,
+		.client_cert = SV("CN=client.example"),
+		.client_issuer = SV("CN=ca.example"),
 		.sni = SV("mx.ours.example") };
 	s.client.auth_mechanism = SV("PLAIN");
 	s.client.auth_user = SV("ann");
@@ -39,7 +41,8 @@ each_place_has_its_own(void)
 	    "CONNECT client.example 4 4711 192.0.2.1|");
 	helo("mx.example");
 	T_TOLD(0,
-	    "{{tls_version}=TLSv1.3 {cipher}=TLS_AES_256_GCM_SHA384 {cipher_bits}=256}HELO mx.example|");
+	    "{{tls_version}=TLSv1.3 {cipher}=TLS_AES_256_GCM_SHA384 {cipher_bits}=256 "
+	    "{cert_subject}=CN=client.example {cert_issuer}=CN=ca.example}HELO mx.example|");
 	mail("<a@b.example> AUTH=bob");
 	T_TOLD(0,
 	    "{i=T1 {auth_type}=PLAIN {auth_authen}=ann {auth_author}=bob {mail_mailer}=smtp "

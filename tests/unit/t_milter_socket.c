@@ -32,8 +32,7 @@ run_open(void *arg)
 {
 	(void)arg;
 	call.self = fiber_self();
-	call.rc = kind->open(
-	    call.a, &conf, NULL, &ours, &call.theirs, call.until, &call.end, &call.why);
+	call.rc = kind->open(call.a, &conf, &ours, &call.theirs, call.until, &call.end, &call.why);
 	call.over = true;
 }
 

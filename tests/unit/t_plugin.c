@@ -53,7 +53,7 @@ loads_or_says_why_not(void)
 
 			T_CHECKF(good == (c->why == NULL), "open: %.*s", (int)why.n, why.p);
 			if (!good && c->why != NULL) {
-				T_EQ_NUM(open_rc, MILTER_GONE);
+				T_EQ_NUM(open_rc, MILTER_REFUSED);
 				T_CHECKF(memmem(why.p, why.n, c->why, strlen(c->why)) != NULL,
 				    "why: %.*s", (int)why.n, why.p);
 			}
@@ -61,6 +61,29 @@ loads_or_says_why_not(void)
 		}
 		plugin_unload_all();
 	}
+}
+
+/* dlopen() would look for both among the libraries of the system. */
+static void
+a_name_without_a_slash_is_here(void)
+{
+	char        was[PATH_MAX];
+	struct strv reason;
+
+	T_CHECK(getcwd(was, sizeof(was)) != NULL);
+	configure("tests/unit/plugin/hook", NULL);
+	T_CHECK(chdir(arena_printf(
+		    arena, "%.*s", (int)(strlen(conf.file) - strlen("hook.so")), conf.file)
+			  .p) == 0);
+	conf.file = "hook.so";
+	T_CHECK(plugin_load(arena, &conf, &reason) != NULL);
+	plugin_unload_all();
+	conf.file = "libm.so.6";
+	T_CHECK(plugin_load(arena, &conf, &reason) == NULL);
+	T_CHECKF(strv_starts(reason, SV("./libm.so.6: cannot open")), "why: %.*s", (int)reason.n,
+	    reason.p);
+	plugin_unload_all();
+	T_CHECK(chdir(was) == 0);
 }
 
 static int
@@ -603,10 +626,11 @@ callbacks_have_a_large_stack(void)
 int
 main(int argc, char **argv)
 {
-	static void (*const tests[])(void) = { loads_or_says_why_not, args_are_handed_over,
-		one_object_is_one_plugin, negotiates, negotiates_by_its_description,
-		macro_lists_are_asked_for, connect_gets_the_peer, callbacks_get_what_was_told,
-		returns_become_answers, a_reply_says_what_was_set, who_is_mute_stays_so,
+	static void (*const tests[])(void) = { loads_or_says_why_not,
+		a_name_without_a_slash_is_here, args_are_handed_over, one_object_is_one_plugin,
+		negotiates, negotiates_by_its_description, macro_lists_are_asked_for,
+		connect_gets_the_peer, callbacks_get_what_was_told, returns_become_answers,
+		a_reply_says_what_was_set, who_is_mute_stays_so,
 		abort_and_close_come_when_they_must, abort_comes_to_who_hears_no_mail,
 		private_data_stay_and_are_missed, what_is_slow_is_logged,
 		callbacks_have_a_large_stack };

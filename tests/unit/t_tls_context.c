@@ -433,6 +433,8 @@ client_certificates_are_facts(void)
 				tls_facts_get(&server.c, a, &f);
 				T_EQ_NUM(f.resumed, resumed);
 				T_EQ_TEXT(f.client_cert, k->subject);
+				T_EQ_TEXT(
+				    f.client_issuer, k->subject != NULL ? "CN=CA,O=Tests" : NULL);
 				T_EQ_TEXT(f.client_cn, k->cn);
 				client_send("NOOP\r\n");
 				T_EQ_STRV(strv(server.text, server.n), SV("NOOP\r\n"));

@@ -1,0 +1,107 @@
+/*
+ * keeper_folder -- see keeper_folder.h.
+ *
+ * Everybody may write where these folders lie.  The invariant: nothing is removed but what was opened as a folder of
+ * our user's, and is locked by us.
+ */
+#include "proxy/keeper_folder.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/fsuid.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FRESH_MS 60000 /* another master may just be about to hold it */
+#define SEEN_MAX 10000 /* names in a folder that are looked at */
+
+/* Who we are to the file system: the user of the plugins, where keeper.c says so. */
+static uid_t
+our_user(void)
+{
+	return (uid_t)setfsuid((uid_t)-1);
+}
+
+int
+folder_hold(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+/* Hosts name their sockets by a number. */
+static bool
+is_socket(int folder, const char *name)
+{
+	struct stat st;
+
+	return name[strspn(name, "0123456789")] == '\0' &&
+	    fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(st.st_mode);
+}
+
+/* Closes fd. */
+static void
+empty(int fd)
+{
+	DIR           *d = fdopendir(fd);
+	struct dirent *e;
+	unsigned       n = 0;
+
+	if (d == NULL) {
+		close(fd);
+		return;
+	}
+	while (n++ < SEEN_MAX && (e = readdir(d)) != NULL)
+		if (is_socket(fd, e->d_name))
+			(void)unlinkat(fd, e->d_name, 0);
+	closedir(d);
+}
+
+static bool
+is_left_behind(int fd, uint64_t wall)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_uid == our_user() && (st.st_mode & 0777) == 0700 &&
+	    (uint64_t)st.st_mtim.tv_sec * 1000 + FRESH_MS < wall / 1000 &&
+	    flock(fd, LOCK_EX | LOCK_NB) == 0;
+}
+
+static void
+sweep_one(int base, const char *name, uint64_t wall)
+{
+	int fd = openat(base, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (!is_left_behind(fd, wall)) {
+		close(fd);
+		return;
+	}
+	empty(fd);
+	/* Where it holds anything else it stays. */
+	(void)unlinkat(base, name, AT_REMOVEDIR);
+}
+
+void
+folder_sweep(const char *base, uint64_t wall)
+{
+	DIR           *d = opendir(base);
+	struct dirent *e;
+	unsigned       n = 0;
+
+	if (d == NULL)
+		return;
+	while (n++ < SEEN_MAX && (e = readdir(d)) != NULL)
+		if (strncmp(e->d_name, FOLDER_NAME, strlen(FOLDER_NAME)) == 0)
+			sweep_one(dirfd(d), e->d_name, wall);
+	closedir(d);
+}
