@@ -90,7 +90,8 @@ log_failure(
 		return;
 	a = arena_new(sizeof(*l) + 512, 0);
 	l = arena_alloc(a, sizeof(*l));
-	log_begin(l, loop_world(fiber_loop()), strv_z(t->m->id), "milter-failed");
+	log_begin(l, loop_world(fiber_loop()), strv_z(t->m->id != NULL ? t->m->id : t->m->session),
+	    "milter-failed");
 	log_strv(l, "name", t->p->conf->name);
 	log_z(l, "stage", stage_word(t->at));
 	log_z(l, "command", told);
@@ -141,7 +142,8 @@ milter_talk_cut(
 	t->p->cut = true;
 	a = arena_new(sizeof(*l) + 512, 0);
 	l = arena_alloc(a, sizeof(*l));
-	log_begin(l, loop_world(fiber_loop()), strv_z(t->m->id), "milter-cut");
+	log_begin(l, loop_world(fiber_loop()), strv_z(t->m->id != NULL ? t->m->id : t->m->session),
+	    "milter-cut");
 	log_strv(l, "name", t->p->conf->name);
 	log_z(l, "command", milter_command_name(told));
 	what.n = what.n < 64 ? what.n : 64;

@@ -11,6 +11,7 @@
 
 #include "filters/plugin_own.h"
 #include "proxy/base/arena.h"
+#include "proxy/base/doing.h"
 #include "proxy/base/log.h"
 #include "proxy/base/loop.h"
 #include "proxy/base/world.h"
@@ -105,7 +106,9 @@ plugin_call(struct plugin_end *e, enum plugin_callback which, struct plugin_call
 		began = now(e);
 	c->x = &e->ctx;
 	c->d = &e->plugin->desc;
+	doing_begin(e->plugin->conf->name, callbacks[which].name);
 	fiber_stack_call(e->plugin->stack, callbacks[which].run, c);
+	doing_end();
 	e->ended = now(e);
 	e->round = round;
 	if (e->ended - began > PLUGIN_SLOW)

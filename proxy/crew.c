@@ -240,8 +240,9 @@ clear_column(struct crew *c, unsigned column)
 static void
 say_death(struct crew *c, const struct child *k, int status)
 {
-	struct log_line l;
-	char            signal_name[32];
+	const struct doing *d = counters_doing(c->counters, (unsigned)(k - c->child));
+	struct log_line     l;
+	char                signal_name[32];
 
 	log_begin(
 	    &l, c->w, SV("master"), k->draining && status == 0 ? "worker-end" : "worker-death");
@@ -253,6 +254,10 @@ say_death(struct crew *c, const struct child *k, int status)
 		log_z(&l, "signal", signal_name);
 	} else {
 		log_number(&l, "exit", (uint64_t)WEXITSTATUS(status));
+	}
+	if (d->what != NULL) {
+		log_z(&l, "plugin", d->who);
+		log_z(&l, "callback", d->what);
 	}
 	log_end(&l);
 }

@@ -432,7 +432,8 @@ judge_begin(struct hearing *h, struct arena *a)
 		.env = &tx->env,
 		.msg = &tx->msg,
 		.facts = &tx->facts,
-		.id = tx->id };
+		.id = tx->id,
+		.session = h->mail.session };
 	tx->facts = (struct facts){ .outer = &h->facts, .a = a, .ask = judge_ask, .ctx = h };
 	tx->verdict = h->held;
 	h->tx = tx;

@@ -483,6 +483,7 @@ begin(struct worker *w, const char **why)
 		*why = "no memory for the pools";
 		return false;
 	}
+	doing_here(counters_doing(start->counters, start->column));
 	load_plugins(w);
 	w->fd_max = descriptors_for_clients(conf);
 	watches_make(w);

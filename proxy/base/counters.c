@@ -24,6 +24,7 @@ enum { LINE = 64, CELLS = 64 * 1024 };
 
 struct column {
 	alignas(LINE) _Atomic uint64_t number[COUNTER_MAX];
+	alignas(LINE) struct doing doing;
 	alignas(LINE) _Atomic uint32_t client[CELLS];
 	alignas(LINE) _Atomic uint64_t auth[CELLS];
 };
@@ -72,6 +73,12 @@ column(struct counters *c, unsigned place)
 		if (atomic_compare_exchange_weak(&c->used, &used, place + 1))
 			break;
 	return &c->column[place];
+}
+
+struct doing *
+counters_doing(struct counters *c, unsigned place)
+{
+	return &column(c, place)->doing;
 }
 
 void

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proxy/base/doing.h"
+
 #define COUNTERS(X) \
 	X(SESSIONS_OPEN,     "sessions_open",     "sessions open now") \
 	X(SESSIONS,          "sessions_total",    "sessions accepted") \
@@ -42,6 +44,9 @@ uint64_t counters_sum(const struct counters *c, enum counter k);
 void counters_clear_place(struct counters *c, unsigned place, enum counter k);  /* a worker died: its gauges go */
 const char *counter_word(enum counter k);
 const char *counter_text(enum counter k);
+
+/* What the worker of that place is in the middle of: for doing_here, and for the master when it has died. */
+struct doing *counters_doing(struct counters *c, unsigned place);
 
 /*
  * Sessions per client over all workers: a table of fixed size in the same page, keyed by the hash of

@@ -21,6 +21,7 @@ struct mail {                           /* what filters see; env and msg are NUL
 	const struct message  *msg;     /* as it came: hidden fields are in it, only who verifies signatures looks at them */
 	struct facts          *facts;   /* for filters that build on the facts of others: fact_get */
 	const char            *id;      /* the transaction's name in the log; NULL: outside one */
+	const char            *session; /* the session's; NULL: it has none */
 	unsigned               rcpt;    /* at STAGE_RCPT: which recipient is at hand; env->rcpt[rcpt].said: what we say of it */
 	struct strv            line;    /* at STAGE_UNKNOWN: the command, as it was said, without CR, LF, NUL */
 };

@@ -152,6 +152,7 @@ enter(struct session *s)
 	struct smtp *m = s->smtp;
 
 	s->hearing = judge_open(m->conf->judge, s->a, &s->client);
+	s->hearing->mail.session = s->id;
 	if (counters_sum(m->counters, COUNTER_SESSIONS_OPEN) > m->conf->limits.sessions)
 		refuse(s, SV("too many sessions, try again later"));
 	else if (!session_count_client(s))

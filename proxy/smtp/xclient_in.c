@@ -284,6 +284,7 @@ xclient_run(struct session *s, struct strv rest)
 	forget(s);
 	introduce(s, &x);
 	s->hearing = judge_open(s->smtp->conf->judge, s->a, &s->client);
+	s->hearing->mail.session = s->id;
 	log_introduction(s);
 	if (!session_count_client(s)) {
 		say(s, 421, "4.7.0", SV("too many sessions from your address"));

@@ -483,6 +483,29 @@ def test_isolated_crash(run):
     run.ok("processes were started anew", until(lambda: len(hosts(home.postern)) == 5, 5))
 
 
+def test_inside_crash(run):
+    """a plugin that crashes in the worker takes it along; the log names plugin and callback, and mail goes on"""
+    (home,) = homes(run, ("inside",))
+    run.check_at_end.remove(home.postern.no_crash)
+    c = session(home)
+    try:
+        send(c, "eom crash")
+        run.ok("its client is told nothing", False)
+    except (Lost, ConnectionError, BrokenPipeError):
+        run.ok("its client is told nothing", True)
+    c.close()
+    run.ok(
+        "the log says who",
+        home.postern.wait_log("worker-death", "signal=SIGSEGV", "plugin=", "callback=xxfi_eom"),
+        home.postern.log(),
+    )
+    run.ok("there is another worker", home.postern.wait_log("worker-start", n=2))
+    with session(home) as c:
+        run.same("the next message", send(c).code, 250)
+        c.quit()
+    run.same("what arrived", len(home.far.entries()), 1)
+
+
 def test_isolated_idle(run):
     """a session that waits while the plugin's process is killed loses nothing; nor does one that comes meanwhile"""
     (home,) = homes(run, ("isolated",))

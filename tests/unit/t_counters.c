@@ -195,6 +195,41 @@ processes_share_it(void)
 	munmap(inside, sizeof(*inside));
 }
 
+/* The name in front of a plugin's callback is the master's to read when the worker is no more. */
+static void
+what_a_dead_worker_did(void)
+{
+	struct counters *c = counters_new(3);
+	struct doing    *d = counters_doing(c, 2);
+	int              status = 0;
+	pid_t            pid = fork();
+
+	if (pid == 0) {
+		const struct strv name = SV("a-name-that-is-longer-than-there-is-room-for-it");
+
+		doing_begin(SV("nowhere"), "lost");
+		doing_here(counters_doing(c, 2));
+		doing_begin(SV("tag"), "xxfi_connect");
+		doing_end();
+		doing_begin(name, "xxfi_eom");
+		_exit(7);
+	}
+	waitpid(pid, &status, 0);
+	T_EQ_NUM(WEXITSTATUS(status), 7);
+	T_EQ_TEXT(strv_z(d->what), "xxfi_eom");
+	T_EQ_TEXT(strv_z(d->who), "a-name-that-is-longer-than-there-is-roo");
+	T_CHECK(counters_doing(c, 1)->what == NULL);
+	/* its successor in that column has done nothing yet */
+	doing_here(d);
+	T_CHECK(d->what == NULL);
+	doing_begin(SV("tag"), "xxfi_helo");
+	T_EQ_TEXT(strv_z(d->who), "tag");
+	doing_end();
+	T_CHECK(d->what == NULL);
+	doing_here(NULL);
+	counters_free(c);
+}
+
 /* There are columns for many more workers than there are: those cost nothing, to look at either. */
 static void
 unused_columns_cost_nothing(void)
@@ -236,5 +271,6 @@ main(int argc, char **argv)
 	T_RUN(failures_of_auth_do_not_overflow);
 	T_RUN(processes_share_it);
 	T_RUN(unused_columns_cost_nothing);
+	T_RUN(what_a_dead_worker_did);
 	return t_end();
 }
