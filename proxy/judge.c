@@ -53,11 +53,40 @@ what_is_asked(const struct judge *j, struct arena *a)
 	return asked;
 }
 
-/* A filter that has nothing to do in this configuration is never called. */
-static bool
-takes_part(const struct judge *j, unsigned i)
+/* What a filter that takes part means for all sessions. */
+static void
+note_filter(struct judge *j, const struct filter *f)
 {
-	return registry_filters[i]->make == NULL || j->shared[i] != NULL;
+	if (f->at != NULL && (f->does & DOES_ADVISE))
+		j->tells |= f->stages;
+	else if (f->at != NULL)
+		j->stages |= f->stages;
+	j->wants_body = j->wants_body || (f->does & DOES_BODY);
+	j->edits = j->edits || (f->does & DOES_EDIT);
+}
+
+/* A filter that has nothing to do in this configuration has no seat, and costs nothing. */
+static void
+seat_filters(struct judge *j, struct arena *a, const struct filter_use *use)
+{
+	unsigned n = filters_of_build();
+
+	j->filter = arena_array(a, n, sizeof(*j->filter));
+	j->shared = arena_array(a, n, sizeof(*j->shared));
+	j->seat_of = arena_array(a, n, sizeof(*j->seat_of));
+	for (unsigned i = 0; i < n; i++) {
+		const struct filter *f = registry_filters[i];
+		void                *shared = f->make != NULL ? f->make(a, use) : NULL;
+
+		j->seat_of[i] = NO_SEAT;
+		if (f->make != NULL && shared == NULL)
+			continue;
+		assert(j->n_filters < 32);
+		j->seat_of[i] = (uint8_t)j->n_filters;
+		j->filter[j->n_filters] = f;
+		j->shared[j->n_filters++] = shared;
+		note_filter(j, f);
+	}
 }
 
 struct judge *
@@ -72,21 +101,8 @@ judge_new(struct arena *a, const struct judge_conf *c)
 	j->decide_within = c->decide_within > 0 ? c->decide_within : DECIDE_WITHIN;
 	j->no_gate = c->no_gate;
 	j->facts = registry_facts(&j->n_facts);
-	j->shared = arena_array(a, filters_of_build(), sizeof(void *));
 	use.asked = what_is_asked(j, a);
-	for (unsigned i = 0; registry_filters[i] != NULL; i++) {
-		const struct filter *f = registry_filters[i];
-
-		j->shared[j->n_filters++] = f->make != NULL ? f->make(a, &use) : NULL;
-		if (!takes_part(j, i))
-			continue;
-		if (f->at != NULL && (f->does & DOES_ADVISE))
-			j->tells |= f->stages;
-		else if (f->at != NULL)
-			j->stages |= f->stages;
-		j->wants_body = j->wants_body || (f->does & DOES_BODY);
-		j->edits = j->edits || (f->does & DOES_EDIT);
-	}
+	seat_filters(j, a, &use);
 	if (j->policy != NULL)
 		ask_stages(j);
 	j->n_milters = use.milters->n;
@@ -138,12 +154,12 @@ static enum wait_rc
 judge_ask(void *ctx, struct fact *f)
 {
 	struct hearing *h = ctx;
-	unsigned        owner = registry_owner(f->number);
-	struct seat    *seat = &h->seat[owner];
+	unsigned        at = h->judge->seat_of[registry_owner(f->number)];
+	struct seat    *seat = at != NO_SEAT ? &h->seat[at] : NULL;
 	enum filter_rc  rc = FILTER_BUG;
 
 	f->state = FACT_RUNNING;
-	if (seat->present && seat->filter->ask != NULL)
+	if (seat != NULL && seat->filter != NULL && seat->filter->ask != NULL)
 		rc = seat->filter->ask(
 		    seat->self, f, h->tx != NULL && !f->def->per_session ? &h->tx->mail : &h->mail);
 	f->state = state_of(rc);
@@ -155,15 +171,12 @@ open_seats(struct hearing *h)
 {
 	h->seat = arena_array(h->a, h->judge->n_filters, sizeof *h->seat);
 	for (unsigned i = 0; i < h->judge->n_filters; i++) {
-		struct seat *s = &h->seat[i];
+		const struct filter *f = h->judge->filter[i];
+		struct seat         *s = &h->seat[i];
 
-		s->filter = registry_filters[i];
-		if (!takes_part(h->judge, i))
-			continue;
-		s->self = s->filter->open != NULL ?
-		    s->filter->open(h->a, h->judge->shared[i], h->client) :
-		    NULL;
-		s->present = s->filter->open == NULL || s->self != NULL;
+		if (f->open != NULL)
+			s->self = f->open(h->a, h->judge->shared[i], h->client);
+		s->filter = f->open == NULL || s->self != NULL ? f : NULL;
 	}
 }
 
@@ -221,7 +234,7 @@ judge_close(struct hearing *h)
 	judge_end(h);
 	lookup_end(h, true);
 	for (unsigned i = 0; i < h->judge->n_filters; i++)
-		if (h->seat[i].present && h->seat[i].filter->close != NULL)
+		if (h->seat[i].filter != NULL && h->seat[i].filter->close != NULL)
 			h->seat[i].filter->close(h->seat[i].self);
 }
 
@@ -440,11 +453,10 @@ judge_begin(struct hearing *h, struct arena *a)
 	begin_checks(h, tx);
 	if (h->advice != NULL)
 		tx->advice = advice_of_session(h, a);
-	for (unsigned i = 0; i < h->judge->n_filters; i++) {
-		h->seat[i].deaf = false;
-		if (h->seat[i].present && h->seat[i].filter->begin != NULL)
+	h->deaf = 0;
+	for (unsigned i = 0; i < h->judge->n_filters; i++)
+		if (h->seat[i].filter != NULL && h->seat[i].filter->begin != NULL)
 			h->seat[i].filter->begin(h->seat[i].self, a);
-	}
 	return tx;
 }
 
@@ -483,12 +495,13 @@ judge_body(struct hearing *h, struct strv text)
 		struct seat   *s = &h->seat[i];
 		enum filter_rc rc;
 
-		if (!s->present || s->deaf || s->filter->body == NULL)
+		if (s->filter == NULL || (h->deaf & 1u << i) || s->filter->body == NULL)
 			continue;
 		rc = s->filter->body(s->self, text);
 		if (rc == FILTER_CANCELLED)
 			return WAIT_CANCELLED;
-		s->deaf = rc != FILTER_OK;
+		if (rc != FILTER_OK)
+			h->deaf |= 1u << i;
 	}
 	return WAIT_OK;
 }
@@ -569,7 +582,7 @@ judge_end(struct hearing *h)
 		return;
 	lookup_end(h, false);
 	for (unsigned i = 0; i < h->judge->n_filters; i++)
-		if (h->seat[i].present && h->seat[i].filter->end != NULL)
+		if (h->seat[i].filter != NULL && h->seat[i].filter->end != NULL)
 			h->seat[i].filter->end(h->seat[i].self);
 	h->tx = NULL;
 }

@@ -38,7 +38,8 @@ struct hearing {                        /* one session */
 	const struct client *client;
 	struct facts         facts;
 	struct mail          mail;      /* env and msg NULL */
-	struct seat         *seat;      /* one for each filter of the registry */
+	struct seat         *seat;      /* one for each filter that takes part */
+	uint32_t             deaf;      /* seats, by bit, whose body() failed: for the rest of this message */
 	struct transaction  *tx;        /* NULL between transactions */
 	struct policy_case  *checks;    /* NULL: the policy has none */
 	struct advice       *advice;    /* of milters at connect and helo, by number; NULL: there are none */

@@ -7,11 +7,16 @@
 #include "policy/policy.h"
 #include "proxy/judge.h"
 
+#define NO_SEAT 255
+
 struct judge {
-	void                 **shared;          /* of each filter: what its make() gave */
+	/* Those filters that take part in this configuration: one seat each in a hearing, in the registry's order. */
+	const struct filter  **filter;
+	void                 **shared;          /* of each: what its make() gave */
+	uint8_t               *seat_of;         /* of each filter of the registry: its seat, or NO_SEAT */
 	const struct policy   *policy;
 	const struct fact_def *facts;
-	unsigned               n_facts, n_filters;
+	unsigned               n_facts, n_filters;      /* n_filters: seats */
 	unsigned               stages;          /* at which any filter has an at() */
 	unsigned               checked;         /* AT(...) with a check */
 	unsigned               wanted;          /* AT(...) at which look-ups can be started */
@@ -25,16 +30,14 @@ struct judge {
 };
 
 struct seat {
-	const struct filter *filter;
+	const struct filter *filter;            /* NULL: it sits this session out */
 	void                *self;
-	bool                 present;           /* open() did not sit this session out */
-	bool                 deaf;              /* its body() failed: for the rest of this message */
 };
 
 static inline bool
 seat_hears(const struct seat *s, enum stage at)
 {
-	return s->present && s->filter->at != NULL && (s->filter->stages & 1u << at);
+	return s->filter != NULL && s->filter->at != NULL && (s->filter->stages & 1u << at);
 }
 
 /* A verdict is held: of this transaction, or of the session. */

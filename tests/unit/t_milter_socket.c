@@ -294,7 +294,7 @@ static void
 large_chunks(void)
 {
 	size_t n = milter_chunk(MILTER_MDS_1M), have = 0;
-	char  *text = pattern(n), *b = mem_alloc(n + 100);
+	char  *text = pattern(n), *b = mem_alloc(n + 5100);
 
 	if (agreed()) {
 		tell(MILTER_CMD_EOH, NULL, false);
