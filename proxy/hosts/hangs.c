@@ -9,8 +9,8 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
-#define SLOTS \
-	4096 /* threads of 1 MiB of stack are fewer; a callback without a slot is not counted */
+/* Threads of 1 MiB of stack are fewer; a callback without a slot is not counted. */
+#define SLOTS 4096
 
 struct slot {
 	atomic_uint              since; /* second in which it began; 0: the slot is free */

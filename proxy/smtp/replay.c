@@ -3,7 +3,8 @@
  *
  * Three cases: a connection, gone stale or of a server that fails, before the client heard any answer of it (it
  * notices nothing), a transaction that died while the client was still sending its text, and one whose connection
- * was lent.  A fourth is on the same connection: the envelope has been edited (relay_envelope.c).  The text itself is in the spool; nothing is replayed once octets that commit have been sent.
+ * was lent.  A fourth is on the same connection: the envelope has been edited (relay_envelope.c).
+ * The text itself is in the spool; nothing is replayed once octets that commit have been sent.
  */
 #include "proxy/smtp/hop_smtp.h"
 
