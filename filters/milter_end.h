@@ -31,7 +31,8 @@ struct milter_end_kind {
 	 *
 	 *   ours      what is offered;  theirs: what came of it
 	 *   until     absolute ms
-	 *   why       on failure: static text, or in a (all that is ever taken from it: at most 300 octets a failure)
+	 *   why       on failure: static text, or in a (at most 300 octets) and with the octets that came instead, as
+	 *             they came: whoever shows it escapes it
 	 *
 	 * What `theirs' views lives as long as the end.  close must come on every path: nothing is deferred.
 	 */

@@ -7,8 +7,6 @@
  */
 #include "filters/milter_end.h"
 
-#include <stdio.h>
-
 #include "proxy/base/arena.h"
 #include "proxy/base/io.h"
 
@@ -17,7 +15,6 @@
 #define READ_MAX  (64 * 1024) /* and at most, while a packet of them comes */
 #define KEEP      1024        /* octets of a buffer that stay allocated while nothing happens */
 #define SEND_AT   (32 * 1024) /* so much is kept back at most */
-#define WHY_MAX   120         /* octets of the text of a failed negotiation */
 #define LISTS_MAX 8192        /* octets of an answer to the offer, lists of macros included */
 
 struct socket_end {
@@ -291,23 +288,13 @@ negotiate(struct socket_end *s, const struct milter_offer *ours, struct milter_o
 	return MILTER_OK;
 }
 
+/* With what came instead, as it came: who shows it escapes it. */
 static struct strv
 explain(struct arena *a, const struct milter_end *e)
 {
-	char   text[WHY_MAX + 5];
-	size_t n = 0;
+	struct strv why = strv_z(e->why);
 
-	if (e->bytes.n == 0)
-		return strv_z(e->why);
-	for (size_t i = 0; i < e->bytes.n && n <= WHY_MAX - 4; i++) {
-		unsigned char c = (unsigned char)e->bytes.p[i];
-
-		if (c > ' ' && c < 0x7f && c != '\\')
-			text[n++] = (char)c;
-		else
-			n += (size_t)snprintf(text + n, sizeof text - n, "\\x%02x", c);
-	}
-	return arena_printf(a, "%s: %.*s", e->why, (int)n, text);
+	return e->bytes.n == 0 ? why : arena_concat(a, arena_concat(a, why, SV(": ")), e->bytes);
 }
 
 static void

@@ -78,35 +78,54 @@ milter_talk_close(struct milter_peer *p, bool polite)
 	arena_free(a);
 }
 
-static void
-log_failure(
-    struct milter_talk *t, const char *told, const char *what, struct strv why, struct strv bytes)
+/* A line of its own, since no fiber has room for one; NULL: in the loop, where nobody fails. */
+static struct log_line *
+begin_line(const struct milter_talk *t, const char *what)
 {
-	char             at[ENDPOINT_TEXT];
 	struct log_line *l;
-	struct arena    *a;
 
 	if (fiber_self() == NULL)
-		return;
-	a = arena_new(sizeof(*l) + 512, 0);
-	l = arena_alloc(a, sizeof(*l));
-	log_begin(l, loop_world(fiber_loop()), strv_z(t->m->id != NULL ? t->m->id : t->m->session),
-	    "milter-failed");
+		return NULL;
+	l = mem_alloc(sizeof(*l));
+	log_begin(
+	    l, loop_world(fiber_loop()), strv_z(t->m->id != NULL ? t->m->id : t->m->session), what);
 	log_strv(l, "name", t->p->conf->name);
-	log_z(l, "stage", stage_word(t->at));
-	log_z(l, "command", told);
-	log_z(l, "what", what);
-	log_strv(l, "why", why);
-	if (t->p->conf->home == HOME_DAEMON && t->p->conf->at.addr.family != ADDR_NONE)
-		log_strv(l, "socket", endpoint_print(&t->p->conf->at, at));
-	log_strv(l, "bytes", bytes);
-	log_end(l);
-	arena_free(a);
+	return l;
 }
 
-/* Behind this neither end nor answer is there any more. */
+static void
+end_line(struct log_line *l)
+{
+	log_end(l);
+	mem_free(l);
+}
+
+/* It is told of in the log, and heard no more until the next transaction. */
 static enum milter_told
-fail(struct milter_talk *t, enum milter_command told, enum milter_rc rc, const char *why)
+failed(
+    struct milter_talk *t, const char *told, const char *what, struct strv why, struct strv bytes)
+{
+	struct log_line *l = begin_line(t, "milter-failed");
+	char             at[ENDPOINT_TEXT];
+
+	if (l != NULL) {
+		log_z(l, "stage", stage_word(t->at));
+		log_z(l, "command", told);
+		log_z(l, "what", what);
+		log_strv(l, "why", why);
+		if (t->p->conf->home == HOME_DAEMON && t->p->conf->at.addr.family != ADDR_NONE)
+			log_strv(l, "socket", endpoint_print(&t->p->conf->at, at));
+		log_strv(l, "bytes", bytes);
+		end_line(l);
+	}
+	milter_talk_close(t->p, false);
+	t->p->failed = true;
+	return TOLD_FAILED;
+}
+
+/* Behind this neither end nor answer is there any more.  why absent: the end's. */
+static enum milter_told
+fail(struct milter_talk *t, enum milter_command told, enum milter_rc rc, struct strv why)
 {
 	struct milter_peer *p = t->p;
 	struct strv         bytes = { NULL, 0 };
@@ -120,59 +139,42 @@ fail(struct milter_talk *t, enum milter_command told, enum milter_rc rc, const c
 		milter_talk_close(p, false);
 		return TOLD_GONE;
 	}
-	if (why == NULL && p->end != NULL) {
-		why = p->end->why;
+	if (why.p == NULL && p->end != NULL) {
+		why = strv_z(p->end->why);
 		bytes = p->end->bytes;
 	}
-	log_failure(t, milter_command_name(told), milter_rc_name(rc), strv_z(why), bytes);
-	milter_talk_close(p, false);
-	p->failed = true;
-	return TOLD_FAILED;
+	return failed(t, milter_command_name(told), milter_rc_name(rc), why, bytes);
 }
 
 void
 milter_talk_cut(
     struct milter_talk *t, enum milter_command told, struct strv what, size_t n, size_t most)
 {
-	struct log_line *l;
-	struct arena    *a;
+	struct log_line *l = t->p->cut ? NULL : begin_line(t, "milter-cut");
 
-	if (t->p->cut || fiber_self() == NULL)
+	if (l == NULL)
 		return;
 	t->p->cut = true;
-	a = arena_new(sizeof(*l) + 512, 0);
-	l = arena_alloc(a, sizeof(*l));
-	log_begin(l, loop_world(fiber_loop()), strv_z(t->m->id != NULL ? t->m->id : t->m->session),
-	    "milter-cut");
-	log_strv(l, "name", t->p->conf->name);
 	log_z(l, "command", milter_command_name(told));
-	what.n = what.n < 64 ? what.n : 64;
-	log_strv(l, "what", what);
+	log_strv(l, "what", strv_first(what, what.n < 64 ? what.n : 64));
 	log_number(l, "octets", n);
 	log_number(l, "told", most);
-	log_end(l);
-	arena_free(a);
+	end_line(l);
 }
 
 enum milter_told
 milter_talk_unread(struct milter_talk *t)
 {
-	log_failure(t, milter_command_name(MILTER_CMD_BODY), "fault",
+	return failed(t, milter_command_name(MILTER_CMD_BODY), "fault",
 	    SV("the text of the message cannot be read"), strv(NULL, 0));
-	milter_talk_close(t->p, false);
-	t->p->failed = true;
-	return TOLD_FAILED;
 }
 
 static enum milter_told
 fail_answer(struct milter_talk *t, enum milter_command told, const struct milter_answer *answer,
     const char *why)
 {
-	log_failure(t, milter_command_name(told), milter_answer_name(answer->kind), strv_z(why),
+	return failed(t, milter_command_name(told), milter_answer_name(answer->kind), strv_z(why),
 	    t->p->end->bytes);
-	milter_talk_close(t->p, false);
-	t->p->failed = true;
-	return TOLD_FAILED;
 }
 
 /* ---- opening ---- */
@@ -223,7 +225,7 @@ connect_to(struct milter_talk *t)
 	rc = kind->open(p->a, p->conf, &ours, &theirs, until(p->conf, false), &p->end, &why);
 	if (rc != MILTER_OK) {
 		p->end = NULL;
-		return fail(t, MILTER_CMD_OPTNEG, rc, why.p != NULL ? arena_z(p->a, why) : NULL);
+		return fail(t, MILTER_CMD_OPTNEG, rc, why);
 	}
 	p->wants = theirs.protocol | unknown_to(theirs.version);
 	p->actions = theirs.actions;
@@ -408,11 +410,11 @@ tell(struct milter_talk *t, const struct milter_event *e, const struct milter_as
 
 	if (place != NO_PLACE && p->macros[place] != 0 &&
 	    milter_macros(a, ask, p->macros[place], &macros) != WAIT_OK)
-		return fail(t, e->cmd, MILTER_CANCELLED, NULL);
+		return fail(t, e->cmd, MILTER_CANCELLED, strv(NULL, 0));
 	fit_macros(t, a, e->cmd, &macros);
 	rc = p->end->kind->tell(
 	    p->end, e, &macros, answered, until(p->conf, e->cmd == MILTER_CMD_EOM));
-	return rc == MILTER_OK ? TOLD_ON : fail(t, e->cmd, rc, NULL);
+	return rc == MILTER_OK ? TOLD_ON : fail(t, e->cmd, rc, strv(NULL, 0));
 }
 
 MAY_YIELD static enum milter_told
@@ -423,7 +425,7 @@ hear(struct milter_talk *t, const struct milter_event *e, struct milter_answer *
 
 	rc = p->end->kind->answer(p->end, answer, until(p->conf, e->cmd == MILTER_CMD_EOM));
 	if (rc != MILTER_OK)
-		return fail(t, e->cmd, rc, NULL);
+		return fail(t, e->cmd, rc, strv(NULL, 0));
 	p->quiet = false;
 	if (!milter_answer_legal(answer->kind, e->cmd))
 		return fail_answer(t, e->cmd, answer, "not an answer to that command");
@@ -525,7 +527,7 @@ hear_end(struct milter_talk *t, const struct milter_event *e, const struct view 
 		if (milter_answer_edits(answer.kind) && !add_edit(t, v, &edits, &answer, &why))
 			return fail_answer(t, e->cmd, &answer, why);
 	}
-	return fail(t, e->cmd, MILTER_GARBAGE, "it comes to no end");
+	return fail(t, e->cmd, MILTER_GARBAGE, SV("it comes to no end"));
 }
 
 MAY_YIELD enum milter_told

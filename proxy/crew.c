@@ -17,6 +17,7 @@
 #include "proxy/base/log.h"
 #include "proxy/base/tls.h"
 #include "proxy/control.h"
+#include "proxy/spawn.h"
 #include "proxy/worker.h"
 
 #define BACKOFF_MS  1000 /* before a worker that died young is replaced; doubles */
@@ -242,19 +243,12 @@ say_death(struct crew *c, const struct child *k, int status)
 {
 	const struct doing *d = counters_doing(c->counters, (unsigned)(k - c->child));
 	struct log_line     l;
-	char                signal_name[32];
 
 	log_begin(
 	    &l, c->w, SV("master"), k->draining && status == 0 ? "worker-end" : "worker-death");
 	log_number(&l, "worker", k->place);
 	log_number(&l, "pid", (uint64_t)k->pid);
-	if (WIFSIGNALED(status)) {
-		snprintf(signal_name, sizeof(signal_name), "SIG%s",
-		    sigabbrev_np(WTERMSIG(status)) == NULL ? "?" : sigabbrev_np(WTERMSIG(status)));
-		log_z(&l, "signal", signal_name);
-	} else {
-		log_number(&l, "exit", (uint64_t)WEXITSTATUS(status));
-	}
+	spawn_log_end(&l, status);
 	if (d->what != NULL) {
 		log_z(&l, "plugin", d->who);
 		log_z(&l, "callback", d->what);

@@ -87,18 +87,11 @@ static void
 say_death(struct keeper *k, const struct host *h, int status, uint64_t again)
 {
 	struct log_line l;
-	char            signal_name[32];
 
 	log_begin(&l, k->w, SV("master"), "plugin-death");
 	log_strv(&l, "name", h->name);
 	log_number(&l, "pid", (uint64_t)h->pid);
-	if (WIFSIGNALED(status)) {
-		snprintf(signal_name, sizeof(signal_name), "SIG%s",
-		    sigabbrev_np(WTERMSIG(status)) == NULL ? "?" : sigabbrev_np(WTERMSIG(status)));
-		log_z(&l, "signal", signal_name);
-	} else {
-		log_number(&l, "exit", (uint64_t)WEXITSTATUS(status));
-	}
+	spawn_log_end(&l, status);
 	log_number(&l, "again-ms", again);
 	log_end(&l);
 }

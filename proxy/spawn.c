@@ -13,22 +13,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "config.h"
 #include "proxy/base/arena.h"
+#include "proxy/base/asan.h"
+#include "proxy/base/log.h"
 #include "proxy/worker.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define SHADOWED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SHADOWED 1
-#endif
-#endif
-#ifndef SHADOWED
-#define SHADOWED 0
-#endif
 
 #define PROGRAM   "postern-plugind"
 #define FAILED    127
@@ -148,7 +140,7 @@ environment(struct arena *a)
 	unsigned                 n = 0;
 
 	v[n++] = arena_z(a, SV("PATH=/usr/local/bin:/usr/bin:/bin"));
-#if SHADOWED
+#if UNDER_ASAN
 	/* What a plugin still holds at its end is no fault of ours, and its crash is a signal. */
 	v[n++] = arena_z(a, SV("ASAN_OPTIONS=detect_leaks=0:handle_segv=0"));
 #endif
@@ -182,6 +174,20 @@ spawn_start(const struct spawn *s)
 	execve(s->program, (char *const *)(uintptr_t)s->words, environment(a));
 	fail(s->program, strerror(errno));
 	return -1;
+}
+
+void
+spawn_log_end(struct log_line *l, int status)
+{
+	const char *name = WIFSIGNALED(status) ? sigabbrev_np(WTERMSIG(status)) : NULL;
+	char        text[32];
+
+	if (!WIFSIGNALED(status)) {
+		log_number(l, "exit", (uint64_t)WEXITSTATUS(status));
+		return;
+	}
+	snprintf(text, sizeof(text), "SIG%s", name == NULL ? "?" : name);
+	log_z(l, "signal", text);
 }
 
 /* Its number stays theirs for as long as one of them is there (setsid above). */

@@ -9,6 +9,7 @@
 #include "filters/milter_conf.h"
 
 struct arena;
+struct log_line;
 
 /* The program: beside our own, else where it is installed; in a.  NULL: in neither place. */
 const char *spawn_program(struct arena *a);
@@ -34,6 +35,9 @@ struct spawn {
  * be done in the new process is said on `out', and it ends with status 127.  -1: no process can be had.
  */
 pid_t spawn_start(const struct spawn *s);
+
+/* How a process of ours has ended, as waitpid told it: signal=SIGSEGV, or exit=1. */
+void spawn_log_end(struct log_line *l, int status);
 
 /*
  * It has ended: so do the processes that it has left, as far as they are of its session.  They would hold its

@@ -14,14 +14,9 @@
 #define VALGRIND_STACK_DEREGISTER(id)     ((void)(id))
 #endif
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define FIBER_ASAN 1
-#endif
-#elif defined(__SANITIZE_ADDRESS__)
-#define FIBER_ASAN 1
-#endif
-#ifdef FIBER_ASAN
+#include "proxy/base/asan.h"
+
+#if UNDER_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #define NOT_SANITIZED __attribute__((no_sanitize_address))

@@ -216,3 +216,15 @@ log_escape(struct strv v, char *buf, size_t n)
 	escape(v, false, buf, n, &written);
 	return strv(buf, written);
 }
+
+void
+log_new_id(struct world *w, char *id, size_t n)
+{
+	static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
+	uint64_t          r;
+
+	w->random(w, &r, sizeof r);
+	for (size_t i = 0; i + 1 < n; i++, r >>= 5)
+		id[i] = digits[r & 31];
+	id[n - 1] = '\0';
+}

@@ -36,6 +36,9 @@ void log_end(struct log_line *l);                                       /* hands
 void log_event(struct world *w, struct strv id, const char *what, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* A new id: n - 1 letters and digits by chance, NUL behind; none that is easily taken for another. */
+void log_new_id(struct world *w, char *id, size_t n);
+
 /*
  * v with every octet outside printable ASCII as \xNN, in buf (at most n octets, always whole escapes);
  * the view of it.  Quotes and backslashes stay.  For text shown to people.

@@ -26,18 +26,8 @@
 #include <libmilter/mfapi.h>
 
 #include "config.h"
+#include "proxy/base/asan.h"
 #include "proxy/hosts/hangs.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define SHADOWED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SHADOWED 1
-#endif
-#endif
-#ifndef SHADOWED
-#define SHADOWED 0 /* whether AddressSanitizer maps terabytes of shadow */
-#endif
 
 #define MEMORY_MAX  (1ul << 30)
 #define FILES_MAX   16384 /* one for each session that is open, and the plugin's own */
@@ -205,7 +195,7 @@ limit_all(const struct given *g)
 	save_address_space();
 	limit(RLIMIT_CORE, 0, true);
 	limit(RLIMIT_NOFILE, FILES_MAX, true);
-	if (!SHADOWED)
+	if (!UNDER_ASAN)
 		limit(RLIMIT_AS, MEMORY_MAX, true);
 	/* The soft one alone, which the master can move. */
 	if (g->check || g->channel >= 0)

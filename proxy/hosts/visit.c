@@ -64,18 +64,6 @@ visit_call_free(struct visit_call *c)
 
 /* ---- the session ----------------------------------------------------------------------------- */
 
-static void
-make_id(struct world *w, char *id, size_t n)
-{
-	static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
-	uint64_t          r;
-
-	w->random(w, &r, sizeof(r));
-	for (size_t i = 0; i + 1 < n; i++, r >>= 5)
-		id[i] = digits[r & 31];
-	id[n - 1] = '\0';
-}
-
 static struct visit *
 visit_new(struct visits *all)
 {
@@ -86,7 +74,7 @@ visit_new(struct visits *all)
 	v->a = a;
 	v->last = &v->first;
 	v->opened = loop_now(all->loop);
-	make_id(all->w, v->id, sizeof(v->id));
+	log_new_id(all->w, v->id, sizeof(v->id));
 	v->hearing = judge_open(all->s->smtp.judge, a, &v->client);
 	v->next = all->first;
 	v->back = &all->first;

@@ -51,27 +51,16 @@ log_reply(struct log_line *l, const struct reply *r)
 static void
 log_note(struct visit *v, const struct note *n)
 {
-	static const char *const came[] = { "fired", "warn", "also", "unknown", "log", "tag" };
-	struct log_line         *l = begin(v, "check");
+	const struct transaction *tx = visit_tx(v);
+	struct log_line          *l = begin(v, "check");
 
-	log_strv(l, "check", n->check);
-	log_z(l, "stage", stage_word(n->at));
-	log_z(l, "came", came[n->kind]);
-	if (n->unknown || n->failed)
-		log_z(l, "when", n->failed ? "failed" : "unknown");
-	if (verdict_final(&n->verdict))
-		log_z(l, "verdict", verdict_word(n->verdict.kind));
+	note_tell(l, n);
 	log_client(l, v);
-	if (visit_tx(v) != NULL)
-		log_path(l, "from", &visit_tx(v)->env.from);
-	if (n->kind == NOTE_WARN || n->kind == NOTE_ALSO) {
-		if (n->verdict.code != 0)
-			log_number(l, "code", n->verdict.code);
-		log_strv(
-		    l, n->verdict.kind == VERDICT_QUARANTINE ? "reason" : "reply", n->verdict.text);
-	}
-	if (n->kind == NOTE_LOG || n->kind == NOTE_TAG)
-		log_strv(l, "text", n->text);
+	if (tx != NULL)
+		log_path(l, "from", &tx->env.from);
+	if (tx != NULL && n->rcpt < tx->env.n_rcpt)
+		log_path(l, "to", &tx->env.rcpt[n->rcpt].to);
+	note_tell_more(l, n);
 	log_end(l);
 }
 
@@ -100,16 +89,6 @@ visit_log_refused(struct visit *v, enum stage at, const struct verdict *said, co
 	log_end(l);
 }
 
-static unsigned
-hidden_fields(const struct message *m)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < m->n_h; i++)
-		n += m->h[i].hidden;
-	return n;
-}
-
 void
 visit_log_message(
     struct visit *v, const char *outcome, const struct verdict *said, const struct reply *r)
@@ -126,8 +105,8 @@ visit_log_message(
 	if (envelope_dropped(&tx->env) > 0)
 		log_number(l, "discarded", envelope_dropped(&tx->env));
 	log_number(l, "size", tx->msg.octets);
-	if (hidden_fields(&tx->msg) > 0)
-		log_number(l, "hidden", hidden_fields(&tx->msg));
+	if (message_hidden(&tx->msg) > 0)
+		log_number(l, "hidden", message_hidden(&tx->msg));
 	log_strv(l, "by", said->by);
 	if (said->kind == VERDICT_QUARANTINE)
 		log_strv(l, "quarantine", said->to);

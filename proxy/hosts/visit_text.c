@@ -4,11 +4,8 @@
  * A mail server shows a field as name and value with LF in its folding, a body with the CRLF that it got.  What does
  * not fit becomes a fault that is told at the end, where a refusal is still one of the message.
  */
-#include "proxy/base/netset.h"
 #include "proxy/base/scan.h"
 #include "proxy/hosts/visit_own.h"
-
-#define NAME_LONGEST 998 /* message.c takes a longer one for text */
 
 static void
 fault(struct visit *v, uint16_t code, const char *enh, const char *text)
@@ -33,27 +30,6 @@ feed_fault(struct visit *v, enum message_rc rc)
 }
 
 /* ---- the header ------------------------------------------------------------------------------ */
-
-/* RFC 8601 5: of peers within our own trust boundary what they say in our name is true. */
-static struct strv
-authserv(const struct visit *v)
-{
-	const struct smtp_conf *c = &v->all->s->smtp;
-
-	if (c->authserv_trust != NULL && netset_has(c->authserv_trust, &v->client.addr.addr))
-		return strv(NULL, 0);
-	return c->authserv;
-}
-
-/* RFC 5322 3.6.8; what is none would end the header for us, where the mail server goes on. */
-static bool
-is_name(struct strv name)
-{
-	for (size_t i = 0; i < name.n; i++)
-		if (name.p[i] <= ' ' || name.p[i] >= 0x7f || name.p[i] == ':')
-			return false;
-	return name.n > 0 && name.n <= NAME_LONGEST;
-}
 
 /* LF in front of a blank is folding; any other, and a bare CR, would begin a line of its own: a blank. */
 static size_t
@@ -82,7 +58,8 @@ put_field(char *raw, struct strv name, struct strv value, bool leadspc)
 {
 	size_t n = name.n;
 
-	if (!is_name(name))
+	/* What is none would end the header for us, where the mail server goes on. */
+	if (!edit_name_good(name))
 		return 0;
 	memcpy(raw, name.p, n);
 	raw[n++] = ':';
@@ -132,7 +109,7 @@ begin(struct visit *v)
 
 	message_begin(&tx->msg, tx->a, spool_new(v->all->spools),
 	    (uint32_t)v->all->s->smtp.limits.header_size);
-	tx->msg.authserv = authserv(v);
+	tx->msg.authserv = smtp_authserv(&v->all->s->smtp, &v->client.addr.addr);
 }
 
 void

@@ -22,8 +22,8 @@ no(const char **why, const char *text)
 	return false;
 }
 
-static bool
-name_good(struct strv v) /* RFC 5322 3.6.8 */
+bool
+edit_name_good(struct strv v)
 {
 	for (size_t i = 0; i < v.n; i++)
 		if (v.p[i] <= ' ' || v.p[i] >= 0x7f || v.p[i] == ':')
@@ -59,7 +59,7 @@ printable(struct strv v)
 static bool
 check_header(const struct edit *e, const char **why)
 {
-	if (!name_good(e->name))
+	if (!edit_name_good(e->name))
 		return no(why, "malformed name of a header field");
 	if (e->value.n > VALUE_LONGEST)
 		return no(why, "header field is too long");

@@ -29,6 +29,8 @@ struct edits {
 
 #define EDITS_MAX 2000
 
+/* RFC 5322 3.6.8: could that be the name of a header field, at most 998 octets? */
+bool edit_name_good(struct strv v);
 /* No NUL, no CR or LF that is not CRLF followed by a blank, a legal name, sizes: true; else *why. */
 bool edit_check(const struct edit *e, const char **why);
 /* Adds a copy (strings too) when edit_check agrees and there are fewer than EDITS_MAX. */

@@ -250,3 +250,13 @@ message_find(const struct message *m, struct strv name, unsigned n)
 			return &m->h[i];
 	return NULL;
 }
+
+unsigned
+message_hidden(const struct message *m)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < m->n_h; i++)
+		n += m->h[i].hidden;
+	return n;
+}

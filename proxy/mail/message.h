@@ -57,6 +57,8 @@ enum message_rc message_end(struct message *m, struct strv *body);
 /* The name of a field, a view into raw; empty for a nameless one. */
 struct strv header_name(const struct header *h);
 struct strv header_value(const struct header *h);       /* behind the colon, not unfolded, without the last CRLF */
+/* How many are hidden: nobody but us may write them, and a stranger did. */
+unsigned message_hidden(const struct message *m);
 /* The n-th visible field of that name (from 0), or NULL. */
 const struct header *message_find(const struct message *m, struct strv name, unsigned n);
 

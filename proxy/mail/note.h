@@ -38,4 +38,9 @@ struct notes {                          /* all zero: none */
 	unsigned     n;
 };
 
+struct log_line;
+/* In a log line: what came of it; and, behind who it was about, what no other line will have of it. */
+void note_tell(struct log_line *l, const struct note *n);
+void note_tell_more(struct log_line *l, const struct note *n);
+
 #endif

@@ -3,6 +3,7 @@
  *
  * Invariant: nothing is said and no filter is asked before the client's address is known for good.
  */
+#include "proxy/base/log.h"
 #include "proxy/base/netset.h"
 #include "proxy/base/tls.h"
 #include "proxy/smtp/proxyhdr.h"
@@ -176,18 +177,6 @@ session_list(struct smtp *m, struct session *s)
 	counters_add(m->counters, m->place, COUNTER_SESSIONS, 1);
 }
 
-static void
-make_id(struct world *w, char *id, size_t n)
-{
-	static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
-	uint64_t          r;
-
-	w->random(w, &r, sizeof r);
-	for (size_t i = 0; i + 1 < n; i++, r >>= 5)
-		id[i] = digits[r & 31];
-	id[n - 1] = '\0';
-}
-
 struct session *
 session_new(struct smtp *m, const struct listener *l, const struct endpoint *peer,
     const struct endpoint *local)
@@ -204,7 +193,7 @@ session_new(struct smtp *m, const struct listener *l, const struct endpoint *pee
 	s->opened = loop_now(m->loop);
 	s->timer.fn = session_timer;
 	s->timer.arg = s;
-	make_id(m->world, s->id, 9);
+	log_new_id(m->world, s->id, 9);
 	slots_init(&s->replies);
 	intake_init(&s->in, m->bufs);
 	route_session(s);

@@ -98,50 +98,20 @@ keep_note(struct session *s, const struct note *n)
 		keep_name(a, n->kind == NOTE_WARN ? &(*to)->warn : &(*to)->also, n->check);
 }
 
-/* What no line of a refusal will have: why a dry run, or a milter that was overridden, said so. */
-static void
-log_unheard(struct log_line *l, const struct verdict *v)
-{
-	if (v->kind == VERDICT_QUARANTINE) {
-		log_strv(l, "reason", v->text);
-		return;
-	}
-	if (v->code != 0)
-		log_number(l, "code", v->code);
-	log_strv(l, "reply", v->text);
-}
-
 static void
 log_note(struct session *s, const struct note *n)
 {
-	static const char *const came[] = {
-		[NOTE_FIRED] = "fired",
-		[NOTE_WARN] = "warn",
-		[NOTE_ALSO] = "also",
-		[NOTE_UNKNOWN] = "unknown",
-		[NOTE_LOG] = "log",
-		[NOTE_TAG] = "tag",
-	};
 	struct transaction *tx = session_tx(s);
 	struct log_line     l;
 
 	log_begin(&l, s->smtp->world, session_id(s), "check");
-	log_strv(&l, "check", n->check);
-	log_z(&l, "stage", stage_word(n->at));
-	log_z(&l, "came", came[n->kind]);
-	if (n->unknown || n->failed)
-		log_z(&l, "when", n->failed ? "failed" : "unknown");
-	if (verdict_final(&n->verdict))
-		log_z(&l, "verdict", verdict_word(n->verdict.kind));
+	note_tell(&l, n);
 	log_client(&l, s);
 	if (tx != NULL)
 		log_path(&l, "from", &tx->env.from);
 	if (tx != NULL && n->rcpt < tx->env.n_rcpt)
 		log_path(&l, "to", &tx->env.rcpt[n->rcpt].to);
-	if (n->kind == NOTE_WARN || n->kind == NOTE_ALSO)
-		log_unheard(&l, &n->verdict);
-	if (n->kind == NOTE_LOG)
-		log_strv(&l, "text", n->text);
+	note_tell_more(&l, n);
 	log_end(&l);
 }
 
@@ -310,17 +280,6 @@ log_changes(struct log_line *l, struct arena *a, const struct edits *edits)
 	buf_fini(&text);
 }
 
-/* Fields that nobody but us may write, and a stranger did. */
-static unsigned
-hidden_fields(const struct message *m)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < m->n_h; i++)
-		n += m->h[i].hidden;
-	return n;
-}
-
 void
 session_log_message(struct session *s, const struct reply *r, bool heard)
 {
@@ -335,8 +294,8 @@ session_log_message(struct session *s, const struct reply *r, bool heard)
 		log_path(&l, "sent-from", &tx->env.from);
 	log_recipients(&l, &tx->env);
 	log_number(&l, "size", tx->msg.octets);
-	if (hidden_fields(&tx->msg) > 0)
-		log_number(&l, "hidden", hidden_fields(&tx->msg));
+	if (message_hidden(&tx->msg) > 0)
+		log_number(&l, "hidden", message_hidden(&tx->msg));
 	log_z(&l, "way", way_word(s));
 	log_server(&l, s);
 	log_strv(&l, "by", decided_by(s, r));
