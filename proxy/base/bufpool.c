@@ -8,16 +8,10 @@
 #include <assert.h>
 
 #include "proxy/base/arena.h"
+#include "proxy/base/asan.h"
 #include "proxy/base/bufpool.h"
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define BUFPOOL_ASAN 1
-#endif
-#elif defined(__SANITIZE_ADDRESS__)
-#define BUFPOOL_ASAN 1
-#endif
-#ifdef BUFPOOL_ASAN
+#if UNDER_ASAN
 #include <sanitizer/asan_interface.h>
 #else
 #define ASAN_POISON_MEMORY_REGION(p, n)   ((void)(p), (void)(n))

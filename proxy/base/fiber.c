@@ -1,26 +1,17 @@
 /*
- * fiber.c -- stacks, and how one leaves one for another.
+ * fiber.c -- who runs when: fibers that are started, parked, woken, cancelled and joined.
  *
- * A context is entered once with swapcontext(); every later switch is sigsetjmp/siglongjmp, which saves
- * no signal mask and so makes no system call.  siglongjmp changes stacks here, it never unwinds one.
- * A pooled stack keeps its context: the trampoline runs one function after the other, so that a fiber
- * started on a warm stack costs two switches.  Compiled without _FORTIFY_SOURCE, whose longjmp takes
- * a change of stacks for an error.
- * The invariant: only the loop's side enters a fiber and a fiber only ever leaves to the loop's side,
- * so there is one place, `outside`, to come back to.
+ * A pooled stack is never left for good: the trampoline runs one function after the other, so that a fiber
+ * started on a warm stack costs two switches (stack.h).
+ * The invariant: only the loop's side enters a fiber and a fiber only ever leaves to the loop's side.
  */
-#undef _FORTIFY_SOURCE
 #include <assert.h>
 #include <errno.h>
-#include <setjmp.h>
-#include <sys/mman.h>
-#include <ucontext.h>
-#include <unistd.h>
 
 #include "proxy/base/arena.h"
 #include "proxy/base/fiber.h"
-#include "proxy/base/fiber_own.h"
 #include "proxy/base/loop.h"
+#include "proxy/base/stack.h"
 
 enum state {
 	FREE,   /* in the pool */
@@ -34,7 +25,6 @@ struct fiber_own {
 	struct fiber       f;
 	struct fiber_pool *pool;
 	enum state         state;
-	bool               entered; /* its context lives */
 	bool               queued;  /* parked, but on the wake queue */
 	bool               woken;   /* fiber_wake came while it was not parked */
 	bool               joining; /* wants to hear of its last child's end */
@@ -45,11 +35,7 @@ struct fiber_own {
 	void             *arg;
 	struct fiber     *elder;       /* the other link of the list of siblings */
 	struct fiber_own *next, *prev; /* of live ones, or of free ones (next only) */
-	char             *map, *stack; /* the guard page begins at map, the stack at stack */
-	size_t            size;        /* of the stack */
-	unsigned          valgrind;
-	void             *fake; /* AddressSanitizer's */
-	sigjmp_buf        here;
+	struct stack     *stack;
 };
 
 struct fiber_pool {
@@ -60,12 +46,6 @@ struct fiber_pool {
 };
 
 static struct fiber *current;
-static struct {
-	sigjmp_buf  here;
-	void       *fake;
-	const void *stack;
-	size_t      size;
-} outside;
 
 static struct fiber_own *
 own(struct fiber *f)
@@ -75,24 +55,12 @@ own(struct fiber *f)
 
 /* ---- switching ------------------------------------------------------------------------------- */
 
-/* Leaves the fiber for the loop's side; returns when it is entered again. */
-static NOT_SANITIZED __attribute__((noinline)) void
-leave(struct fiber_own *o)
-{
-	__sanitizer_start_switch_fiber(
-	    o->state == OVER ? NULL : &o->fake, outside.stack, outside.size);
-	if (sigsetjmp(o->here, 0) == 0)
-		siglongjmp(outside.here, 1);
-	__sanitizer_finish_switch_fiber(o->fake, &outside.stack, &outside.size);
-}
-
 /* What runs on the stack: the functions of all fibers that it will ever carry. */
-static NOT_SANITIZED void
-trampoline(unsigned high, unsigned low)
+static void
+trampoline(void *arg)
 {
-	struct fiber_own *o = (struct fiber_own *)((uintptr_t)high << 16 << 16 | (uintptr_t)low);
+	struct fiber_own *o = arg;
 
-	__sanitizer_finish_switch_fiber(NULL, &outside.stack, &outside.size);
 	for (;;) {
 		o->fn(o->arg);
 		for (struct fiber *f = o->f.children; f != NULL; f = f->sibling)
@@ -101,40 +69,8 @@ trampoline(unsigned high, unsigned low)
 		while (o->f.children != NULL)
 			fiber_hold("the end of its children");
 		o->state = OVER;
-		o->fake = NULL;
-		leave(o);
+		stack_leave(o->stack, true);
 	}
-}
-
-static NOT_SANITIZED __attribute__((noinline)) void
-enter_first(struct fiber_own *o)
-{
-	ucontext_t left, entered;
-	int        rc = getcontext(&entered);
-
-	assert(rc == 0);
-	entered.uc_link = NULL;
-	entered.uc_stack.ss_sp = o->stack;
-	entered.uc_stack.ss_size = o->size;
-	/* makecontext hands over ints only */
-	makecontext(&entered, (void (*)(void))trampoline, 2, (unsigned)((uintptr_t)o >> 16 >> 16),
-	    (unsigned)(uintptr_t)o);
-	o->entered = true;
-	rc = swapcontext(&left, &entered);
-	assert(rc == 0);
-}
-
-/* Runs the fiber until it leaves its stack. */
-static NOT_SANITIZED __attribute__((noinline)) void
-enter(struct fiber_own *o)
-{
-	__sanitizer_start_switch_fiber(&outside.fake, o->stack, o->size);
-	if (sigsetjmp(outside.here, 0) == 0) {
-		if (o->entered)
-			siglongjmp(o->here, 1);
-		enter_first(o);
-	}
-	__sanitizer_finish_switch_fiber(outside.fake, NULL, NULL);
 }
 
 /* ---- the pool -------------------------------------------------------------------------------- */
@@ -144,25 +80,15 @@ static void due(void *arg);
 static struct fiber_own *
 own_new(struct fiber_pool *p)
 {
-	size_t            guard = (size_t)sysconf(_SC_PAGESIZE);
+	struct stack     *stack = stack_new(p->stack);
 	struct fiber_own *o;
-	char             *map;
 
-	map = mmap(NULL, guard + p->stack, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
-	if (map == MAP_FAILED)
+	if (stack == NULL)
 		return NULL;
-	if (mprotect(map, guard, PROT_NONE) != 0) {
-		munmap(map, guard + p->stack);
-		return NULL;
-	}
 	o = mem_alloc(sizeof(*o));
 	o->pool = p;
 	o->f.own = o;
-	o->map = map;
-	o->stack = map + guard;
-	o->size = p->stack;
-	o->valgrind = VALGRIND_STACK_REGISTER(o->stack, o->stack + o->size);
+	o->stack = stack;
 	o->timer.fn = due;
 	o->timer.arg = o;
 	return o;
@@ -171,10 +97,7 @@ own_new(struct fiber_pool *p)
 static void
 own_free(struct fiber_own *o)
 {
-	VALGRIND_STACK_DEREGISTER(o->valgrind);
-	/* what the dead frames poisoned must not outlive the mapping */
-	ASAN_UNPOISON_MEMORY_REGION(o->stack, o->size);
-	munmap(o->map, (size_t)(o->stack - o->map) + o->size);
+	stack_free(o->stack);
 	mem_free(o);
 }
 
@@ -224,11 +147,10 @@ give(struct fiber_own *o)
 struct fiber_pool *
 fiber_pool_new(struct loop *loop, size_t stack, unsigned max, unsigned keep)
 {
-	size_t             page = (size_t)sysconf(_SC_PAGESIZE);
 	struct fiber_pool *p = mem_alloc(sizeof(*p));
 
 	p->loop = loop;
-	p->stack = (stack + page - 1) / page * page;
+	p->stack = stack;
 	p->max = max;
 	p->keep = keep;
 	return p;
@@ -295,7 +217,7 @@ fiber_resume(struct fiber *f)
 	o->queued = false;
 	o->state = RUNNING;
 	current = f;
-	enter(o);
+	stack_enter(o->stack, trampoline, o);
 	current = NULL;
 	if (o->state != OVER)
 		return;
@@ -419,7 +341,7 @@ park(struct fiber_own *o, const char *what, uint64_t until)
 		timer_start(o->pool->loop, &o->timer, until);
 	o->f.waits_for = what;
 	o->state = PARKED;
-	leave(o);
+	stack_leave(o->stack, false);
 	o->f.waits_for = NULL;
 	errno = saved;
 	return o->rc;

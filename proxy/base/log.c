@@ -30,12 +30,28 @@ is_plain(char c)
 }
 
 static bool
-is_plain8(const char *p)
+is_plain8(uint64_t w)
 {
-	uint64_t w = strv_load8(p);
-
 	return ascii_printable8(w) && !ascii_has8(w, ' ') && !ascii_has8(w, '"') &&
 	    !ascii_has8(w, '\\');
+}
+
+/* Eight at a time, the last eight perhaps once more. */
+static bool
+all_plain(struct strv v)
+{
+	size_t i = 0;
+
+	if (v.n >= 8) {
+		while (v.n - i > 8 && is_plain8(strv_load8(v.p + i)))
+			i += 8;
+		return v.n - i <= 8 && is_plain8(strv_load8(v.p + v.n - 8));
+	}
+	if (v.n >= 4)
+		return is_plain8(strv_load4to8(v));
+	while (i < v.n && is_plain(v.p[i]))
+		i++;
+	return i == v.n;
 }
 
 /* Writes c as \xNN, always four octets. */
@@ -71,18 +87,18 @@ put(struct log_line *l, struct strv v)
 
 /* ` key=`, whole or not at all. */
 static bool
-put_key(struct log_line *l, const char *key)
+put_key(struct log_line *l, struct strv key)
 {
-	struct strv name = strv_z(key);
+	char *p = l->p + l->n;
 
-	if (name.n + 2 > room(l)) {
+	if (key.n + 2 > room(l)) {
 		l->cut = true;
 		return false;
 	}
-	l->p[l->n++] = ' ';
-	memcpy(l->p + l->n, name.p, name.n);
-	l->n += (unsigned)name.n;
-	l->p[l->n++] = '=';
+	p[0] = ' ';
+	memcpy(p + 1, key.p, key.n);
+	p[key.n + 1] = '=';
+	l->n += (unsigned)key.n + 2;
 	return true;
 }
 
@@ -146,30 +162,18 @@ log_begin(struct log_line *l, struct world *w, struct strv id, const char *what)
 }
 
 void
-log_strv(struct log_line *l, const char *key, struct strv v)
+log_key_strv(struct log_line *l, struct strv key, struct strv v)
 {
-	size_t i = 0, max = v.n < LOG_VALUE ? v.n : LOG_VALUE;
-
 	if (v.p == NULL || !put_key(l, key))
 		return;
-	while (max - i >= 8 && is_plain8(v.p + i))
-		i += 8;
-	while (i < max && is_plain(v.p[i]))
-		i++;
-	if (i == v.n && i > 0 && i <= room(l))
+	if (v.n > 0 && v.n <= LOG_VALUE && v.n <= room(l) && all_plain(v))
 		put(l, v);
 	else
 		put_quoted(l, v);
 }
 
 void
-log_z(struct log_line *l, const char *key, const char *v)
-{
-	log_strv(l, key, strv_z(v));
-}
-
-void
-log_number(struct log_line *l, const char *key, uint64_t v)
+log_key_number(struct log_line *l, struct strv key, uint64_t v)
 {
 	char digits[STRV_NUMBER];
 

@@ -28,10 +28,28 @@ struct log_line {
 };
 
 void log_begin(struct log_line *l, struct world *w, struct strv id, const char *what);
-void log_strv(struct log_line *l, const char *key, struct strv v);      /* absent views are left out */
-void log_z(struct log_line *l, const char *key, const char *v);         /* NULL is left out */
-void log_number(struct log_line *l, const char *key, uint64_t v);
+void log_key_strv(struct log_line *l, struct strv key, struct strv v);  /* absent views are left out */
+void log_key_number(struct log_line *l, struct strv key, uint64_t v);
 void log_end(struct log_line *l);                                       /* hands it to world->log */
+/* The same with keys as they are written: the compiler counts the letters of a literal. */
+static inline void
+log_strv(struct log_line *l, const char *key, struct strv v)
+{
+	log_key_strv(l, strv_z(key), v);
+}
+
+static inline void
+log_z(struct log_line *l, const char *key, const char *v)       /* NULL is left out */
+{
+	log_key_strv(l, strv_z(key), strv_z(v));
+}
+
+static inline void
+log_number(struct log_line *l, const char *key, uint64_t v)
+{
+	log_key_number(l, strv_z(key), v);
+}
+
 /* A line in one go: `what text`, fmt's text escaped as a whole of controls only. id may be absent. */
 void log_event(struct world *w, struct strv id, const char *what, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));

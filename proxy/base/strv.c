@@ -7,16 +7,18 @@
 #include "proxy/base/strv.h"
 
 bool
-strv_ieq(struct strv a, struct strv b)
+strv_ieq_same(struct strv a, struct strv b)
 {
 	size_t i = 0;
 
-	if (a.n != b.n)
-		return false;
 	for (; a.n - i >= 8; i += 8)
 		if (ascii_lower8(strv_load8(a.p + i)) != ascii_lower8(strv_load8(b.p + i)))
 			return false;
-	for (; i < a.n; i++)
+	a = strv_from(a, i);
+	b = strv_from(b, i);
+	if (a.n >= 4)
+		return ascii_lower8(strv_load4to8(a)) == ascii_lower8(strv_load4to8(b));
+	for (i = 0; i < a.n; i++)
 		if (ascii_lower(a.p[i]) != ascii_lower(b.p[i]))
 			return false;
 	return true;

@@ -109,7 +109,25 @@ strv_load8(const char *p)
 	return w;
 }
 
-bool strv_ieq(struct strv a, struct strv b);            /* equal but for ASCII case */
+/* Four to eight octets in one word, in some order, those in the middle perhaps twice. */
+static inline uint64_t
+strv_load4to8(struct strv v)
+{
+	uint32_t first, last;
+
+	memcpy(&first, v.p, sizeof(first));
+	memcpy(&last, v.p + v.n - sizeof(last), sizeof(last));
+	return (uint64_t)last << 32 | first;
+}
+
+bool strv_ieq_same(struct strv a, struct strv b);       /* of one length: equal but for ASCII case */
+
+static inline bool
+strv_ieq(struct strv a, struct strv b)
+{
+	return a.n == b.n && strv_ieq_same(a, b);
+}
+
 int  strv_cmp(struct strv a, struct strv b);            /* as memcmp, the shorter first */
 bool strv_starts(struct strv v, struct strv prefix);
 bool strv_istarts(struct strv v, struct strv prefix);

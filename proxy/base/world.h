@@ -51,8 +51,8 @@ struct world {
 	enum file_rc (*commit)(struct world *, int fd, const char *from, const char *to);
 	void (*unlink)(struct world *, const char *path);
 	/*
-	 * Runs fn(arg) where it may block, then done(arg) in the loop.  real: a thread, or at once before
-	 * world_real_start; sim: at once, done deferred.
+	 * Runs fn(arg) where it may block, then done(arg) in the loop.  real: a thread, which begins with the first
+	 * job, or at once before world_real_start; sim: at once, done deferred.
 	 */
 	void (*work)(struct world *, void (*fn)(void *arg), void (*done)(void *arg), void *arg);
 	/*
@@ -69,8 +69,8 @@ struct world {
 };
 
 /*
- * The machine.  One per process: after fork a worker calls world_real_start(w, loop), which begins the
- * work thread and takes the log over to its end-of-round write.  `log_fd`: where lines go, -1: nowhere;
+ * The machine.  One per process: after fork a worker calls world_real_start(w, loop), from which on there may be a
+ * work thread, and which takes the log over to its end-of-round write.  `log_fd`: where lines go, -1: nowhere;
  * it stays the caller's.  Each line gets the time in front (RFC 3339, UTC, ms).  SIGPIPE must be ignored.
  */
 struct loop;

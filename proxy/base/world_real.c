@@ -562,6 +562,9 @@ real_work(struct world *w, void (*fn)(void *arg), void (*done)(void *arg), void 
 {
 	struct real *r = real(w);
 
+	/* Not before it is wanted: in a process of one thread each system call on a descriptor costs less. */
+	if (r->work == NULL && r->started)
+		r->work = work_start(r->loop);
 	if (r->work != NULL) {
 		work_submit(r->work, fn, done, arg);
 		return;
@@ -602,7 +605,7 @@ world_real_start(struct world *w, struct loop *loop)
 	r->log_n = 0;
 	r->started = true;
 	r->loop = loop;
-	r->work = work_start(loop);
+	r->work = NULL;
 	loop_at_round_end(loop, log_flush, r);
 }
 

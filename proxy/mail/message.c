@@ -148,15 +148,25 @@ gather(struct message *m, struct strv text)
 	m->part_n += text.n;
 }
 
+/* Up to the first empty line and with it, or all. */
+static struct strv
+through_gap(struct strv text)
+{
+	const char *p = text.p, *end = text.p + text.n;
+
+	while (end - p >= 3 && (p = memchr(p, '\n', (size_t)(end - p - 2))) != NULL)
+		if (*++p == '\r' && p[1] == '\n')
+			return strv_first(text, (size_t)(p + 2 - text.p));
+	return text;
+}
+
 /* What of text is header as far as can be told cheaply; never more than the ceiling asks for. */
 static struct strv
 likely_header(const struct message *m, struct strv text)
 {
-	const char *gap = memmem(text.p, text.n, "\r\n\r\n", 4);
-	size_t      n = gap != NULL ? (size_t)(gap - text.p) + 4 : text.n;
-	size_t      left = m->header_max + (size_t)2 - m->part_n; /* with the gap */
+	size_t left = m->header_max + (size_t)2 - m->part_n; /* with the gap */
 
-	return strv_first(text, n < left ? n : left);
+	return through_gap(strv_first(text, text.n < left ? text.n : left));
 }
 
 /*

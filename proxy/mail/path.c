@@ -132,18 +132,26 @@ take_quoted(struct walk *w)
 	return take(w, '"') || fault(w, PATH_SYNTAX, "quote is not closed");
 }
 
+/* How many octets from here on are atext or dots. */
+static size_t
+run_of_atext(const struct walk *w)
+{
+	const char *p = w->p;
+
+	while (p < w->end && (*p == '.' || is_atext(*p)))
+		p++;
+	return (size_t)(p - w->p);
+}
+
 static bool
 take_dots(struct walk *w)
 {
 	while (w->p < w->end) {
-		size_t n = 1;
+		size_t n = run_of_atext(w);
 
-		if ((unsigned char)*w->p >= 0x80) {
-			if (!take_utf8(w, &n))
-				return false;
-		} else if (*w->p != '.' && !is_atext(*w->p))
+		if (n == 0 && (unsigned char)*w->p < 0x80)
 			break;
-		if (!put(w, n))
+		if ((n == 0 && !take_utf8(w, &n)) || !put(w, n))
 			return false;
 	}
 	return w->n_local > 0 || fault(w, PATH_SYNTAX, "local part is missing");
@@ -316,7 +324,7 @@ domain_valid(struct strv v, bool fqdn, bool utf8)
 		for (size_t i = 0, n; i < label.n; i += n) {
 			char c = label.p[i];
 
-			n = utf8_one(strv_from(label, i));
+			n = (unsigned char)c < 0x80 ? 1 : utf8_one(strv_from(label, i));
 			if (n > 1 && utf8)
 				ascii = false;
 			else if (n != 1 ||

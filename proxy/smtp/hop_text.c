@@ -169,11 +169,12 @@ finish_chunk(struct session *s, struct reply *out)
 	struct arena *a = session_tx(s)->a;
 	struct render r;
 	struct strv   line;
+	char          size[STRV_NUMBER];
 
 	hop_render(s, &r);
-	line = arena_printf(a, "BDAT %llu LAST\r\n", (unsigned long long)r.size);
+	line = arena_concat(a, SV("BDAT "), strv_print_number(r.size, size));
 	/* The command travels in front of the head, in the same write. */
-	r.head = arena_concat(a, line, r.head);
+	r.head = arena_concat(a, arena_concat(a, line, SV(" LAST\r\n")), r.head);
 	s->relay.way = WAY_BDAT;
 	commit_whole(s, &r, false, out);
 }

@@ -42,6 +42,7 @@ struct smtp {                           /* what all sessions of a loop share */
 	unsigned                n_sessions;
 	struct arena           *spare[SMTP_SPARE_ARENAS];       /* of transactions, to be used again */
 	unsigned                n_spare;
+	struct slots_spare      spare_slots;
 	bool                    draining;
 	void                  (*drained)(void *arg);
 	void                   *drained_arg;

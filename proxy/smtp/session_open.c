@@ -194,7 +194,7 @@ session_new(struct smtp *m, const struct listener *l, const struct endpoint *pee
 	s->timer.fn = session_timer;
 	s->timer.arg = s;
 	log_new_id(m->world, s->id, 9);
-	slots_init(&s->replies);
+	slots_init(&s->replies, &m->spare_slots);
 	intake_init(&s->in, m->bufs);
 	route_session(s);
 	return s;

@@ -10,12 +10,14 @@
 #include "proxy/base/io.h"
 
 #define SLOTS_OUT_MAX (1024 * 1024)
-#define SLOTS_KEEP    4
+#define SPARE_SLOTS   16
+#define SPARE_ROOM    4096
 
 void
-slots_init(struct slots *s)
+slots_init(struct slots *s, struct slots_spare *spare)
 {
 	memset(s, 0, sizeof *s);
+	s->spare = spare;
 	buf_init(&s->out, SLOTS_OUT_MAX);
 }
 
@@ -41,15 +43,49 @@ void
 slots_fini(struct slots *s)
 {
 	slots_free_list(s->head);
-	slots_free_list(s->free);
-	s->head = s->tail = s->free = NULL;
+	s->head = s->tail = NULL;
 	buf_fini(&s->out);
+}
+
+void
+slots_spare_fini(struct slots_spare *spare)
+{
+	slots_free_list(spare->free);
+	mem_free(spare->text);
+	*spare = (struct slots_spare){ 0 };
+}
+
+/* Where replies are printed: memory of an earlier burst, where there is some. */
+static struct buf *
+out(struct slots *s)
+{
+	struct slots_spare *spare = s->spare;
+
+	if (s->out.room == 0 && spare->text != NULL) {
+		s->out.p = spare->text;
+		s->out.room = spare->room;
+		spare->text = NULL;
+	}
+	return &s->out;
+}
+
+static void
+give_back(struct slots *s)
+{
+	struct slots_spare *spare = s->spare;
+
+	if (spare->text == NULL && s->out.room <= SPARE_ROOM) {
+		spare->text = s->out.p;
+		spare->room = s->out.room;
+		buf_init(&s->out, SLOTS_OUT_MAX);
+	} else
+		buf_fini(&s->out);
 }
 
 static void
 print(struct slots *s, const struct reply *r)
 {
-	reply_print(&s->out, r, s->utf8);
+	reply_print(out(s), r, s->utf8);
 	s->printed++;
 }
 
@@ -71,12 +107,15 @@ keep(struct slot *slot, const struct reply *r)
 static void
 put_away(struct slots *s, struct slot *slot)
 {
-	if (slot->heap != NULL) {
+	struct slots_spare *spare = s->spare;
+
+	if (slot->heap != NULL || spare->n_free == SPARE_SLOTS) {
 		slot_free(slot);
 		return;
 	}
-	slot->next = s->free;
-	s->free = slot;
+	slot->next = spare->free;
+	spare->free = slot;
+	spare->n_free++;
 }
 
 static struct slot *
@@ -105,11 +144,12 @@ print_heads(struct slots *s)
 struct slot *
 slots_open(struct slots *s)
 {
-	struct slot *slot = s->free;
+	struct slot *slot = s->spare->free;
 
-	if (slot != NULL)
-		s->free = slot->next;
-	else
+	if (slot != NULL) {
+		s->spare->free = slot->next;
+		s->spare->n_free--;
+	} else
 		slot = mem_alloc(sizeof *slot);
 	slot->next = NULL;
 	slot->filled = false;
@@ -149,10 +189,10 @@ slots_print(struct slots *s)
 {
 	assert(s->head == NULL);
 	s->printed++;
-	return &s->out;
+	return out(s);
 }
 
-/* A session that waits keeps no more than a few slots and no printed text. */
+/* A session that waits keeps no printed text. */
 static bool
 flush(struct slots *s, struct conn *io, bool (*queue)(struct conn *, struct strv))
 {
@@ -161,11 +201,7 @@ flush(struct slots *s, struct conn *io, bool (*queue)(struct conn *, struct strv
 	if (s->out.n > 0)
 		ok = !s->out.full && queue(io, buf_view(&s->out));
 	if (s->out.room > 0)
-		buf_fini(&s->out);
-	if (s->head == NULL && s->free != NULL) {
-		slots_free_list(s->free);
-		s->free = NULL;
-	}
+		give_back(s);
 	return ok;
 }
 

@@ -23,16 +23,25 @@ struct slot {
 	char         room[SLOT_INLINE];
 };
 
+/* Memory that sessions of one loop give back when they wait, and take for their next burst.  All zero: none yet. */
+struct slots_spare {
+	struct slot *free;
+	unsigned     n_free;
+	char        *text;              /* of a struct buf, with its room */
+	size_t       room;
+};
+
 struct slots {                          /* one session's */
+	struct slots_spare *spare;
 	struct slot *head, *tail;
-	struct slot *free;              /* a few kept for the next burst */
 	struct buf   out;               /* printed, not yet handed to the connection; memory only while in use */
 	bool         utf8;              /* SMTPUTF8 is in force: 8-bit may stay in replies */
 	unsigned     printed;           /* replies printed since the session began */
 };
 
-void slots_init(struct slots *s);
+void slots_init(struct slots *s, struct slots_spare *spare);
 void slots_fini(struct slots *s);
+void slots_spare_fini(struct slots_spare *spare);       /* nobody uses it any more */
 /* The next command's reply, known at once. Texts are copied where they must wait. */
 void slots_say(struct slots *s, const struct reply *r);
 /* A slot that somebody fills later, exactly once. */

@@ -84,6 +84,7 @@ smtp_free(struct smtp *m)
 	mem_free(m->pool);
 	while (m->n_spare > 0)
 		arena_free(m->spare[--m->n_spare]);
+	slots_spare_fini(&m->spare_slots);
 	spool_pool_free(m->spools);
 	bufpool_free(m->bufs);
 	fiber_pool_free(m->fibers);

@@ -156,6 +156,15 @@ perform(struct up_conn *c)
 	c->answer = (struct up_answer){ 0 };
 }
 
+/* A copy, which perform() frees; of what is not to be said, none. */
+static struct strv
+own_say(const struct up_answer *a)
+{
+	if (!a->says)
+		return (struct strv){ NULL, 0 };
+	return strv(memcpy(malloc(a->say.n + 1), a->say.p, a->say.n), a->say.n);
+}
+
 /* Something happened: what shall be done about it, and when? */
 static void
 happens(struct up_conn *c, struct up_moment m)
@@ -166,12 +175,13 @@ happens(struct up_conn *c, struct up_moment m)
 	m.conn = c->no;
 	if (u->decide != NULL)
 		u->decide(u->arg, &m, &a);
-	if (a.says)
-		a.say = strv(memcpy(malloc(a.say.n + 1), a.say.p, a.say.n), a.say.n);
+	a.say = own_say(&a);
 	free(c->line);
 	c->line = NULL;
 	if (m.line.p != NULL) {
-		c->line = strndup(m.line.p, m.line.n);
+		c->line = malloc(m.line.n + 1);
+		memcpy(c->line, m.line.p, m.line.n); /* NULs and all */
+		c->line[m.line.n] = '\0';
 		m.verb.p = c->line + (m.verb.p - m.line.p);
 		m.line.p = c->line;
 	}
@@ -235,8 +245,7 @@ asks_about_text(struct up_conn *c, uint64_t octets)
 		return false;
 	c->moment = m;
 	c->answer = a;
-	if (a.says)
-		c->answer.say = strv(memcpy(malloc(a.say.n + 1), a.say.p, a.say.n), a.say.n);
+	c->answer.say = own_say(&a);
 	if (a.deaf > 0)
 		c->actor.deaf = true;
 	c->until = c->up->sim->clock + a.delay + a.deaf;

@@ -527,6 +527,29 @@ stack_has_a_guard_page_and_is_not_nested(void)
 	T_CHECK(dies(nested_call));
 }
 
+/* System V ABI, 3.2.2: what a compiler builds upon when it saves a vector. */
+static void
+look_at_frame(void *arg)
+{
+	*(uintptr_t *)arg = (uintptr_t)__builtin_frame_address(0) % 16;
+}
+
+static void
+stacks_are_aligned(void)
+{
+	struct fiber_stack *s = fiber_stack_new(65536);
+	uintptr_t           off = 1;
+
+	setup(10, 2);
+	fiber_start(pool, "t", look_at_frame, &off);
+	T_EQ_NUM(off, 0);
+	off = 1;
+	fiber_stack_call(s, look_at_frame, &off);
+	T_EQ_NUM(off, 0);
+	fiber_stack_free(s);
+	teardown();
+}
+
 int
 main(int argc, char **argv)
 {
@@ -550,5 +573,6 @@ main(int argc, char **argv)
 	T_RUN(stack_holds_what_a_fiber_does_not);
 	T_RUN(stack_serves_fibers_and_the_loop);
 	T_RUN(stack_has_a_guard_page_and_is_not_nested);
+	T_RUN(stacks_are_aligned);
 	return t_end();
 }

@@ -2,6 +2,8 @@
 #include "proxy/smtp/slots.h"
 #include "tests/unit/t.h"
 
+static struct slots_spare spare;
+
 static struct reply
 numbered(uint16_t code, const char *text)
 {
@@ -14,7 +16,7 @@ prints_at_once_when_nothing_is_owed(void)
 	struct slots s;
 	struct reply r = numbered(250, "one");
 
-	slots_init(&s);
+	slots_init(&s, &spare);
 	slots_say(&s, &r);
 	T_EQ_TEXT(buf_view(&s.out), "250 2.0.0 one\r\n");
 	T_CHECK(!slots_owed(&s));
@@ -31,7 +33,7 @@ holds_back_what_is_behind(void)
 	struct reply one = numbered(250, "one"), two = numbered(251, "two"),
 		     three = numbered(252, "three");
 
-	slots_init(&s);
+	slots_init(&s, &spare);
 	first = slots_open(&s);
 	slots_say(&s, &two);
 	third = slots_open(&s);
@@ -58,7 +60,7 @@ keeps_the_text(void)
 		struct reply r = { 550, "", strv(text, sizes[i]) }, one = numbered(250, "one");
 
 		memset(text, 'x', sizeof text);
-		slots_init(&s);
+		slots_init(&s, &spare);
 		first = slots_open(&s);
 		slots_say(&s, &r);
 		memset(text, 'y', sizeof text);
@@ -82,7 +84,7 @@ any_order(void)
 			seen |= 1u << order[i];
 		if (seen != 15)
 			continue;
-		slots_init(&s);
+		slots_init(&s, &spare);
 		for (unsigned i = 0; i < 4; i++)
 			slot[i] = slots_open(&s);
 		for (unsigned i = 0; i < 4; i++) {
@@ -97,6 +99,29 @@ any_order(void)
 	}
 }
 
+/* What one session gives back another takes, and no burst leaves more than a few behind. */
+static void
+gives_back_slots(void)
+{
+	struct slots s;
+	struct slot *slot[40];
+	struct reply r = numbered(250, "ok");
+
+	slots_spare_fini(&spare);
+	for (unsigned turn = 0; turn < 2; turn++) {
+		slots_init(&s, &spare);
+		for (unsigned i = 0; i < T_COUNT(slot); i++)
+			slot[i] = slots_open(&s);
+		T_EQ_NUM(spare.n_free, 0);
+		for (unsigned i = 0; i < T_COUNT(slot); i++)
+			slots_fill(&s, slot[i], &r);
+		T_CHECK(spare.n_free > 0 && spare.n_free < T_COUNT(slot));
+		slots_fini(&s);
+	}
+	slots_spare_fini(&spare);
+	T_CHECK(spare.free == NULL && spare.n_free == 0);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -105,5 +130,7 @@ main(int argc, char **argv)
 	T_RUN(holds_back_what_is_behind);
 	T_RUN(keeps_the_text);
 	T_RUN(any_order);
+	T_RUN(gives_back_slots);
+	slots_spare_fini(&spare);
 	return t_end();
 }

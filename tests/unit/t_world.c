@@ -534,6 +534,40 @@ work_is_done_in_order_on_its_thread(void)
 	loop_free(l);
 }
 
+/* Of this process. */
+static unsigned
+threads(void)
+{
+	FILE    *f = fopen("/proc/self/status", "r");
+	char     line[128];
+	unsigned n = 0;
+
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
+		if (strncmp(line, "Threads:", 8) == 0)
+			n = (unsigned)strtoul(line + 8, NULL, 10);
+	if (f != NULL)
+		fclose(f);
+	return n;
+}
+
+static void
+thread_begins_with_the_first_job(void)
+{
+	struct world *w = world_real(-1);
+	struct loop  *l = loop_new(w);
+	struct task   t = { .letter = 'a' };
+	unsigned      before = threads();
+
+	jobs_done[0] = '\0';
+	world_real_start(w, l);
+	T_EQ_NUM(threads(), before);
+	w->work(w, task_fn, task_done, &t);
+	T_EQ_NUM(threads(), before + 1);
+	world_real_stop(w);
+	T_EQ_STR(jobs_done, "a");
+	loop_free(l);
+}
+
 static void
 run_task(void *arg)
 {
@@ -649,6 +683,7 @@ main(int argc, char **argv)
 	T_RUN(connects_over_unix);
 	file_tests();
 	T_RUN(work_is_done_in_order_on_its_thread);
+	T_RUN(thread_begins_with_the_first_job);
 	T_RUN(fiber_waits_for_work_even_if_cancelled);
 	T_RUN(work_without_a_thread_is_done_at_once);
 	T_RUN(last_buffer_given_is_taken_first);
