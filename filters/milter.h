@@ -7,6 +7,7 @@
  *
  *   milter.c         the filter: who is told when, and what becomes of the answers
  *   milter_talk.c    one connection: opened, told, heard, dropped
+ *   milter_fail.c    what becomes of one that fails, or whose process has died
  *   milter_tell.c    what a stage tells, and what was missed before it
  *   milter_text.c    header, body and end of a message
  *   milter_macros.c, milter_edits.c
@@ -31,6 +32,8 @@ struct milter_ask {                     /* what macros are made of */
  * Postfix's together, and results of `authenticate': methods, auth.h).
  */
 uint64_t milter_macros_set(enum milter_place at, struct strv wanted, unsigned methods);
+/* What is sent there besides, to isolated plugins: {postern_id}, for postern-plugind (hosts/culprit.h). */
+uint64_t milter_macros_own(enum milter_place at);
 /* Those of the set that have a value, in a, or views of what lives as long as the transaction. */
 MAY_YIELD enum wait_rc milter_macros(struct arena *a, const struct milter_ask *ask, uint64_t set, struct milter_macros *out);
 /* The client's name as milters hear it: one that was confirmed, or "[192.0.2.1]". */
@@ -77,8 +80,10 @@ struct milter_peer {                    /* in the session's arena, from when it 
 	uint32_t            wants;      /* protocol bits that were agreed */
 	uint32_t            actions;
 	uint64_t            macros[MILTER_PLACES];      /* what goes in front of that place's command */
+	uint64_t            text_macros;                /* in front of fields and body; see milter_talk.c */
 	enum milter_command last;       /* what was told last, or passed over since it is not wanted */
 	struct strv         helo;       /* as it was told; absent: not yet */
+	uint32_t            blamed, process;    /* blame_count, blame_processes, before it was connected */
 	bool                quiet;      /* nothing was heard of it since the last transaction ended */
 	/* Of the session. */
 	struct verdict      session;    /* an answer to CONNECT or HELO, or 421 at any time */
@@ -91,6 +96,8 @@ struct milter_peer {                    /* in the session's arena, from when it 
 	struct verdict      late;       /* to a recipient who had been accepted before it was asked: at DATA the message's */
 	struct verdict      now;        /* to what is at hand alone */
 	unsigned            rcpts;      /* of the envelope, told or passed over */
+	unsigned            answered;   /* of the envelope: those in front have their answer, by whichever process */
+	unsigned            again;      /* times that its process died under this transaction, which was then told anew */
 	unsigned            skips;      /* commands, by 1 << enum milter_command */
 };
 
@@ -103,6 +110,8 @@ struct milter_talk {                    /* one stage, one milter */
 	struct findings    *found;
 	struct arena       *work;       /* STAGE_MESSAGE: gone behind it */
 	unsigned           *above;      /* milter_edits_begin's */
+	bool                lost;       /* the process lost_process has died under it in this stage */
+	uint32_t            lost_process;
 };
 
 /* Has it heard of a message whose end it has not? */
@@ -112,7 +121,7 @@ milter_in_message(const struct milter_peer *p)
 	return p->last >= MILTER_CMD_MAIL && p->last < MILTER_CMD_EOM;
 }
 
-/* OVER: it has no more to hear of this (message or session).  GONE: it went while nothing happened; open it anew, once. */
+/* OVER: it has no more to hear of this (message or session).  GONE: it lacks its connection, and is to be told anew. */
 enum milter_told { TOLD_ON, TOLD_OVER, TOLD_FAILED, TOLD_GONE, TOLD_CANCELLED };
 
 /* --- milter_talk.c --- */
@@ -126,12 +135,24 @@ MAY_YIELD enum milter_told milter_talk_end(struct milter_talk *t, const struct m
     const struct view *v);
 /* The message that it is in has ended in its middle. Never parks; of p with an end. */
 void milter_talk_abort(struct milter_peer *p);
-/* It is told no more than `most' octets of n of that: the log says so, once a message. */
-void milter_talk_cut(struct milter_talk *t, enum milter_command told, struct strv what, size_t n, size_t most);
-/* The text cannot be read: what it was told of it was not all. */
-enum milter_told milter_talk_unread(struct milter_talk *t);
 /* Nothing more is said on this connection. Never parks. polite: QUIT. */
 void milter_talk_close(struct milter_peer *p, bool polite);
+
+/* --- milter_fail.c: behind these there is neither end nor answer any more; the log tells of it --- */
+
+/*
+ * A command was not told, or not answered; why absent: the end's.  FAILED: it is heard no more until the next
+ * transaction.  GONE: nobody's fault, tell it anew.
+ */
+enum milter_told milter_fail(struct milter_talk *t, enum milter_command told, enum milter_rc rc, struct strv why);
+enum milter_told milter_fail_answer(struct milter_talk *t, enum milter_command told, const struct milter_answer *answer,
+    const char *why);
+/* The text cannot be read: what it was told of it was not all. */
+enum milter_told milter_fail_text(struct milter_talk *t);
+/* A new connection: ON, or FAILED where it is to the very process that was lost. */
+enum milter_told milter_fail_same(struct milter_talk *t);
+/* No failure: it is told no more than `most' octets of n of that, which is said once a message. */
+void milter_fail_cut(struct milter_talk *t, enum milter_command told, struct strv what, size_t n, size_t most);
 
 /* --- milter_tell.c, milter_text.c --- */
 

@@ -2,7 +2,8 @@
  * milter_conf -- what a configuration says of milters and plugins.
  *
  * proxy/plain_milters.c fills it in, filters read it (filter.h, struct filter_use).  Read-only, and lives as long as the
- * configuration; but for `at' of those that are ISOLATED, which who starts their hosts fills in before workers fork.
+ * configuration; but for `at' and `blame' of those that are ISOLATED, which who starts their hosts fills in before
+ * workers fork.
  */
 #ifndef FILTERS_MILTER_CONF_H
 #define FILTERS_MILTER_CONF_H
@@ -15,6 +16,7 @@
 #define MILTER_TIMEOUT_SHORT 30000      /* ms: to connect, and of every other answer; never more than `timeout' */
 
 struct arena;
+struct blame;
 struct milter_end_kind;
 
 /* Where it lives: a daemon of its own; a shared object in this process; the same in a process that the master starts. */
@@ -25,6 +27,7 @@ struct milter_conf {
 	unsigned           number;      /* in file order from 0: policy_milter, findings.advice */
 	enum milter_home   home;
 	struct endpoint    at;          /* DAEMON, ISOLATED */
+	const struct blame *blame;      /* ISOLATED: whose callback has ended a process (base/blame.h); NULL: nobody can tell */
 	const char        *file;        /* of a plugin; NULL: a milter */
 	const char *const *args;        /* of a plugin, NULL behind the last */
 	unsigned           n_args;

@@ -14,9 +14,9 @@
 struct arena;
 struct milter_end;
 
-/* GONE: no connection, closed, reset; GARBAGE: it talks nonsense; REFUSED: it wants more than it was
- * offered, or is not loaded. */
-enum milter_rc { MILTER_OK, MILTER_LATE, MILTER_GONE, MILTER_GARBAGE, MILTER_REFUSED, MILTER_CANCELLED };
+/* AWAY: nobody listens there; GONE: the connection was closed or reset; GARBAGE: it talks nonsense; REFUSED: it wants
+ * more than it was offered, or is not loaded. */
+enum milter_rc { MILTER_OK, MILTER_LATE, MILTER_GONE, MILTER_GARBAGE, MILTER_REFUSED, MILTER_CANCELLED, MILTER_AWAY };
 const char *milter_rc_name(enum milter_rc rc);
 
 /* Macros of one command, in front of which they are sent. */
@@ -40,9 +40,9 @@ struct milter_end_kind {
 	    const struct milter_offer *ours, struct milter_offer *theirs, uint64_t until, struct milter_end **out,
 	    struct strv *why);
 	/*
-	 * Tells it; macros are those of that command's place, sent in front where n > 0.  answered: `answer' is called
-	 * for this before anything else is told.  What needs no answer may be kept back until something does; ABORT is not,
-	 * never parks, and may come from the loop.
+	 * Tells it; macros are those of that command's place, or of MAIL's where it has none, sent in front where n > 0.
+	 * answered: `answer' is called for this before anything else is told.  What needs no answer may be kept back until
+	 * something does; ABORT is not, never parks, and may come from the loop.
 	 * Views are used before it returns.  GARBAGE: it has spoken unasked, too.  GONE to the first event of a
 	 * transaction: it may have gone while nothing happened, nothing was said to it yet.
 	 */

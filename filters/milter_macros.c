@@ -14,6 +14,8 @@
 
 /* name, function: what it is called, without braces. */
 #define MACROS(X) \
+	X(OWN_MESSAGE, "postern_id") \
+	X(OWN_SESSION, "postern_id") \
 	X(j, "j") \
 	X(CLIENT, "_") \
 	X(DAEMON_NAME, "daemon_name") \
@@ -102,12 +104,22 @@ static const struct result {
 
 enum { N_RESULTS = sizeof(results) / sizeof(results[0]), RESULTS_MAX = 64 };
 
+/* Where both are told at once the first counts (libmilter, smfi_getsymval): the message's. */
+uint64_t
+milter_macros_own(enum milter_place at)
+{
+	return at == MILTER_AT_CONNECT ? BIT(OWN_SESSION) :
+	    at == MILTER_AT_MAIL       ? BIT(OWN_MESSAGE) :
+					 0;
+}
+
+/* Nobody asks for what is ours. */
 static uint64_t
 find_name(struct strv word)
 {
 	if (word.n > 2 && word.p[0] == '{' && word.p[word.n - 1] == '}')
 		word = strv(word.p + 1, word.n - 2);
-	for (unsigned i = 0; i < M_MAX; i++) {
+	for (unsigned i = M_OWN_SESSION + 1; i < M_MAX; i++) {
 		struct strv name = names[i];
 
 		if (name.n > 1)
@@ -374,6 +386,10 @@ value_of(struct arena *a, const struct milter_ask *ask, enum macro which, struct
 		return get_text(m, F_RDNS, out, &unknown);
 	case M_CLIENT_RESOLVE:
 		return resolve(m, out);
+	case M_OWN_SESSION:
+		*out = strv_z(m->session);
+		return WAIT_OK;
+	case M_OWN_MESSAGE:
 	case M_i:
 		*out = strv_z(m->id);
 		return WAIT_OK;

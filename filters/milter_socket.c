@@ -31,7 +31,7 @@ const char *
 milter_rc_name(enum milter_rc rc)
 {
 	static const char *const names[] = { "ok", "timeout", "gone", "garbage", "refused",
-		"cancelled" };
+		"cancelled", "gone" };
 
 	return names[rc];
 }
@@ -249,14 +249,14 @@ dial(struct socket_end *s, uint64_t until)
 	const char *why;
 
 	if (!conn_dial(&s->io, fiber_loop(), &s->end.conf->at, NULL, NULL, &why))
-		return fail(s, MILTER_GONE, why);
+		return fail(s, MILTER_AWAY, why);
 	switch (conn_connected(&s->io, until)) {
 	case WAIT_OK:
 		return MILTER_OK;
 	case WAIT_TIMEOUT:
 		return fail(s, MILTER_LATE, "no connection in time");
 	case WAIT_CLOSED:
-		return fail(s, MILTER_GONE, "the connection was refused");
+		return fail(s, MILTER_AWAY, "the connection was refused");
 	default:
 		return fail(s, MILTER_CANCELLED, "cancelled");
 	}
@@ -338,6 +338,16 @@ socket_open(struct arena *a, const struct milter_conf *c, const struct milter_of
 
 /* --- telling, and hearing --------------------------------------------------------------------- */
 
+/* libmilter takes macros of commands that have a place for them alone (st_macros, engine.c). */
+static enum milter_command
+label_of(const struct milter_event *ev)
+{
+	bool none = ev->cmd == MILTER_CMD_HEADER || ev->cmd == MILTER_CMD_BODY ||
+	    ev->cmd == MILTER_CMD_UNKNOWN;
+
+	return none ? MILTER_CMD_MAIL : ev->cmd;
+}
+
 /* A body is sent from where it is; ABORT at once, since what follows it may be long in coming. */
 MAY_YIELD static enum milter_rc
 send(struct socket_end *s, const struct milter_event *ev, uint64_t until)
@@ -370,7 +380,7 @@ socket_tell(struct milter_end *e, const struct milter_event *ev, const struct mi
 	rc = quiet(s, ev->cmd == MILTER_CMD_EOM);
 	if (rc != MILTER_OK)
 		return rc;
-	if (m != NULL && m->n > 0 && !milter_pack_macros(&s->out, ev->cmd, m->v, m->n))
+	if (m != NULL && m->n > 0 && !milter_pack_macros(&s->out, label_of(ev), m->v, m->n))
 		return fail(s, MILTER_GARBAGE, "its macros are too long for a packet");
 	return send(s, ev, until);
 }

@@ -2,8 +2,8 @@
  * milter_talk -- one milter's connection: what may be told when, what is waited for, what an answer means.
  *
  * The end (milter_end.h) carries; the order is here, the same for every home.  Invariants: nothing is told out of the
- * order of the table; an answer that was agreed never to come is never read; whoever fails loses its connection at
- * once, and is tried again with the next transaction.
+ * order of the table; an answer that was agreed never to come is never read.  What becomes of whoever fails is
+ * milter_fail.c's.
  */
 #include "config.h"
 
@@ -11,7 +11,7 @@
 
 #include "filters/milter.h"
 #include "proxy/base/arena.h"
-#include "proxy/base/log.h"
+#include "proxy/base/blame.h"
 #include "proxy/base/loop.h"
 
 #define OFFER_ACTIONS \
@@ -53,7 +53,7 @@ static const struct command {
 	[MILTER_CMD_UNKNOWN] = { MILTER_NO_UNKNOWN, MILTER_NR_UNKNOWN, NO_PLACE, BETWEEN },
 };
 
-/* ---- how it fails ---- */
+/* ---- opening ---- */
 
 static uint64_t
 until(const struct milter_conf *c, bool end)
@@ -78,105 +78,6 @@ milter_talk_close(struct milter_peer *p, bool polite)
 	arena_free(a);
 }
 
-/* A line of its own, since no fiber has room for one; NULL: in the loop, where nobody fails. */
-static struct log_line *
-begin_line(const struct milter_talk *t, const char *what)
-{
-	struct log_line *l;
-
-	if (fiber_self() == NULL)
-		return NULL;
-	l = mem_alloc(sizeof(*l));
-	log_begin(
-	    l, loop_world(fiber_loop()), strv_z(t->m->id != NULL ? t->m->id : t->m->session), what);
-	log_strv(l, "name", t->p->conf->name);
-	return l;
-}
-
-static void
-end_line(struct log_line *l)
-{
-	log_end(l);
-	mem_free(l);
-}
-
-/* It is told of in the log, and heard no more until the next transaction. */
-static enum milter_told
-failed(
-    struct milter_talk *t, const char *told, const char *what, struct strv why, struct strv bytes)
-{
-	struct log_line *l = begin_line(t, "milter-failed");
-	char             at[ENDPOINT_TEXT];
-
-	if (l != NULL) {
-		log_z(l, "stage", stage_word(t->at));
-		log_z(l, "command", told);
-		log_z(l, "what", what);
-		log_strv(l, "why", why);
-		if (t->p->conf->home == HOME_DAEMON && t->p->conf->at.addr.family != ADDR_NONE)
-			log_strv(l, "socket", endpoint_print(&t->p->conf->at, at));
-		log_strv(l, "bytes", bytes);
-		end_line(l);
-	}
-	milter_talk_close(t->p, false);
-	t->p->failed = true;
-	return TOLD_FAILED;
-}
-
-/* Behind this neither end nor answer is there any more.  why absent: the end's. */
-static enum milter_told
-fail(struct milter_talk *t, enum milter_command told, enum milter_rc rc, struct strv why)
-{
-	struct milter_peer *p = t->p;
-	struct strv         bytes = { NULL, 0 };
-
-	if (rc == MILTER_CANCELLED) {
-		milter_talk_close(p, false);
-		return TOLD_CANCELLED;
-	}
-	/* One that was restarted, or that does not wait for ever, has heard nothing of this transaction. */
-	if (rc == MILTER_GONE && p->quiet) {
-		milter_talk_close(p, false);
-		return TOLD_GONE;
-	}
-	if (why.p == NULL && p->end != NULL) {
-		why = strv_z(p->end->why);
-		bytes = p->end->bytes;
-	}
-	return failed(t, milter_command_name(told), milter_rc_name(rc), why, bytes);
-}
-
-void
-milter_talk_cut(
-    struct milter_talk *t, enum milter_command told, struct strv what, size_t n, size_t most)
-{
-	struct log_line *l = t->p->cut ? NULL : begin_line(t, "milter-cut");
-
-	if (l == NULL)
-		return;
-	t->p->cut = true;
-	log_z(l, "command", milter_command_name(told));
-	log_strv(l, "what", strv_first(what, what.n < 64 ? what.n : 64));
-	log_number(l, "octets", n);
-	log_number(l, "told", most);
-	end_line(l);
-}
-
-enum milter_told
-milter_talk_unread(struct milter_talk *t)
-{
-	return failed(t, milter_command_name(MILTER_CMD_BODY), "fault",
-	    SV("the text of the message cannot be read"), strv(NULL, 0));
-}
-
-static enum milter_told
-fail_answer(struct milter_talk *t, enum milter_command told, const struct milter_answer *answer,
-    const char *why)
-{
-	return failed(t, milter_command_name(told), milter_answer_name(answer->kind), strv_z(why),
-	    t->p->end->bytes);
-}
-
 /* ---- opening ---- */
 
 /* Older ones do not know these. */
@@ -188,7 +89,8 @@ unknown_to(uint32_t version)
 
 /*
  * Macros of a command that is not told go in front of the next one that is (Postfix sends them by themselves): a
- * filter that does not want to hear of HELO may still want to know of TLS.
+ * filter that does not want to hear of HELO may still want to know of TLS.  Fields and pieces of the body have none;
+ * but whose they are is told even to one that has not heard of the envelope.
  */
 static void
 settle_macros(struct milter_peer *p, const struct milter_offer *theirs, unsigned methods)
@@ -201,9 +103,13 @@ settle_macros(struct milter_peer *p, const struct milter_offer *theirs, unsigned
 		const struct command *c = &commands[order[i]];
 
 		left |= milter_macros_set(c->place, theirs->macros[c->place], methods);
+		if (p->conf->home == HOME_ISOLATED)
+			left |= milter_macros_own(c->place);
 		p->macros[c->place] = p->wants & c->no ? 0 : left;
 		if (!(p->wants & c->no))
 			left = 0;
+		if (order[i] == MILTER_CMD_DATA)
+			p->text_macros = left & milter_macros_own(MILTER_AT_MAIL);
 	}
 }
 
@@ -221,17 +127,21 @@ connect_to(struct milter_talk *t)
 
 	if (kind == NULL)
 		kind = p->conf->home == HOME_INSIDE ? &milter_plugin_end : &milter_socket_end;
+	if (p->conf->blame != NULL) {
+		p->blamed = blame_count(p->conf->blame);
+		p->process = blame_processes(p->conf->blame);
+	}
 	p->a = arena_new(1024, 0);
 	rc = kind->open(p->a, p->conf, &ours, &theirs, until(p->conf, false), &p->end, &why);
 	if (rc != MILTER_OK) {
 		p->end = NULL;
-		return fail(t, MILTER_CMD_OPTNEG, rc, why);
+		return milter_fail(t, MILTER_CMD_OPTNEG, rc, why);
 	}
 	p->wants = theirs.protocol | unknown_to(theirs.version);
 	p->actions = theirs.actions;
 	p->last = MILTER_CMD_OPTNEG;
 	settle_macros(p, &theirs, t->shared->methods);
-	return TOLD_ON;
+	return milter_fail_same(t);
 }
 
 MAY_YIELD enum milter_told
@@ -320,14 +230,21 @@ of_message(struct milter_talk *t, struct verdict v, bool accepts)
  * How far an answer reaches (libmilter, "return values"): to CONNECT and HELO the session, to RCPT that recipient
  * where it is refused, else the message.  A recipient who had heard 250 before the milter was asked cannot be refused
  * any more: then the message is, so that nobody gets what the milter is against, and nothing is lost in silence.
+ * Of a process that takes the place of another one only what it says of the message counts: a recipient has had its
+ * answer, which the client has heard.
  */
 static enum milter_told
 take(struct milter_talk *t, const struct milter_event *e, const struct milter_answer *answer,
     const struct milter_ask *ask)
 {
 	struct milter_peer *p = t->p;
-	bool                accepts = answer->kind == MILTER_ANS_ACCEPT;
+	bool                accepts = answer->kind == MILTER_ANS_ACCEPT, answered = false;
 	struct verdict      v;
+
+	if (e->cmd == MILTER_CMD_RCPT) {
+		answered = ask->rcpt < p->answered;
+		p->answered = answered ? p->answered : ask->rcpt + 1;
+	}
 
 	if (answer->kind == MILTER_ANS_SKIP)
 		p->skips |= 1u << e->cmd;
@@ -343,7 +260,7 @@ take(struct milter_talk *t, const struct milter_event *e, const struct milter_an
 		return of_session(t, v, accepts);
 	if (e->cmd != MILTER_CMD_RCPT || accepts || v.kind == VERDICT_DISCARD)
 		return of_message(t, v, accepts);
-	if (ask->refused)
+	if (ask->refused || answered)
 		return TOLD_ON;
 	if (t->at == STAGE_RCPT && ask->rcpt == t->m->rcpt)
 		p->now = keep(t->found->facts->a, v);
@@ -392,7 +309,7 @@ fit_macros(
 		v[i] = m->v[i];
 		if (v[i].name.n + v[i].value.n <= share)
 			continue;
-		milter_talk_cut(t, told, v[i].name, v[i].value.n, share - v[i].name.n);
+		milter_fail_cut(t, told, v[i].name, v[i].value.n, share - v[i].name.n);
 		v[i].value = strv_first(v[i].value, share - v[i].name.n);
 	}
 	m->v = v;
@@ -404,17 +321,18 @@ tell(struct milter_talk *t, const struct milter_event *e, const struct milter_as
 	struct milter_peer  *p = t->p;
 	struct milter_macros macros = { 0 };
 	enum milter_place    place = commands[e->cmd].place;
+	uint64_t             set = place == NO_PLACE ? p->text_macros : p->macros[place];
+	struct milter_ask    own = { .conf = t->shared->conf, .mail = t->m };
 	struct arena        *a = t->work != NULL ? t->work : t->found->facts->a;
 	bool                 answered = is_answered(p, e->cmd);
 	enum milter_rc       rc;
 
-	if (place != NO_PLACE && p->macros[place] != 0 &&
-	    milter_macros(a, ask, p->macros[place], &macros) != WAIT_OK)
-		return fail(t, e->cmd, MILTER_CANCELLED, strv(NULL, 0));
+	if (set != 0 && milter_macros(a, ask != NULL ? ask : &own, set, &macros) != WAIT_OK)
+		return milter_fail(t, e->cmd, MILTER_CANCELLED, strv(NULL, 0));
 	fit_macros(t, a, e->cmd, &macros);
 	rc = p->end->kind->tell(
 	    p->end, e, &macros, answered, until(p->conf, e->cmd == MILTER_CMD_EOM));
-	return rc == MILTER_OK ? TOLD_ON : fail(t, e->cmd, rc, strv(NULL, 0));
+	return rc == MILTER_OK ? TOLD_ON : milter_fail(t, e->cmd, rc, strv(NULL, 0));
 }
 
 MAY_YIELD static enum milter_told
@@ -425,10 +343,10 @@ hear(struct milter_talk *t, const struct milter_event *e, struct milter_answer *
 
 	rc = p->end->kind->answer(p->end, answer, until(p->conf, e->cmd == MILTER_CMD_EOM));
 	if (rc != MILTER_OK)
-		return fail(t, e->cmd, rc, strv(NULL, 0));
+		return milter_fail(t, e->cmd, rc, strv(NULL, 0));
 	p->quiet = false;
 	if (!milter_answer_legal(answer->kind, e->cmd))
-		return fail_answer(t, e->cmd, answer, "not an answer to that command");
+		return milter_fail_answer(t, e->cmd, answer, "not an answer to that command");
 	return TOLD_ON;
 }
 
@@ -503,7 +421,7 @@ end_with(struct milter_talk *t, struct milter_edits *edits, const struct milter_
 		return of_message(t, v, false);
 	if (edits != NULL &&
 	    !milter_edits_end(edits, t->found->edits, t->shared->by[p->conf->number], &why))
-		return fail_answer(t, e->cmd, answer, why);
+		return milter_fail_answer(t, e->cmd, answer, why);
 	*keeps = true;
 	p->accepts = answer->kind == MILTER_ANS_ACCEPT;
 	p->over = true;
@@ -525,9 +443,9 @@ hear_end(struct milter_talk *t, const struct milter_event *e, const struct view 
 		if (milter_answer_final(answer.kind))
 			return end_with(t, edits, e, &answer, keeps);
 		if (milter_answer_edits(answer.kind) && !add_edit(t, v, &edits, &answer, &why))
-			return fail_answer(t, e->cmd, &answer, why);
+			return milter_fail_answer(t, e->cmd, &answer, why);
 	}
-	return fail(t, e->cmd, MILTER_GARBAGE, SV("it comes to no end"));
+	return milter_fail(t, e->cmd, MILTER_GARBAGE, SV("it comes to no end"));
 }
 
 MAY_YIELD enum milter_told
@@ -549,7 +467,7 @@ milter_talk_end(struct milter_talk *t, const struct milter_event *e, const struc
 		return rc;
 	edits_rewind(t->found->edits, mark);
 	*t->above = above;
-	if (rc == TOLD_FAILED)
+	if (rc == TOLD_FAILED || rc == TOLD_GONE)
 		p->message = (struct verdict){ 0 };
 	return rc;
 }

@@ -2,13 +2,16 @@
  * milter_tell -- what a stage tells a milter, and before it what the milter has missed.
  *
  * A milter whose `when' is not known at first, and one that is connected again, hears of everything in the order in
- * which it happened; so a stage is always told in full: session, sender, recipients, DATA, text.  The invariant: a
- * recipient is told once in a transaction, in the order of the envelope.
+ * which it happened; so a stage is always told in full: session, sender, recipients, DATA, text.  The invariants: a
+ * recipient is told once in a transaction to one process, in the order of the envelope, and the first answer to it
+ * stands; what an earlier process has said of the whole message stands, too; of its edits nothing does.
  */
 #include <assert.h>
 
 #include "filters/milter.h"
 #include "proxy/base/arena.h"
+
+#define ROUNDS_MAX 8 /* more than milter_fail.c allows */
 
 static struct milter_ask
 ask_of(const struct milter_talk *t)
@@ -213,7 +216,7 @@ static bool
 begin_anew(struct milter_peer *p)
 {
 	milter_talk_abort(p);
-	p->rcpts = 0;
+	p->rcpts = p->answered = 0;
 	return p->end != NULL;
 }
 
@@ -260,11 +263,14 @@ tell_stage(struct milter_talk *t)
 	return rc;
 }
 
-/* A new connection has nothing to be gone from: it fails. */
+/* Each round has lost another connection: one that was quiet, those of processes that died, one to an ABORT. */
 MAY_YIELD enum milter_told
 milter_tell(struct milter_talk *t)
 {
-	enum milter_told rc = tell_stage(t);
+	enum milter_told rc = TOLD_GONE;
 
-	return rc == TOLD_GONE ? tell_stage(t) : rc;
+	for (unsigned i = 0; i < ROUNDS_MAX && rc == TOLD_GONE; i++)
+		rc = tell_stage(t);
+	assert(rc != TOLD_GONE);
+	return rc;
 }

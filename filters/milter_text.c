@@ -58,7 +58,7 @@ fit_field(struct milter_talk *t, struct milter_event *e)
 		return;
 	e->text.n = e->text.n < most ? e->text.n : most;
 	e->value.n = most - e->text.n;
-	milter_talk_cut(t, e->cmd, e->text, n, most);
+	milter_fail_cut(t, e->cmd, e->text, n, most);
 }
 
 MAY_YIELD static enum milter_told
@@ -131,7 +131,7 @@ tell_body(struct milter_talk *t, const struct view *v)
 			break;
 		e.text = chunk_at(t, &scratch, body, at, most);
 		if (e.text.p == NULL)
-			return milter_talk_unread(t);
+			return milter_fail_text(t);
 		rc = milter_talk_say(t, &e, NULL);
 	}
 	return rc;

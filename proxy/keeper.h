@@ -3,8 +3,9 @@
  *
  * Of the master.  A host is one process (postern-plugind) for one plugin of one generation; it listens on a unix socket
  * in a folder of its own that only we can enter, whose path stands in milter_conf.at before workers fork.  It dies with
- * its plugin, which costs the messages that it held their `on failure', and nobody else anything: the socket is the
- * master's, and who comes while a host is started anew waits in its queue.
+ * its plugin.  That costs the message whose callback it died in `on failure': who that was stands in a page that
+ * outlives it (milter_conf.blame), and workers tell the next process of all others that it held.  The socket is the
+ * master's: who comes while a host is started anew waits in its queue.
  */
 #ifndef PROXY_KEEPER_H
 #define PROXY_KEEPER_H
@@ -42,8 +43,4 @@ uint64_t keeper_next(const struct keeper *k);
 void keeper_due(struct keeper *k);
 /* In a child of the master: what is the master's is forgotten, nothing is ended. */
 void keeper_leave(struct keeper *k);
-
-/* ms until a host that lived so long is started again; last: what it was before, 0: it is the first death. */
-uint64_t keeper_backoff(uint64_t last, uint64_t lived);
-
 #endif

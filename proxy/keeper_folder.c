@@ -7,18 +7,42 @@
 #include "proxy/keeper_folder.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "proxy/base/arena.h"
+
 #define FRESH_MS 60000 /* another master may just be about to hold it */
 #define SEEN_MAX 10000 /* names in a folder that are looked at */
+#define BASE_MAX 80    /* octets of TMPDIR: a socket's path has 107 */
 
-/* Who we are to the file system: the user of the plugins, where keeper.c says so. */
+void
+folder_as(const char *user)
+{
+	struct passwd *pw = user != NULL && geteuid() == 0 ? getpwnam(user) : NULL;
+
+	if (pw == NULL)
+		return;
+	setfsgid(pw->pw_gid);
+	setfsuid(pw->pw_uid);
+}
+
+void
+folder_as_ourselves(void)
+{
+	setfsuid(geteuid());
+	setfsgid(getegid());
+}
+
+/* Who we are to the file system: the user of the plugins, behind folder_as. */
 static uid_t
 our_user(void)
 {
@@ -104,4 +128,31 @@ folder_sweep(const char *base, uint64_t wall)
 		if (strncmp(e->d_name, FOLDER_NAME, strlen(FOLDER_NAME)) == 0)
 			sweep_one(dirfd(d), e->d_name, wall);
 	closedir(d);
+}
+
+int
+folder_make(struct arena *a, const char *user, uint64_t wall, const char **folder,
+    struct arena *said, const char **why)
+{
+	const char *base = getenv("TMPDIR");
+	char       *path;
+	int         held = -1;
+
+	if (base == NULL || base[0] != '/')
+		base = "/tmp";
+	if (strlen(base) > BASE_MAX) {
+		*why = "the path in TMPDIR is longer than a socket may have";
+		return -1;
+	}
+	path = arena_z(a, arena_printf(a, "%s/" FOLDER_NAME "XXXXXX", base));
+	folder_as(user);
+	folder_sweep(base, wall);
+	*folder = mkdtemp(path);
+	if (*folder != NULL)
+		held = folder_hold(path);
+	*why = arena_printf(said, "no folder can be made in %s: %s", base, strerror(errno)).p;
+	if (*folder != NULL && held < 0)
+		(void)rmdir(path);
+	folder_as_ourselves();
+	return held;
 }

@@ -174,8 +174,10 @@ try(const struct settings *s, unsigned i, const char *program, struct world *w, 
 	const struct milter_conf   *m = &s->milters.v[i];
 	const struct policy_milter *p = policy_milter(s->policy, i);
 	struct trial                t = { .w = w, .a = d->a };
-	struct spawn with = { .program = program, .user = s->user, .channel = -1, .listening = -1 };
-	struct strv  why = SV("no process can be had");
+	struct spawn                with = {
+			       .program = program, .user = s->user, .channel = -1, .listening = -1, .blame = -1
+	};
+	struct strv why = SV("no process can be had");
 
 	t.text = arena_bytes(d->a, TEXT);
 	with.words = spawn_words(d->a, program, m, NULL);

@@ -49,7 +49,7 @@ spawn_program(struct arena *a)
 const char *const *
 spawn_words(struct arena *a, const char *program, const struct milter_conf *m, const char *socket)
 {
-	const char **v = arena_array(a, m->n_args + 14, sizeof(*v));
+	const char **v = arena_array(a, m->n_args + 16, sizeof(*v));
 	unsigned     n = 0;
 
 	v[n++] = program;
@@ -66,6 +66,8 @@ spawn_words(struct arena *a, const char *program, const struct milter_conf *m, c
 		v[n++] = arena_printf(a, "%d", SPAWN_LISTENING).p;
 		v[n++] = "--timeout";
 		v[n++] = arena_printf(a, "%" PRIu64, m->timeout).p;
+		v[n++] = "--blame";
+		v[n++] = arena_printf(a, "%d", SPAWN_BLAME).p;
 	}
 	/* A file or an argument that begins with a dash is none of its options. */
 	v[n++] = "--";
@@ -95,10 +97,13 @@ aside(int fd)
 	return other;
 }
 
+/* Where there is none, what has its number is no more inherited than the others. */
 static void
 place(int fd, int at)
 {
-	if (fd >= 0 && dup2(fd, at) < 0)
+	if (fd < 0)
+		(void)fcntl(at, F_SETFD, FD_CLOEXEC);
+	else if (dup2(fd, at) < 0)
 		_exit(FAILED);
 }
 
@@ -107,14 +112,16 @@ take_descriptors(const struct spawn *s)
 {
 	int null = aside(open("/dev/null", O_RDWR | O_CLOEXEC));
 	int out = aside(s->out), channel = aside(s->channel), listening = aside(s->listening);
+	int blame = aside(s->blame);
 
 	place(null, STDIN_FILENO);
 	place(out, STDOUT_FILENO);
 	place(out, STDERR_FILENO);
 	place(channel, SPAWN_CHANNEL);
 	place(listening, SPAWN_LISTENING);
+	place(blame, SPAWN_BLAME);
 	/* Ours are closed by exec; this is for those that who started us has left open. */
-	for (int fd = SPAWN_LISTENING + 1; fd < LEFT_OPEN; fd++)
+	for (int fd = SPAWN_BLAME + 1; fd < LEFT_OPEN; fd++)
 		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 

@@ -14,7 +14,7 @@ struct log_line;
 /* The program: beside our own, else where it is installed; in a.  NULL: in neither place. */
 const char *spawn_program(struct arena *a);
 
-enum { SPAWN_CHANNEL = 3, SPAWN_LISTENING = 4 };        /* descriptors in the new process */
+enum { SPAWN_CHANNEL = 3, SPAWN_LISTENING = 4, SPAWN_BLAME = 5 };        /* descriptors in the new process */
 
 /*
  * Its command line for plugin m, NULL behind the last; in a.  socket: where it listens, a path, to be handed the
@@ -27,7 +27,7 @@ struct spawn {
 	const char *const *words;
 	const char        *user;        /* whom it becomes where we are root; NULL: who we are */
 	int                out;         /* its standard output and error */
-	int                channel, listening;  /* -1: none */
+	int                channel, listening, blame;   /* -1: none */
 };
 
 /*

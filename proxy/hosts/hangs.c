@@ -9,12 +9,15 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
+#include "proxy/hosts/culprit.h"
+
 /* Threads of 1 MiB of stack are fewer; a callback without a slot is not counted. */
 #define SLOTS 4096
 
 struct slot {
 	atomic_uint              since; /* second in which it began; 0: the slot is free */
 	_Atomic(const SMFICTX *) ctx;
+	struct blame_place       whose;
 };
 
 static struct slot            slots[SLOTS];
@@ -25,8 +28,10 @@ static _Thread_local unsigned mine; /* that this thread had last */
 
 /* SLOTS: none is free. */
 static unsigned
-enter(const SMFICTX *ctx)
+enter(SMFICTX *ctx)
 {
+	struct blame_id id = culprit_enter(ctx);
+
 	for (unsigned n = 0; n < SLOTS; n++) {
 		unsigned i = (mine + n) % SLOTS, none = 0;
 
@@ -34,6 +39,7 @@ enter(const SMFICTX *ctx)
 		    !atomic_compare_exchange_strong(&slots[i].since, &none, atomic_load(&now)))
 			continue;
 		atomic_store(&slots[i].ctx, ctx);
+		blame_put(&slots[i].whose, id);
 		return mine = i;
 	}
 	return SLOTS;
@@ -42,6 +48,7 @@ enter(const SMFICTX *ctx)
 static void
 leave(unsigned i)
 {
+	culprit_leave();
 	if (i == SLOTS)
 		return;
 	atomic_store(&slots[i].ctx, NULL);
@@ -134,6 +141,21 @@ hangs_look(void)
 		h.old += since != 0 && second - since > limit;
 	}
 	return h;
+}
+
+/* A slot may change hands meanwhile, and an id be nobody's then: it is looked at twice. */
+void
+hangs_blame(unsigned seconds)
+{
+	unsigned second = atomic_load(&now);
+
+	for (unsigned i = 0; i < SLOTS; i++) {
+		unsigned        since = atomic_load(&slots[i].since);
+		struct blame_id id = blame_get(&slots[i].whose);
+
+		if (since != 0 && second - since > seconds && atomic_load(&slots[i].since) == since)
+			culprit_note(id);
+	}
 }
 
 /*

@@ -28,5 +28,7 @@ void hangs_progress(const SMFICTX *ctx);
 /* To be called once a second, by one thread: the clock of all this, so a process that is stopped does not hang. */
 struct hangs hangs_look(void);
 bool hangs_too_many(const struct hangs *h);
+/* SIGNAL.  Those that have run for longer than that are to blame for the end of this process (culprit.h). */
+void hangs_blame(unsigned seconds);
 
 #endif

@@ -27,11 +27,13 @@
 
 #include "config.h"
 #include "proxy/base/asan.h"
+#include "proxy/hosts/culprit.h"
 #include "proxy/hosts/hangs.h"
 
 #define MEMORY_MAX  (1ul << 30)
 #define FILES_MAX   16384 /* one for each session that is open, and the plugin's own */
 #define CPU_FIRST   60    /* seconds; the master moves it ahead, see keeper_cpu.c */
+#define CPU_LONG    30 /* seconds: who runs away was seen to compute for fifty, see keeper_cpu.c */
 #define THREAD_SIZE (1ul << 20)
 #define ARENAS      2 /* each reserves 64 MiB of the address space */
 #define EXIT_WITHIN 2 /* seconds that destructors of the plugin have */
@@ -89,7 +91,15 @@ end_if_it_hangs(void)
 	    "postern-plugind: %u of %u callbacks hang, for more than %u s: this process ends\n",
 	    h.old, h.running, hangs_seconds());
 	(void)!write(STDERR_FILENO, text, (size_t)n);
+	hangs_blame(hangs_seconds());
 	_exit(EXIT_HANGS);
+}
+
+/* Of SIGXCPU: a callback that ran only just now has waited for something since, or is new. */
+static void
+blame_for_cpu(void)
+{
+	hangs_blame(CPU_LONG);
 }
 
 /* 0: the other end of the channel is closed; -1: ours is. */
@@ -446,6 +456,7 @@ take_options(int argc, char **argv, struct given *g)
 		{ "socket", required_argument, NULL, 'p' },
 		{ "channel", required_argument, NULL, 'k' },
 		{ "listening", required_argument, NULL, 'l' },
+		{ "blame", required_argument, NULL, 'b' },
 		{ "timeout", required_argument, NULL, 't' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -467,6 +478,9 @@ take_options(int argc, char **argv, struct given *g)
 			break;
 		case 'l':
 			g->listening = descriptor(optarg);
+			break;
+		case 'b':
+			culprit_page(descriptor(optarg));
 			break;
 		case 't':
 			hangs_limit(strtoul(optarg, NULL, 10));
@@ -515,5 +529,6 @@ main(int argc, char **argv)
 	}
 	if (!load(&g))
 		return EXIT_FAULT;
+	culprit_start(blame_for_cpu);
 	return g.check ? describe() : serve(&g);
 }

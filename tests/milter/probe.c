@@ -4,7 +4,7 @@
  * One source, two ways of being built: a shared object for `plugin', and with -DALONE a milter of its own on real
  * libmilter.  Orders come by what it is shown:
  *
- *   connect   from 127.0.2.N: the Nth of `answers' (N from 1)
+ *   connect   from 127.0.2.N: the Nth of `answers' (N from 1), the last of which is a crash
  *   helo      a name do-WORD.anything; mail, rcpt: a local part do-WORD, with +anything behind it
  *   data      a sender data-WORD
  *   unknown   a command XDO WORD
@@ -154,6 +154,7 @@ static const struct answer {
 	{ "reply451", SMFIS_TEMPFAIL },
 	{ "reply421", SMFIS_TEMPFAIL },
 	{ "mlreply550", SMFIS_REJECT },
+	{ "crash", SMFIS_CONTINUE },
 };
 
 #define N_ANSWERS (sizeof(answers) / sizeof(answers[0]))
@@ -189,10 +190,42 @@ leak(void)
 	}
 }
 
+/* Frames of a page, until there is no more stack. */
+static unsigned
+overflow(unsigned n)
+{
+	static volatile unsigned enough = 1u << 30;
+	volatile char            page[4096];
+
+	for (size_t i = 0; i < sizeof(page); i += 512)
+		page[i] = (char)n;
+	return n == enough ? 0 : overflow(n + 1) + (unsigned)page[n % sizeof(page)];
+}
+
+/* All ways to take the process along. */
+static void
+crash(const char *word)
+{
+	static char *volatile nowhere = (char *)16;
+
+	if (strcmp(word, "crash") == 0)
+		raise(SIGSEGV);
+	if (strcmp(word, "fault") == 0)
+		*nowhere = 1;
+	if (strcmp(word, "overflow") == 0)
+		(void)overflow(0);
+	if (strcmp(word, "abort") == 0)
+		abort();
+	if (strcmp(word, "exit") == 0)
+		exit(7);
+}
+
 static void
 misbehave(const char *word)
 {
 	static volatile unsigned long turns;
+
+	crash(word);
 
 	if (strcmp(word, "hang") == 0)
 		for (;;)
@@ -208,8 +241,6 @@ misbehave(const char *word)
 	if (strcmp(word, "spin") == 0)
 		for (;;)
 			turns++;
-	if (strcmp(word, "crash") == 0)
-		raise(SIGSEGV);
 	if (strcmp(word, "leak") == 0)
 		leak();
 }

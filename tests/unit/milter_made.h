@@ -9,6 +9,8 @@
 
 #include "tests/unit/milter_notes.h"
 
+static void (*made_dies)(void);         /* what else happens when one is GONE; NULL: nothing */
+
 struct made_end {
 	struct milter_end end;
 	struct made_up   *m;
@@ -88,6 +90,8 @@ made_answer(struct milter_end *end, struct milter_answer *out, uint64_t until)
 			end->why = "as the test wants it";
 			end->bytes = SV("\1x");
 			m->due = false;
+			if (l->rc == MILTER_GONE && made_dies != NULL)
+				made_dies();
 			return l->rc;
 		}
 		*out = l->answer;

@@ -75,7 +75,8 @@ mail(const char *line)
 	s.env = (struct envelope){ 0 };
 	s.edits = (struct edits){ 0 };
 	s.facts = (struct facts){ .outer = &s.session_facts, .a = s.t, .ask = stand_ask };
-	s.mail = (struct mail){ .client = &s.client, .env = &s.env, .msg = &s.msg, .facts = &s.facts, .id = "T1" };
+	s.mail = (struct mail){ .client = &s.client, .env = &s.env, .msg = &s.msg, .facts = &s.facts, .id = "T1",
+		.session = s.session_mail.session };
 	s.body = spool_new(s.spools);
 	message_begin(&s.msg, s.t, s.body, 65536);
 	memcpy(s.advice, s.session_advice, sizeof(s.advice));

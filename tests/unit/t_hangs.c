@@ -5,7 +5,12 @@
 #include "tests/unit/t.h"
 
 #if HAVE_MILTER
-#include "proxy/hosts/hangs.c" /* of postern-plugind alone, which has no library */
+#include <libmilter/mfapi.h>
+
+static char *made_getsymval(SMFICTX *ctx, char *name);
+#define smfi_getsymval made_getsymval
+#include "proxy/hosts/culprit.c" /* of postern-plugind alone, which has no library */
+#include "proxy/hosts/hangs.c"
 
 static void
 how_many_are_too_many(void)
@@ -36,6 +41,14 @@ static struct smfiDesc d;
 static bool            says_progress;
 static struct hangs    seen;
 static char            outer, inner; /* contexts */
+static unsigned        blames;       /* seconds: those older are noted; 0: nobody */
+
+static char *
+made_getsymval(SMFICTX *ctx, char *name)
+{
+	(void)name;
+	return ctx == (SMFICTX *)(void *)&outer ? (char *)"outer" : (char *)"inner";
+}
 
 static sfsistat
 at_eom(SMFICTX *ctx)
@@ -45,6 +58,8 @@ at_eom(SMFICTX *ctx)
 	if (says_progress)
 		hangs_progress((SMFICTX *)(void *)&outer);
 	seen = hangs_look();
+	if (blames > 0)
+		hangs_blame(blames);
 	return SMFIS_DISCARD;
 }
 
@@ -90,12 +105,44 @@ what_runs_is_counted(void)
 	T_EQ_NUM(h.running, 0);
 }
 
+/* The outer one has run for four seconds, the inner one for two. */
+static void
+who_is_to_blame(void)
+{
+	int fd;
+
+	says_progress = false;
+	us = getpid();
+	page = blame_new(&fd);
+	if (!T_CHECK(page != NULL))
+		return;
+	blames = 4;
+	(void)play();
+	T_EQ_NUM(blame_count(page), 0);
+	blames = 3;
+	(void)play();
+	T_EQ_NUM(blame_count(page), 1);
+	T_CHECK(blame_holds(page, 0, blame_id("outer", 5)));
+	blames = 1;
+	(void)play();
+	T_EQ_NUM(blame_count(page), 3);
+	T_CHECK(blame_holds(page, 1, blame_id("outer", 5)) &&
+	    blame_holds(page, 1, blame_id("inner", 5)));
+	/* Who has returned runs no more. */
+	hangs_blame(0);
+	T_EQ_NUM(blame_count(page), 3);
+	blame_free(page);
+	page = NULL;
+	close(fd);
+}
+
 int
 main(int argc, char **argv)
 {
 	t_begin(argc, argv);
 	how_many_are_too_many();
 	what_runs_is_counted();
+	who_is_to_blame();
 	return t_end();
 }
 

@@ -13,6 +13,7 @@
 #include "proxy/base/world.h"
 #include "proxy/keeper.h"
 #include "proxy/keeper_cpu.h"
+#include "proxy/keeper_host.h"
 #include "proxy/keeper_said.h"
 #include "proxy/spawn.h"
 
@@ -32,7 +33,7 @@ backoffs(void)
 	};
 
 	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++)
-		T_EQ_NUM(keeper_backoff(row[i].last, row[i].lived), row[i].want);
+		T_EQ_NUM(host_backoff(row[i].last, row[i].lived), row[i].want);
 }
 
 static void
@@ -57,7 +58,7 @@ command_lines(void)
 	};
 
 	words_are(spawn_words(a, "p", &m, "/d/0"),
-	    "[p][--name][count][--socket][unix:/d/0][--channel][3][--listening][4][--timeout][60000][--][-x.so][--check][][two words]");
+	    "[p][--name][count][--socket][unix:/d/0][--channel][3][--listening][4][--timeout][60000][--blame][5][--][-x.so][--check][][two words]");
 	m.n_args = 0;
 	words_are(spawn_words(a, "p", &m, NULL), "[p][--name][count][--check][--][-x.so]");
 	arena_free(a);

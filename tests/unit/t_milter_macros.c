@@ -133,6 +133,61 @@ a_name_that_lies_is_told_as_such(void)
 	}
 }
 
+/* Who is called for is told to isolated plugins alone, whatever they ask for. */
+static void
+whose_it_is_is_ours_to_say(void)
+{
+	static const struct {
+		const char      *name;
+		enum milter_home home;
+		uint32_t         protocol;
+		const char      *list, *connect, *helo, *mail, *rcpt;
+	} rows[] = {
+		{ "a daemon", HOME_DAEMON, 0, "{postern_id}", "CONNECT", "HELO", "MAIL", "RCPT" },
+		{ "inside", HOME_INSIDE, 0, "postern_id", "CONNECT", "HELO", "MAIL", "RCPT" },
+		{ "isolated", HOME_ISOLATED, 0, "", "{{postern_id}=S1}CONNECT", "HELO",
+		    "{{postern_id}=T1}MAIL", "RCPT" },
+		{ "it asks", HOME_ISOLATED, 0, "{postern_id} {cipher}", "{{postern_id}=S1}CONNECT",
+		    "HELO", "{{postern_id}=T1}MAIL", "RCPT" },
+		{ "no CONNECT", HOME_ISOLATED, MILTER_NO_CONNECT, "", "", "{{postern_id}=S1}HELO",
+		    "{{postern_id}=T1}MAIL", "RCPT" },
+		{ "the text alone", HOME_ISOLATED,
+		    MILTER_NO_MAIL | MILTER_NO_RCPT | MILTER_NO_DATA | MILTER_NO_EOH, "",
+		    "{{postern_id}=S1}CONNECT", "HELO", "", "" },
+		/* The first of a name counts. */
+		{ "no session", HOME_ISOLATED, MILTER_NO_CONNECT | MILTER_NO_HELO, "", "", "",
+		    "{{postern_id}=T1 {postern_id}=S1}MAIL", "RCPT" },
+		{ "no MAIL", HOME_ISOLATED, MILTER_NO_MAIL, "", "{{postern_id}=S1}CONNECT", "HELO",
+		    "", "{{postern_id}=T1}RCPT" },
+	};
+
+	for (size_t i = 0; i < T_COUNT(rows); i++) {
+		t_row = rows[i].name;
+		open_one();
+		s.v[0].home = rows[i].home;
+		made[0].theirs.protocol = rows[i].protocol;
+		for (unsigned p = 0; p < MILTER_PLACES; p++)
+			made[0].theirs.macros[p] = strv_z(rows[i].list);
+		s.session_mail.session = "S1";
+		at(STAGE_CONNECT);
+		T_EQ_STRV(
+		    strv_first(strv_z(told(0)), strlen(rows[i].connect)), strv_z(rows[i].connect));
+		helo("mx.example");
+		T_EQ_STRV(strv_first(strv_z(told(0)), strlen(rows[i].helo)), strv_z(rows[i].helo));
+		mail("<a@b.example>");
+		T_EQ_STRV(strv_first(strv_z(told(0)), strlen(rows[i].mail)), strv_z(rows[i].mail));
+		rcpt("<c@d.example>");
+		T_EQ_STRV(strv_first(strv_z(told(0)), strlen(rows[i].rcpt)), strv_z(rows[i].rcpt));
+		at(STAGE_DATA);
+		(void)told(0);
+		text(LETTER);
+		T_EQ_NUM(strncmp(told(0), "{{postern_id}=T1}HEADER", 23) == 0,
+		    rows[i].mail[0] == '\0' && rows[i].rcpt[0] == '\0');
+		teardown();
+	}
+	t_row = NULL;
+}
+
 /* One that does not want to hear of HELO may want to know of TLS all the same. */
 static void
 macros_of_what_is_not_told_go_with_what_is(void)
@@ -208,6 +263,7 @@ main(void)
 	T_RUN(what_is_not_known_is_not_sent);
 	T_RUN(a_filter_may_choose);
 	T_RUN(a_name_that_lies_is_told_as_such);
+	T_RUN(whose_it_is_is_ours_to_say);
 	T_RUN(macros_of_what_is_not_told_go_with_what_is);
 	T_RUN(results_are_told_where_they_are_asked_for);
 	T_RUN(a_nul_ends_a_value);

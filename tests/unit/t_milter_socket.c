@@ -235,7 +235,7 @@ nobody_there(void)
 	close(dial_fd);
 	dial_fd = -1;
 	start(run_open, NULL);
-	T_CHECK(call.over && call.rc == MILTER_GONE && call.end == NULL);
+	T_CHECK(call.over && call.rc == MILTER_AWAY && call.end == NULL);
 	T_EQ_TEXT(call.why, "nobody is there");
 	leave(false);
 }

@@ -1,0 +1,60 @@
+/*
+ * keeper_host -- one process of an isolated plugin, and those that follow it: start, back-off, death.
+ *
+ * What stays from one process to the next is its socket, in whose queue clients wait meanwhile, and the page that tells
+ * who is to blame for a death (proxy/base/blame.h).
+ */
+#ifndef PROXY_KEEPER_HOST_H
+#define PROXY_KEEPER_HOST_H
+
+#include <sys/types.h>
+
+#include "filters/milter_conf.h"
+#include "proxy/keeper_cpu.h"
+#include "proxy/keeper_said.h"
+
+struct arena;
+struct world;
+
+struct host {
+	struct strv        name;
+	const char        *path;                /* of its socket */
+	const char *const *words;               /* its command line */
+	const char        *program, *user;
+	bool               ending;              /* it was told to end, and is not started again */
+	pid_t              pid;                 /* 0: none runs */
+	int                channel, listening;  /* -1: none */
+	bool               ready;
+	uint64_t           started, start_at, backoff, kill_at;         /* start_at, kill_at 0: not due */
+	uint64_t           look_at;
+	struct cpu_watch  *cpu;
+	struct said        said;
+	struct blame      *blame;               /* NULL: none could be had */
+	int                blame_fd;
+	uint32_t           blamed;              /* blame_count when the process was started */
+};
+
+/* h of all zero; writes the address and the page into m, of which everything else is copied into a. */
+void host_init(struct host *h, struct arena *a, struct milter_conf *m, const char *folder, const char *program,
+    const char *user);
+void host_fini(struct host *h);
+void host_start(struct host *h, struct world *w);
+/* The channel is readable. */
+void host_hear(struct host *h, struct world *w);
+/* The order to end. */
+void host_end(struct host *h, struct world *w);
+/* Its process has ended: another one follows, behind the back-off, unless it was told to end. */
+void host_ended(struct host *h, struct world *w, int status);
+/* The same, and none follows. */
+void host_forget(struct host *h, struct world *w);
+/* When something is due next (UINT64_MAX: nothing), and doing it. */
+uint64_t host_next(const struct host *h);
+void host_due(struct host *h, struct world *w);
+/* In a child of the master: what is the master's is forgotten. */
+void host_leave(struct host *h);
+
+void host_say(const struct host *h, struct world *w, const char *what, const char *key, const char *value);
+/* ms until a host that lived so long is started again; last: what it was before, 0: it is the first death. */
+uint64_t host_backoff(uint64_t last, uint64_t lived);
+
+#endif
