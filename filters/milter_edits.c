@@ -4,7 +4,11 @@
  * A milter counts fields as it was shown them; edits count what those before them have left (view.c).  So the list of
  * fields is kept here as the edits make it, with which of them were shown.  The invariant: what is no line, no address
  * or no canonical text is never staged.
+ *
+ * Each edit walks that list, and nobody else is served meanwhile: so names are numbers in it, equal ones the same.
  */
+#include <stdlib.h>
+
 #include "filters/milter.h"
 #include "proxy/base/arena.h"
 
@@ -12,9 +16,11 @@
 #define HEADER_MORE ((uint64_t)1 << 20)  /* octets of all fields that one milter adds or changes */
 #define GATHER      4096                 /* octets of a new body that are put away at once */
 
+enum { NAMELESS, UNKNOWN_NAME, FIRST_NAME }; /* UNKNOWN_NAME: none that was shown has it */
+
 struct field {
-	struct strv name;
-	bool        shown, gone;
+	uint32_t name;
+	bool     shown, gone;
 };
 
 struct milter_edits {
@@ -24,6 +30,9 @@ struct milter_edits {
 	unsigned     *above;
 	struct field *f; /* NULL: not wanted yet */
 	unsigned      n, max;
+	struct strv *
+	    name; /* of those that were shown: each once, in order; its place, from FIRST_NAME, is its number */
+	unsigned      n_name;
 	unsigned      asked;  /* changes that were asked for, those that change nothing, too */
 	uint64_t      fields; /* octets of their names and values */
 	struct spool *body;   /* NULL: it stays */
@@ -55,6 +64,52 @@ milter_edits_begin(struct arena *a, const struct view *v, bool exact, unsigned *
 
 /* ---- fields ---- */
 
+static int
+compare(struct strv a, struct strv b)
+{
+	if (a.n != b.n)
+		return a.n < b.n ? -1 : 1;
+	for (size_t i = 0; i < a.n; i++) {
+		int d = ascii_lower(a.p[i]) - ascii_lower(b.p[i]);
+
+		if (d != 0)
+			return d;
+	}
+	return 0;
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+	return compare(*(const struct strv *)a, *(const struct strv *)b);
+}
+
+static uint32_t
+number_of(const struct milter_edits *m, struct strv name)
+{
+	const struct strv *at =
+	    m->n_name == 0 ? NULL : bsearch(&name, m->name, m->n_name, sizeof(name), by_name);
+
+	if (name.n == 0)
+		return NAMELESS;
+	return at == NULL ? UNKNOWN_NAME : FIRST_NAME + (uint32_t)(at - m->name);
+}
+
+static void
+take_names(struct milter_edits *m, const struct view_field *f)
+{
+	unsigned n = 0;
+
+	m->name = arena_array(m->a, m->n + 1, sizeof(*m->name));
+	for (unsigned i = 0; i < m->n; i++)
+		m->name[i] = f[i].name;
+	qsort(m->name, m->n, sizeof(*m->name), by_name);
+	for (unsigned i = 0; i < m->n; i++)
+		if (n == 0 || compare(m->name[n - 1], m->name[i]) != 0)
+			m->name[n++] = m->name[i];
+	m->n_name = n;
+}
+
 static void
 take_fields(struct milter_edits *m)
 {
@@ -63,9 +118,10 @@ take_fields(struct milter_edits *m)
 	if (m->f != NULL)
 		return;
 	f = view_fields(m->a, &m->v, &m->n);
+	take_names(m, f);
 	m->f = arena_grow(m->a, NULL, &m->max, m->n + 1, sizeof(*m->f));
 	for (unsigned i = 0; i < m->n; i++)
-		m->f[i] = (struct field){ .name = f[i].name, .shown = true };
+		m->f[i] = (struct field){ .name = number_of(m, f[i].name), .shown = true };
 }
 
 static void
@@ -73,7 +129,7 @@ insert(struct milter_edits *m, unsigned at, struct strv name)
 {
 	m->f = arena_grow(m->a, m->f, &m->max, m->n + 1, sizeof(*m->f));
 	memmove(&m->f[at + 1], &m->f[at], (m->n - at) * sizeof(m->f[0]));
-	m->f[at] = (struct field){ .name = arena_dup(m->a, name) };
+	m->f[at] = (struct field){ .name = number_of(m, name) };
 	m->n++;
 }
 
@@ -84,7 +140,7 @@ place_of(const struct milter_edits *m, unsigned at)
 	unsigned i = 0;
 
 	for (; i < m->n; i++) {
-		if (m->f[i].gone || m->f[i].name.n == 0)
+		if (m->f[i].gone || m->f[i].name == NAMELESS)
 			continue;
 		if (at-- == 0)
 			break;
@@ -123,15 +179,23 @@ insert_field(struct milter_edits *m, struct edit *e, uint32_t at)
 	insert(m, place, e->name);
 }
 
-/* The nth field of that name that was shown, or m->n. */
+/* The nth field of that name that was shown, or m->n; at: how many are there of that name, up to it. */
 static unsigned
-find(const struct milter_edits *m, struct strv name, uint32_t nth)
+find(const struct milter_edits *m, struct strv name, uint32_t nth, unsigned *at)
 {
-	unsigned i;
+	uint32_t number = number_of(m, name);
+	unsigned i = 0;
 
-	for (i = 0; i < m->n; i++)
-		if (m->f[i].shown && strv_ieq(m->f[i].name, name) && --nth == 0)
+	*at = 0;
+	for (; i < m->n; i++) {
+		const struct field *f = &m->f[i];
+
+		if (f->name != number)
+			continue;
+		*at += !f->gone;
+		if (f->shown && --nth == 0)
 			break;
+	}
 	return i;
 }
 
@@ -147,10 +211,10 @@ add_field(struct milter_edits *m, struct edit *e)
 static bool
 change_field(struct milter_edits *m, struct edit *e, uint32_t nth)
 {
-	unsigned at;
+	unsigned at, count;
 
 	take_fields(m);
-	at = find(m, e->name, nth);
+	at = find(m, e->name, nth, &count);
 	if (at == m->n || m->f[at].gone) {
 		if (e->value.n == 0)
 			return false;
@@ -158,9 +222,7 @@ change_field(struct milter_edits *m, struct edit *e, uint32_t nth)
 		return true;
 	}
 	e->op = e->value.n == 0 ? EDIT_DELETE_HEADER : EDIT_CHANGE_HEADER;
-	e->at = 0;
-	for (unsigned i = 0; i <= at; i++)
-		e->at += !m->f[i].gone && strv_ieq(m->f[i].name, e->name);
+	e->at = count;
 	m->f[at].gone = e->value.n == 0;
 	return true;
 }

@@ -10,6 +10,7 @@
 #include "proxy/base/arena.h"
 
 #if HAVE_MILTER
+#include <stddef.h>
 #include <stdio.h>
 
 #include "filters/plugin_own.h"
@@ -37,6 +38,32 @@ plugin_stage(struct smfi_str *x, char octet, const struct strv *part, unsigned n
 	for (unsigned i = 0; i < n; i++)
 		buf_add(&x->staged, part[i]);
 	return true;
+}
+
+/* A plugin does not look at what they return, as a rule: without a line its author would see nothing. */
+int
+plugin_misuse(struct smfi_str *x, enum plugin_function f, const char *why)
+{
+	static const char *const names[] = {
+#define X(name) "smfi_" #name,
+		PLUGIN_FUNCTIONS(X)
+#undef X
+	};
+	static struct log_line l; /* too large for the stack of a fiber */
+	struct plugin_end     *e;
+
+	if (x == NULL || (x->misused & 1u << f) != 0)
+		return MI_FAILURE;
+	x->misused |= 1u << f;
+	e = (struct plugin_end *)(void *)((char *)x - offsetof(struct plugin_end, ctx));
+	if (e->world == NULL)
+		return MI_FAILURE;
+	log_begin(&l, e->world, strv(NULL, 0), "plugin-misuse");
+	log_strv(&l, "name", e->end.conf->name);
+	log_z(&l, "function", names[f]);
+	log_z(&l, "why", why);
+	log_end(&l);
+	return MI_FAILURE;
 }
 
 static void

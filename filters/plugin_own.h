@@ -38,6 +38,7 @@ struct smfi_str {
 	char          *symlist[MILTER_PLACES];  /* NULL: the default */
 	struct buf     macros[MILTER_PLACES];   /* "name\0value\0..." */
 	struct buf     reply;                   /* "550 5.7.1 text\0" of smfi_setreply; waits for a refusal of its class */
+	unsigned       misused;                 /* functions that have failed, as the log knows: bits by enum plugin_function */
 	struct buf     staged;                  /* answers, as libmilter writes them, each behind its length (uint32_t) */
 };
 
@@ -67,6 +68,17 @@ struct plugin_call {
 enum plugin_callback {
 #define X(name, args) PLUGIN_##name,
 	PLUGIN_CALLBACKS(X)
+#undef X
+};
+
+/* The functions of a session that may fail. */
+#define PLUGIN_FUNCTIONS(X) \
+	X(setsymlist) X(setreply) X(setmlreply) X(addheader) X(insheader) X(chgheader) X(chgfrom) X(addrcpt) \
+	X(addrcpt_par) X(delrcpt) X(replacebody) X(quarantine) X(progress)
+
+enum plugin_function {
+#define X(name) SMFI_##name,
+	PLUGIN_FUNCTIONS(X)
 #undef X
 };
 
@@ -116,6 +128,9 @@ extern const struct plugin_step plugin_steps[MILTER_CMD_MAX];
 
 /* An answer, of n parts in a row, as libmilter would put it into a packet.  False: too much. */
 bool plugin_stage(struct smfi_str *x, char octet, const struct strv *part, unsigned n);
+
+/* MI_FAILURE; and a line of the log, once a session and function.  x NULL: nobody's.  why: static. */
+int plugin_misuse(struct smfi_str *x, enum plugin_function f, const char *why);
 
 /* --- plugin_load.c, plugin_smfi.c --- */
 

@@ -174,9 +174,12 @@ smfi_setsymlist(SMFICTX *x, int where, char *macros)
 {
 	size_t n;
 
-	if (x == NULL || macros == NULL || *macros == '\0' || where < SMFIM_FIRST ||
-	    where > SMFIM_LAST || x->symlist[where] != NULL)
-		return MI_FAILURE;
+	if (x == NULL || macros == NULL || *macros == '\0')
+		return plugin_misuse(x, SMFI_setsymlist, "no macros");
+	if (where < SMFIM_FIRST || where > SMFIM_LAST)
+		return plugin_misuse(x, SMFI_setsymlist, "no place of macros");
+	if (x->symlist[where] != NULL)
+		return plugin_misuse(x, SMFI_setsymlist, "the place has its macros already");
 	n = strlen(macros) + 1;
 	x->symlist[where] = memcpy(mem_alloc(n), macros, n);
 	return MI_SUCCESS;
@@ -210,6 +213,10 @@ are_codes(const char *code, const char *enhanced)
 	    (enhanced == NULL || is_enhanced(enhanced));
 }
 
+#define NO_CODE "not a code of 4xx or 5xx, or no enhanced code"
+#define NO_LINE "a line longer than 980 octets, or with CR or LF"
+#define NO_ROOM "too much"
+
 static bool
 is_line(const char *z)
 {
@@ -219,13 +226,15 @@ is_line(const char *z)
 int
 smfi_setreply(SMFICTX *x, char *code, char *enhanced, char *text)
 {
-	if (x == NULL || !are_codes(code, enhanced) || (text != NULL && !is_line(text)))
-		return MI_FAILURE;
+	if (x == NULL || !are_codes(code, enhanced))
+		return plugin_misuse(x, SMFI_setreply, NO_CODE);
+	if (text != NULL && !is_line(text))
+		return plugin_misuse(x, SMFI_setreply, NO_LINE);
 	buf_clear(&x->reply);
 	buf_printf(&x->reply, "%s %s%s%s", code, enhanced == NULL ? "" : enhanced,
 	    enhanced != NULL && text != NULL ? " " : "", text == NULL ? "" : text);
 	buf_addc(&x->reply, '\0');
-	return x->reply.full ? MI_FAILURE : MI_SUCCESS;
+	return x->reply.full ? plugin_misuse(x, SMFI_setreply, NO_ROOM) : MI_SUCCESS;
 }
 
 /* Lines in the form in which they go over the wire: "550-5.7.1 a\r\n550 5.7.1 b". */
@@ -237,13 +246,14 @@ smfi_setmlreply(SMFICTX *x, const char *code, const char *enhanced, ...)
 	unsigned    n = 0, i = 0;
 
 	if (x == NULL || !are_codes(code, enhanced))
-		return MI_FAILURE;
+		return plugin_misuse(x, SMFI_setmlreply, NO_CODE);
 	va_start(ap, enhanced);
 	while ((z = va_arg(ap, const char *)) != NULL && n < REPLY_LINES && is_line(z))
 		n++;
 	va_end(ap);
 	if (z != NULL)
-		return MI_FAILURE;
+		return plugin_misuse(
+		    x, SMFI_setmlreply, n == REPLY_LINES ? "more than 32 lines" : NO_LINE);
 	if (enhanced == NULL)
 		enhanced = code[0] == '4' ? "4.0.0" : "5.0.0";
 	buf_clear(&x->reply);
@@ -255,15 +265,20 @@ smfi_setmlreply(SMFICTX *x, const char *code, const char *enhanced, ...)
 		    i + 1 < n ? '-' : ' ', enhanced, va_arg(ap, const char *));
 	va_end(ap);
 	buf_addc(&x->reply, '\0');
-	return x->reply.full ? MI_FAILURE : MI_SUCCESS;
+	return x->reply.full ? plugin_misuse(x, SMFI_setmlreply, NO_ROOM) : MI_SUCCESS;
 }
 
 /* ---- edits: at the end of a message, and of a kind that was asked for --------------------------- */
 
-static bool
-may(const SMFICTX *x, unsigned long action)
+/* NULL: it may. */
+static const char *
+forbids(const SMFICTX *x, unsigned long action)
 {
-	return x != NULL && x->at_end && (x->actions & action) == action;
+	if (x == NULL || !x->at_end)
+		return "not at the end of a message";
+	return (x->actions & action) == action ?
+	    NULL :
+	    "not asked for, in xxfi_flags or by xxfi_negotiate";
 }
 
 /* With its NUL. */
@@ -273,88 +288,120 @@ z(const char *text)
 	return strv(text, strlen(text) + 1);
 }
 
-static int
-stage(SMFICTX *x, char octet, const struct strv *part, unsigned n)
+static bool
+is_empty(const char *text)
 {
-	return plugin_stage(x, octet, part, n) ? MI_SUCCESS : MI_FAILURE;
+	return text == NULL || *text == '\0';
 }
 
 static int
-stage_header(SMFICTX *x, char octet, int at, const char *name, const char *value)
+stage(SMFICTX *x, enum plugin_function f, char octet, const struct strv *part, unsigned n)
 {
-	unsigned char number[4] = { (unsigned char)(at >> 24), (unsigned char)(at >> 16),
-		(unsigned char)(at >> 8), (unsigned char)at };
+	return plugin_stage(x, octet, part, n) ? MI_SUCCESS : plugin_misuse(x, f, NO_ROOM);
+}
+
+struct header {
+	enum plugin_function f;
+	unsigned long        action;
+	char                 octet;
+	int                  at;
+	const char          *name, *value;
+};
+
+static int
+stage_header(SMFICTX *x, const struct header *h)
+{
+	unsigned char number[4] = { (unsigned char)(h->at >> 24), (unsigned char)(h->at >> 16),
+		(unsigned char)(h->at >> 8), (unsigned char)h->at };
 	struct strv   part[3];
 	unsigned      n = 0;
 
-	if (name == NULL || *name == '\0' || value == NULL)
-		return MI_FAILURE;
-	if (octet != SMFIR_ADDHEADER)
+	if (forbids(x, h->action) != NULL)
+		return plugin_misuse(x, h->f, forbids(x, h->action));
+	if (h->at < 0)
+		return plugin_misuse(x, h->f, "a place below 0");
+	if (is_empty(h->name))
+		return plugin_misuse(x, h->f, "no name of a field");
+	if (h->value == NULL)
+		return plugin_misuse(x, h->f, "no value of a field");
+	if (h->octet != SMFIR_ADDHEADER)
 		part[n++] = strv((const char *)number, sizeof(number));
-	part[n++] = z(name);
-	part[n++] = z(value);
-	return stage(x, octet, part, n);
+	part[n++] = z(h->name);
+	part[n++] = z(h->value);
+	return stage(x, h->f, h->octet, part, n);
 }
 
 int
 smfi_addheader(SMFICTX *x, char *name, char *value)
 {
-	if (!may(x, SMFIF_ADDHDRS))
-		return MI_FAILURE;
-	return stage_header(x, SMFIR_ADDHEADER, 0, name, value);
+	return stage_header(
+	    x, &(struct header){ SMFI_addheader, SMFIF_ADDHDRS, SMFIR_ADDHEADER, 0, name, value });
 }
 
 int
 smfi_insheader(SMFICTX *x, int at, char *name, char *value)
 {
-	if (!may(x, SMFIF_ADDHDRS) || at < 0)
-		return MI_FAILURE;
-	return stage_header(x, SMFIR_INSHEADER, at, name, value);
+	return stage_header(
+	    x, &(struct header){ SMFI_insheader, SMFIF_ADDHDRS, SMFIR_INSHEADER, at, name, value });
 }
 
 int
 smfi_chgheader(SMFICTX *x, char *name, int at, char *value)
 {
-	if (!may(x, SMFIF_CHGHDRS) || at < 0)
-		return MI_FAILURE;
-	return stage_header(x, SMFIR_CHGHEADER, at, name, value == NULL ? "" : value);
+	return stage_header(x,
+	    &(struct header){ SMFI_chgheader, SMFIF_CHGHDRS, SMFIR_CHGHEADER, at, name,
+		value == NULL ? "" : value });
 }
 
+struct address {
+	enum plugin_function f;
+	unsigned long        action;
+	char                 octet;
+	const char          *address, *args; /* args NULL: none */
+};
+
 static int
-stage_address(SMFICTX *x, unsigned long action, char octet, const char *address, const char *args)
+stage_address(SMFICTX *x, const struct address *a)
 {
 	struct strv part[2];
 
-	if (address == NULL || *address == '\0' || !may(x, action))
-		return MI_FAILURE;
-	part[0] = z(address);
-	if (args != NULL)
-		part[1] = z(args);
-	return stage(x, octet, part, args == NULL ? 1 : 2);
+	if (forbids(x, a->action) != NULL)
+		return plugin_misuse(x, a->f, forbids(x, a->action));
+	if (is_empty(a->address))
+		return plugin_misuse(x, a->f, "no address");
+	part[0] = z(a->address);
+	if (a->args != NULL)
+		part[1] = z(a->args);
+	return stage(x, a->f, a->octet, part, a->args == NULL ? 1 : 2);
 }
 
 int
 smfi_chgfrom(SMFICTX *x, char *address, char *args)
 {
-	return stage_address(x, SMFIF_CHGFROM, SMFIR_CHGFROM, address, args);
+	return stage_address(
+	    x, &(struct address){ SMFI_chgfrom, SMFIF_CHGFROM, SMFIR_CHGFROM, address, args });
 }
 
 int
 smfi_addrcpt(SMFICTX *x, char *address)
 {
-	return stage_address(x, SMFIF_ADDRCPT, SMFIR_ADDRCPT, address, NULL);
+	return stage_address(
+	    x, &(struct address){ SMFI_addrcpt, SMFIF_ADDRCPT, SMFIR_ADDRCPT, address, NULL });
 }
 
 int
 smfi_addrcpt_par(SMFICTX *x, char *address, char *args)
 {
-	return stage_address(x, SMFIF_ADDRCPT_PAR, SMFIR_ADDRCPT_PAR, address, args);
+	return stage_address(x,
+	    &(struct address){
+		SMFI_addrcpt_par, SMFIF_ADDRCPT_PAR, SMFIR_ADDRCPT_PAR, address, args });
 }
 
 int
 smfi_delrcpt(SMFICTX *x, char *address)
 {
-	return stage_address(x, SMFIF_DELRCPT, SMFIR_DELRCPT, address, NULL);
+	return stage_address(
+	    x, &(struct address){ SMFI_delrcpt, SMFIF_DELRCPT, SMFIR_DELRCPT, address, NULL });
 }
 
 int
@@ -362,12 +409,14 @@ smfi_replacebody(SMFICTX *x, unsigned char *p, int n)
 {
 	struct strv rest = strv((const char *)p, n < 0 ? 0 : (size_t)n), part;
 
-	if (n < 0 || (p == NULL && n > 0) || !may(x, SMFIF_CHGBODY))
-		return MI_FAILURE;
+	if (forbids(x, SMFIF_CHGBODY) != NULL)
+		return plugin_misuse(x, SMFI_replacebody, forbids(x, SMFIF_CHGBODY));
+	if (n < 0 || (p == NULL && n > 0))
+		return plugin_misuse(x, SMFI_replacebody, "no octets");
 	do { /* one packet at least: an empty one replaces the body by nothing */
 		part = strv_first(rest, rest.n < MILTER_CHUNK ? rest.n : MILTER_CHUNK);
 		if (!plugin_stage(x, SMFIR_REPLBODY, &part, 1))
-			return MI_FAILURE;
+			return plugin_misuse(x, SMFI_replacebody, NO_ROOM);
 		rest = rest.n == part.n ? SV("") : strv_from(rest, part.n);
 	} while (rest.n > 0);
 	return MI_SUCCESS;
@@ -378,16 +427,18 @@ smfi_quarantine(SMFICTX *x, char *reason)
 {
 	struct strv part;
 
-	if (reason == NULL || *reason == '\0' || !may(x, SMFIF_QUARANTINE))
-		return MI_FAILURE;
+	if (forbids(x, SMFIF_QUARANTINE) != NULL)
+		return plugin_misuse(x, SMFI_quarantine, forbids(x, SMFIF_QUARANTINE));
+	if (is_empty(reason))
+		return plugin_misuse(x, SMFI_quarantine, "no reason");
 	part = z(reason);
-	return stage(x, SMFIR_QUARANTINE, &part, 1);
+	return stage(x, SMFI_quarantine, SMFIR_QUARANTINE, &part, 1);
 }
 
 int
 smfi_progress(SMFICTX *x)
 {
-	return x == NULL ? MI_FAILURE : stage(x, SMFIR_PROGRESS, NULL, 0);
+	return x == NULL ? MI_FAILURE : stage(x, SMFI_progress, SMFIR_PROGRESS, NULL, 0);
 }
 
 #endif

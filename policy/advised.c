@@ -45,6 +45,30 @@ policy_has_advised(const struct policy *p, enum stage at)
 	return p->advised & 1u << at;
 }
 
+/* Depth is bounded by the parser. */
+static bool
+asks(const struct policy *p, const struct rule *r, struct strv milter)
+{
+	for (unsigned i = 0; i < r->n_kid; i++) {
+		if (asks(p, r->kid[i], milter))
+			return true;
+	}
+	return r->kind == EXPR_PRED && r->ask.subject == SUBJECT_FACT &&
+	    strcmp(p->facts[r->ask.fact].name, "milter") == 0 && strv_eq(r->ask.text, milter);
+}
+
+bool
+policy_asks_milter(const struct policy *p, struct strv check, unsigned i)
+{
+	for (unsigned k = 0; k < p->n_check; k++) {
+		const struct check *c = &p->check[k];
+
+		if (strv_eq(c->name, check))
+			return c->when != NULL && asks(p, c->when, p->milter[i].is.name);
+	}
+	return false;
+}
+
 /* ---- as the milters say ---- */
 
 static const struct {

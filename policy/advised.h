@@ -63,6 +63,9 @@ MAY_YIELD enum wait_rc policy_advised(const struct policy *p, enum stage at, uns
 struct verdict policy_obeyed(const struct policy *p, unsigned i, enum stage at, unsigned rcpt, const struct policy_case *c,
     const struct advice *x);
 
+/* Does the condition of the check of that name ask milter i?  Not: by way of a tag. */
+bool policy_asks_milter(const struct policy *p, struct strv check, unsigned i);
+
 /* Has it checks at that stage that ask milter()?  Those are policy_advised's, not policy_eval's. */
 bool policy_has_advised(const struct policy *p, enum stage at);
 

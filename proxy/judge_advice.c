@@ -83,6 +83,31 @@ tell(struct hearing *h, enum stage at, struct advice *advice)
 
 /* ---- asking the policy ---- */
 
+/*
+ * Who looks into the quarantine reads the name of the check; what made it fire is in the words of the milter that it
+ * asked.  One line: the field and the log have no more.
+ */
+static void
+give_reason(const struct hearing *h, const struct advice *advice, struct verdict *v)
+{
+	const struct policy *p = h->judge->policy;
+	struct arena        *a = h->tx != NULL ? h->tx->a : h->a;
+
+	if (v->kind != VERDICT_QUARANTINE || v->text.n > 0 || advice == NULL)
+		return;
+	for (unsigned i = 0; i < h->judge->n_milters; i++) {
+		struct strv text = advice[i].say.text, name = policy_milter(p, i)->name;
+		char       *z;
+
+		if (text.n == 0 || !policy_asks_milter(p, v->by, i))
+			continue;
+		v->text = arena_printf(a, "%.*s: %.*s", (int)name.n, name.p, (int)text.n, text.p);
+		while ((z = memchr(v->text.p, '\n', v->text.n)) != NULL)
+			*z = ' ';
+		return;
+	}
+}
+
 static enum wait_rc
 ask(struct hearing *h, enum stage at, unsigned rcpt, bool settled, struct verdict *out)
 {
@@ -95,6 +120,8 @@ ask(struct hearing *h, enum stage at, unsigned rcpt, bool settled, struct verdic
 		return WAIT_OK;
 	c->settled = settled;
 	rc = policy_advised(p, at, rcpt, c, advice, advice != NULL ? h->judge->n_milters : 0, out);
+	if (rc == WAIT_OK)
+		give_reason(h, advice, out);
 	return rc == WAIT_OK ? judge_wait_out(c) : rc;
 }
 

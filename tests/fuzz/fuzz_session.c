@@ -4,8 +4,8 @@
  * honest (it may refuse, stall, drop and reset, but its replies are due) no client hears that a
  * message was queued which the server did not take, and the server sees nothing that it must not.
  *
- *     input  = flags [%x7F estate] *step
- *     step   = %x80-FF                  the next deed of the server, see deed()
+ *     input  = flags [%x7F estate [%x7F milters]] *step
+ *     step   = %x80-FF                  the next deed of the server or a milter, see deed()
  *            / %x00-3F 1*64OCTET        octets of the client
  *            / %x40-6F                  a phrase, see phrases[]
  *            / %x70-7F                  see act_of()
@@ -13,6 +13,7 @@
 #include <signal.h>
 
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/session_milters.h"
 #include "tests/sim/house.h"
 #include "tests/sim/mailer.h"
 #include "tests/sim/wire.h"
@@ -60,6 +61,8 @@ struct scene {
 	struct mailer      *up[2];
 	unsigned            n_up, estate;
 	struct actor        driver;
+	struct fuzz_milters milters;
+	bool                has_milters;
 	struct fuzz_client *client[CLIENTS];
 	unsigned            at, steps, queued; /* queued: how often a client heard so */
 	size_t              sent;
@@ -140,6 +143,14 @@ static const char *const replies[] = {
 };
 #define HONEST 4
 
+static uint8_t
+next_deed(void *arg)
+{
+	struct scene *st = arg;
+
+	return st->deed < st->n_deeds ? st->deeds[st->deed++] : 0;
+}
+
 /* 0-3 waits: what is due; then refusals, delays and ends. */
 static bool
 deed(void *arg, const struct up_moment *m, struct up_answer *a)
@@ -149,7 +160,7 @@ deed(void *arg, const struct up_moment *m, struct up_answer *a)
 
 	if (m->stage == UP_TEXT && m->octets % 7 != 0)
 		return false;
-	d = st->deed < st->n_deeds ? st->deeds[st->deed++] : 0;
+	d = next_deed(st);
 	n = d & 15;
 	switch (d >> 4) {
 	case 1:
@@ -464,6 +475,11 @@ open_scene(struct scene *st)
 		open_server(st, i);
 	buf_init(&conf, 4096);
 	configure(st, &conf);
+	st->milters.rogue = st->flags & ROGUE;
+	st->milters.next = next_deed;
+	st->milters.arg = st;
+	if (st->has_milters)
+		milters_open(&st->milters, st->sim, &conf);
 	FUZZ_CHECK(house_open(&st->house, st->sim, buf_view(&conf)));
 	buf_fini(&conf);
 	for (unsigned i = 0; i < CLIENTS; i++) {
@@ -503,6 +519,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	if (n > 3 && data[1] == 0x7f) {
 		st.estate = data[2];
 		st.in = strv_from(st.in, 2);
+		st.has_milters = n > 5 && data[3] == 0x7f;
+	}
+	if (st.has_milters) {
+		st.milters.kind = data[4];
+		st.in = strv_from(st.in, 2);
 	}
 	take_deeds(&st);
 	playing = &st;
@@ -519,10 +540,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		if (st.up[i]->faults.n > 0)
 			complain(&st, "the server saw what it must not see");
 	}
+	if (milters_fault(&st.milters) != NULL)
+		complain(&st, milters_fault(&st.milters));
 	if (!(st.flags & ROGUE) && st.queued > taken)
 		complain(&st, "a client heard of a message that was not taken");
 	sim_free(st.sim);
 	for (unsigned i = 0; i < st.n_up; i++)
 		mailer_free(st.up[i]);
+	if (st.has_milters)
+		milters_free(&st.milters);
 	return 0;
 }

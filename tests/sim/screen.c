@@ -142,15 +142,63 @@ body(struct screen_milter *x, struct milter_plan *p)
 	buf_fini(&b);
 }
 
-static void
-edits(struct screen_milter *x, struct milter_plan *p)
+/* Where it adds one, that one: no server's pool has the domain. */
+static const char *
+bcc_of(const struct screen_milter *x, char text[40])
 {
+	snprintf(text, 40, "<k%u@elsewhere.example>", x->no);
+	return text;
+}
+
+static void
+strings(struct screen_milter *x, struct milter_plan *p, char letter, const char *a, const char *b)
+{
+	struct buf out;
+
+	buf_init(&out, 256);
+	buf_add(&out, strv(a, strlen(a) + 1));
+	if (b != NULL)
+		buf_add(&out, strv(b, strlen(b) + 1));
+	answer(x, p, letter, buf_view(&out));
+	buf_fini(&out);
+}
+
+/* The local part stays: by it the letter is found again. */
+static void
+envelope(struct screen_milter *x, const struct screen_note *n, struct milter_plan *p)
+{
+	struct sim *s = x->screen->sim;
+	char        text[64];
+
+	if (x->from && n != NULL) {
+		snprintf(text, sizeof(text), "<s%u-t%u@mill%u.example>", n->client, n->no, x->no);
+		strings(x, p, 'e', text, sim_chance(s, 30) ? "RET=HDRS" : NULL);
+	}
+	if (x->drops) {
+		strings(x, p, '-', "<r0@ours.example>", NULL);
+		strings(x, p, '-', "<r0@second.example>", NULL);
+	}
+	if (x->bcc && sim_chance(s, 30))
+		strings(x, p, '2', bcc_of(x, text), "NOTIFY=NEVER");
+	else if (x->bcc)
+		strings(x, p, '+', bcc_of(x, text), NULL);
+}
+
+static void
+edits(struct screen_milter *x, const struct screen_note *n, struct milter_plan *p)
+{
+	bool first = sim_chance(x->screen->sim, 50);
+
+	if (first)
+		envelope(x, n, p);
 	if (x->adds)
 		field(x, p, "", false);
 	if (x->tops)
 		field(x, p, "-Top", true);
 	if (x->body)
 		body(x, p);
+	if (!first)
+		envelope(x, n, p);
 }
 
 /* ---- what goes wrong ---- */
@@ -172,11 +220,11 @@ static const struct strv garbage[] = {
 	RAW("220 mail.example ESMTP\r\n"),
 };
 
-/* Then it has failed, whatever comes. */
+/* Then it has failed, whatever comes: unless an answer nobody waited for may stand for the one that is lacking. */
 static void
 dies(struct screen_conn *c)
 {
-	if (c->note != NULL)
+	if (c->note != NULL && !c->spoke)
 		c->note->dead = true;
 }
 
@@ -188,7 +236,7 @@ goes_wrong(struct screen_milter *x, struct screen_conn *c, struct milter_plan *p
 	unsigned    what = (unsigned)sim_below(s, 8);
 
 	if (at_end && sim_chance(s, 60))
-		edits(x, p);
+		edits(x, c->note, p);
 	/* An edit where no answer is wanted may be read as one at the end: nobody can tell. */
 	switch (what == 5 && (x->m->protocol & bit) ? 6 : what) {
 	case 0:
@@ -204,10 +252,12 @@ goes_wrong(struct screen_milter *x, struct screen_conn *c, struct milter_plan *p
 		deed(p, sim_chance(s, 70) ? DEED_HANG : DEED_DEAF, 0);
 		break;
 	case 3:
+		c->spoke |= (x->m->protocol & bit) != 0;
 		deed(p, DEED_WAIT, sim_below(s, 100000));
 		answer(x, p, 'c', SV(""));
 		break;
 	case 4:
+		c->spoke = true;
 		answer(x, p, 'c', SV(""));
 		answer(x, p, "crad"[sim_below(s, 4)], SV(""));
 		break;
@@ -309,10 +359,14 @@ goes_right(struct screen_milter *x, struct screen_conn *c, struct milter_plan *p
 	if (sim_chance(s, 5))
 		deed(p, DEED_WAIT, sim_below(s, SLOW_MOST));
 	if (end && !plain)
-		edits(x, p);
+		edits(x, c->note, p);
 	if (of_message(m->verb) && c->note != NULL && sim_below(s, 1000) < x->refusals) {
 		refuses(x, c, p, m);
 		return;
+	}
+	if (end && x->keeps && sim_chance(s, 30)) {
+		c->note->wanted = true;
+		strings(x, p, 'q', "looks odd", NULL);
 	}
 	if (end && plain)
 		c->note->plain = true;
@@ -438,35 +492,109 @@ untouched(const struct screen_milter *x, const struct screen_note *n, bool kept,
 	return NULL;
 }
 
-/* How many of its edits are there, of how many. */
-static unsigned
-marks(const struct screen_milter *x, bool last_body, struct buf *had, bool *all)
-{
-	unsigned adds = take_field(x, "", had), tops = take_field(x, "-Top", had);
-	bool     body = x->body && last_body;
+/* What of its edits is there and what is not; of some that cannot be told. */
+struct edit_marks {
+	unsigned there, missing;
+};
 
-	*all = adds == x->adds && tops == x->tops && body == x->body;
-	return adds + tops + body;
+enum seen { SEEN_NOT, SEEN_IS, SEEN_UNCLEAR };
+
+static void
+mark(struct edit_marks *m, bool does, enum seen s)
+{
+	m->there += s == SEEN_IS && does;
+	m->missing += s == SEEN_NOT && does;
+}
+
+/* A field that it never adds must not be there, nor one twice. */
+static void
+mark_field(struct edit_marks *m, const struct screen_milter *x, const char *what, bool does,
+    struct buf *had)
+{
+	unsigned n = take_field(x, what, had);
+
+	m->there += n;
+	m->missing += n != does ? 1 : 0;
+}
+
+static unsigned
+times_for(const struct up_message *m, const char *rcpt)
+{
+	char     pattern[64];
+	unsigned n = 0;
+
+	snprintf(pattern, sizeof(pattern), "*%s*", rcpt);
+	for (unsigned i = 0; i < m->n_rcpt; i++)
+		n += sim_match(strv_z(pattern), strv_z(m->rcpt[i]));
+	return n;
+}
+
+/* Of several senders the last holds. */
+static enum seen
+sender(const struct screen_milter *x, const struct screen_found *f)
+{
+	const struct screen *w = x->screen;
+	char                 pattern[64];
+
+	snprintf(pattern, sizeof(pattern), "*@mill%u.example>*", x->no);
+	if (sim_match(strv_z(pattern), strv_z(f->m->from)))
+		return SEEN_IS;
+	for (unsigned i = x->no + 1; i < w->n; i++) {
+		snprintf(pattern, sizeof(pattern), "*@mill%u.example>*", i);
+		if (sim_match(strv_z(pattern), strv_z(f->m->from)))
+			return SEEN_UNCLEAR;
+	}
+	return SEEN_NOT;
+}
+
+/* What another one takes away as well is nobody's mark; who is kept without a recipient keeps all. */
+static enum seen
+dropped(const struct screen_milter *x, const struct letter *l, const struct screen_found *f)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < x->screen->n; i++)
+		n += x->screen->milter[i].drops;
+	if (f->away || f->kept)
+		return SEEN_UNCLEAR;
+	if (times_for(f->m, l->second[0] ? "<r0@second.example>" : "<r0@ours.example>") > 0)
+		return SEEN_NOT;
+	return f->took_first && n == 1 ? SEEN_IS : SEEN_UNCLEAR;
+}
+
+static void
+mark_envelope(struct edit_marks *m, const struct screen_milter *x, const struct letter *l,
+    const struct screen_found *f)
+{
+	char     text[40];
+	unsigned n = times_for(f->m, bcc_of(x, text));
+
+	mark(m, x->from, sender(x, f));
+	mark(m, x->drops, dropped(x, l, f));
+	if (f->away)
+		return;
+	m->there += n;
+	m->missing += n != x->bcc ? 1 : 0;
 }
 
 static const char *
-one_wrong(const struct screen_milter *x, const struct letter *l, unsigned n_marks, bool all,
-    bool kept, bool settled)
+one_wrong(const struct screen_milter *x, const struct letter *l, const struct edit_marks *m,
+    const struct screen_found *f)
 {
 	const struct screen_note *n = note_of(x, l);
 
 	if (n != NULL && !is_for(x, l))
 		return "a milter was told of what is not for it";
 	if (!is_for(x, l))
-		return n_marks > 0 ? "a milter has edited what is not for it" : NULL;
+		return m->there > 0 ? "a milter has edited what is not for it" : NULL;
 	/* Kept: one before has failed, and that was the last word. */
-	if (n != NULL && !n->broken && !x->warn && !kept && (n->refused || n->discarded))
+	if (n != NULL && !n->broken && !x->warn && !f->kept && (n->refused || n->discarded))
 		return "a milter has refused it";
-	if (!x->adds && !x->tops && !x->body)
-		return NULL;
-	if (n_marks == 0)
-		return untouched(x, n, kept, settled);
-	if (!all)
+	if (n != NULL && n->wanted && !n->broken && !x->warn && !f->kept)
+		return "a milter wants it kept, and a server has it";
+	if (m->there == 0)
+		return m->missing > 0 ? untouched(x, n, f->kept, f->settled) : NULL;
+	if (m->missing > 0)
 		return "it is half edited";
 	if (n == NULL || n->dead || n->plain)
 		return "it has edits of a milter that has failed, or made none";
@@ -474,7 +602,7 @@ one_wrong(const struct screen_milter *x, const struct letter *l, unsigned n_mark
 }
 
 const char *
-screen_wrong(const struct screen *w, const struct letter *l, bool kept, bool settled,
+screen_wrong(const struct screen *w, const struct letter *l, const struct screen_found *f,
     struct buf *had, struct buf *want, bool *added)
 {
 	const char *wrong = NULL;
@@ -484,23 +612,46 @@ screen_wrong(const struct screen *w, const struct letter *l, bool kept, bool set
 	/* The body is of the last that wrote one; of those before, that cannot be seen any more. */
 	for (unsigned i = w->n; i-- > 0;) {
 		const struct screen_milter *x = &w->milter[i];
-		bool        here = x->body && !body && has_body(x, had), all = false;
-		unsigned    n = marks(x, here || body, had, &all);
-		const char *why;
+		bool                        here = x->body && !body && has_body(x, had);
+		struct edit_marks           m = { 0 };
+		const char                 *why;
 
-		if (body && x->body && !x->adds && !x->tops)
-			continue;
-		/* Its body alone may have been written over. */
-		if (body && x->body)
-			n -= 1;
-		why = one_wrong(x, l, n, all || n == 0, kept, settled);
+		mark_field(&m, x, "", x->adds, had);
+		mark_field(&m, x, "-Top", x->tops, had);
+		mark(&m, x->body, here ? SEEN_IS : body ? SEEN_UNCLEAR : SEEN_NOT);
+		*added |= m.there > 0;
+		mark_envelope(&m, x, l, f);
+		why = one_wrong(x, l, &m, f);
 		wrong = wrong != NULL ? wrong : why;
-		*added |= n > 0 || here;
 		if (here)
 			new_body(x, l, had, want);
 		body |= here;
 	}
 	return wrong;
+}
+
+bool
+screen_drops(const struct screen *w, const struct letter *l)
+{
+	for (unsigned i = 0; i < w->n; i++) {
+		const struct screen_note *n = note_of(&w->milter[i], l);
+
+		if (w->milter[i].drops && n != NULL && (n->edited || n->broken))
+			return true;
+	}
+	return false;
+}
+
+bool
+screen_adds(const struct screen *w, const struct letter *l)
+{
+	for (unsigned i = 0; i < w->n; i++) {
+		const struct screen_note *n = note_of(&w->milter[i], l);
+
+		if (w->milter[i].bcc && n != NULL && n->edited && !n->broken)
+			return true;
+	}
+	return false;
 }
 
 bool
@@ -535,8 +686,11 @@ screen_keeps(const struct screen *w, const struct letter *l)
 	for (unsigned i = 0; i < w->n; i++) {
 		const struct screen_note *n = note_of(&w->milter[i], l);
 
-		if (w->milter[i].failure == FAILURE_IS_QUARANTINE && !w->milter[i].warn &&
-		    (n == NULL || n->broken))
+		if (w->milter[i].warn)
+			continue;
+		if (n != NULL && n->wanted)
+			return true;
+		if (w->milter[i].failure == FAILURE_IS_QUARANTINE && (n == NULL || n->broken))
 			return true;
 	}
 	return false;
@@ -596,6 +750,10 @@ draw(struct screen *w, struct buf *config)
 	x->adds = sim_chance(s, 70);
 	x->tops = sim_chance(s, 50);
 	x->body = sim_chance(s, 30);
+	x->keeps = sim_chance(s, 15);
+	x->from = sim_chance(s, 25);
+	x->bcc = sim_chance(s, 25);
+	x->drops = sim_chance(s, 25);
 	x->trouble = sim_chance(s, 40) ? 0 : 1 + (unsigned)sim_below(s, 40);
 	x->refusals = sim_chance(s, 40) ? 0 : (unsigned)sim_below(s, 30);
 	buf_init(&x->said, 65536);

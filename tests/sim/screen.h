@@ -21,6 +21,7 @@ struct screen_note {                    /* of one letter */
 	bool                refused, discarded; /* the whole of it */
 	bool                edited;             /* every edit was said, and that it may go on */
 	bool                plain;              /* it may go on as it is */
+	bool                wanted;             /* it shall be kept, with the edits that there are */
 	bool                broken;             /* something irregular was said, or too late: it may have failed */
 	bool                dead;               /* it cannot but have failed */
 	unsigned            rcpts_refused;      /* bits, by number */
@@ -30,6 +31,7 @@ struct screen_note {                    /* of one letter */
 struct screen_conn {
 	struct screen_note *note;       /* NULL: no letter yet */
 	bool                broken;
+	bool                spoke;      /* it said something unasked, which may be taken for its next answer */
 };
 
 struct screen_milter {
@@ -40,6 +42,8 @@ struct screen_milter {
 	enum screen_when    when;
 	bool                warn;
 	bool                adds, tops, body;   /* what it does to a message */
+	bool                keeps;              /* it wants some letters in the quarantine */
+	bool                from, bcc, drops;   /* to its envelope: another sender, one recipient more, without r0 */
 	unsigned            trouble;    /* per mille of moments at which something is wrong */
 	unsigned            refusals;   /* likewise, of answers that are no `continue' */
 	struct screen_conn *conn;       /* by number of the connection */
@@ -58,19 +62,29 @@ struct screen {
 void screen_open(struct screen *w, struct sim *s, struct buf *config);
 void screen_free(struct screen *w);     /* after its world */
 
+struct screen_found {                   /* a letter, where somebody has it */
+	const struct up_message *m;
+	bool                     kept;          /* that is the quarantine */
+	bool                     settled;       /* the law has decided by itself: milters may not have heard of the end */
+	bool                     away;          /* and sent it to one address, whoever the recipients were */
+	bool                     took_first;    /* r0 was told 250, and by the law it stays */
+};
+
 /*
- * screen_wrong -- the text of a letter that somebody has, held against what milters said
+ * screen_wrong -- the text and the envelope of a letter that somebody has, held against what milters said
  *
- *   kept      the quarantine has it
- *   settled   the law has decided by itself: milters may not have heard of the end
  *   had       the text; what milters have added is taken out
  *   want      what the letter's text is to be but for that
  *   added     something was taken out
  *
  * NULL, or what is wrong: static text.
  */
-const char *screen_wrong(const struct screen *w, const struct letter *l, bool kept, bool settled,
+const char *screen_wrong(const struct screen *w, const struct letter *l, const struct screen_found *f,
     struct buf *had, struct buf *want, bool *added);
+/* Will one of them, perhaps, have taken r0 away? */
+bool screen_drops(const struct screen *w, const struct letter *l);
+/* Does one of them, beyond doubt, add a recipient? */
+bool screen_adds(const struct screen *w, const struct letter *l);
 /* Was that recipient refused by one of them, beyond doubt? */
 bool screen_refuses(const struct screen *w, const struct letter *l, unsigned rcpt);
 /* Has one of them thrown it away, or kept it? */

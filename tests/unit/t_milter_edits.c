@@ -1,6 +1,8 @@
 /* What milters change: fields as they were shown them, all or none, and what the next one sees of it. */
 #include "config.h"
 
+#include <strings.h>
+
 #include "tests/unit/milter_play.h"
 
 #define ADD MILTER_ANS_ADD_HEADER
@@ -500,6 +502,184 @@ a_later_one_sees_what_those_before_it_did(void)
 	teardown();
 }
 
+/* ---- the same in the simple way ---- */
+
+#define MODEL_FIELDS 64
+#define MODEL_EDITS  40
+
+struct model_field {
+	const char *
+	    name; /* as it is spelled now; NULL: our own Received, which places count and nobody is shown */
+	unsigned value;
+	bool     shown, gone, mbox;
+};
+
+struct model {
+	struct model_field f[MODEL_FIELDS + MODEL_EDITS];
+	unsigned           n;
+};
+
+static uint32_t
+draw(uint32_t below)
+{
+	static uint32_t x = 1;
+
+	x = x * 1664525 + 1013904223;
+	return (x >> 8) % below;
+}
+
+/* Names of which some are the same. */
+static const char *
+draw_name(void)
+{
+	static const char *const names[] = { "A", "a", "Bb", "bB", "Ab", "Long-Name", "LONG-NAME",
+		"X", "Z" };
+
+	return names[draw(T_COUNT(names))];
+}
+
+static void
+model_insert(struct model *m, unsigned place, struct model_field f)
+{
+	memmove(&m->f[place + 1], &m->f[place], (m->n - place) * sizeof(m->f[0]));
+	m->f[place] = f;
+	m->n++;
+}
+
+/* In front of the at-th of those that are there, ours among them. */
+static unsigned
+model_place(const struct model *m, unsigned at)
+{
+	unsigned i = 0;
+
+	for (; i < m->n; i++)
+		if (!m->f[i].gone && !m->f[i].mbox && at-- == 0)
+			break;
+	return i;
+}
+
+static void
+model_edit(struct model *m, const struct milter_answer *a, unsigned value)
+{
+	struct model_field f = { .name = a->name.p, .value = value };
+	unsigned           nth = a->at == 0 ? 1 : a->at;
+
+	if (a->kind == INS) {
+		model_insert(m, model_place(m, a->at), f);
+		return;
+	}
+	for (unsigned i = 0; a->kind == CHG && i < m->n; i++) {
+		struct model_field *x = &m->f[i];
+
+		if (!x->shown || x->mbox || strcasecmp(x->name, a->name.p) != 0 || --nth > 0)
+			continue;
+		if (x->gone)
+			break;
+		x->gone = a->value.n == 0;
+		x->name = a->name.p;
+		x->value = value;
+		return;
+	}
+	if (a->kind == ADD || a->value.n > 0)
+		model_insert(m, m->n, f);
+}
+
+static void
+model_print(const struct model *m, struct buf *out)
+{
+	for (unsigned i = 0; i < m->n; i++) {
+		const struct model_field *f = &m->f[i];
+
+		if (f->mbox)
+			buf_printf(out, "From x@y Mon\r\n");
+		else if (f->name != NULL && !f->gone)
+			buf_printf(out, "%s: %u\r\n", f->name, f->value);
+	}
+}
+
+static void
+model_begin(struct model *m)
+{
+	unsigned n = draw(MODEL_FIELDS - 2);
+
+	m->n = 0;
+	if (draw(4) == 0)
+		m->f[m->n++] = (struct model_field){ .mbox = true, .shown = true };
+	m->f[m->n++] = (struct model_field){ .name = NULL };
+	for (unsigned i = 0; i < n; i++)
+		m->f[m->n++] =
+		    (struct model_field){ .name = draw_name(), .value = i, .shown = true };
+}
+
+static struct milter_answer
+draw_edit(char text[16], unsigned value)
+{
+	static const enum milter_answer_kind kinds[] = { ADD, INS, INS, CHG, CHG, CHG, CHG };
+	struct milter_answer                 a = { .kind = kinds[draw(T_COUNT(kinds))],
+				.at = draw(draw(2) ? 8 : 80) };
+
+	a.name = strv_z(draw_name());
+	snprintf(text, 16, "%u", value);
+	a.value = strv_z(a.kind == CHG && draw(2) == 0 ? "" : text);
+	return a;
+}
+
+static void
+one_by_chance(struct arena *a, struct buf *have, struct buf *want)
+{
+	struct model         m;
+	struct message       msg;
+	struct edits         edits = { 0 };
+	struct view          v = { &msg, &edits, 0 };
+	struct milter_edits *x;
+	struct view_field   *f;
+	struct strv          body;
+	unsigned             above = 0, n;
+	const char          *why = "";
+
+	model_begin(&m);
+	model_print(&m, have);
+	buf_add(have, SV("\r\n"));
+	message_begin(&msg, a, NULL, 65536);
+	T_EQ_NUM(message_feed(&msg, arena_dup(a, buf_view(have)), &body), MESSAGE_OK);
+	T_EQ_NUM(message_end(&msg, &body), MESSAGE_OK);
+	x = milter_edits_begin(a, &v, false, &above);
+	for (unsigned i = 0; i < MODEL_EDITS; i++) {
+		char                 text[16];
+		struct milter_answer e = draw_edit(text, 1000 + i);
+
+		model_edit(&m, &e, 1000 + i);
+		if (!milter_edits_add(x, &edits, &e, SV("milter m"), &why))
+			T_CHECKF(false, "%s", why);
+	}
+	v.upto = edits.n;
+	f = view_fields(a, &v, &n);
+	buf_clear(have);
+	for (unsigned i = 0; i < n; i++)
+		buf_add(have, f[i].raw);
+	model_print(&m, want);
+}
+
+static void
+edits_by_chance_come_to_what_they_should(void)
+{
+	struct buf have, want;
+
+	buf_init(&have, 65536);
+	buf_init(&want, 65536);
+	for (unsigned i = 0; i < 2000; i++) {
+		struct arena *a = arena_new(4096, 0);
+
+		buf_clear(&have);
+		buf_clear(&want);
+		one_by_chance(a, &have, &want);
+		T_EQ_TEXT(buf_view(&have), arena_dup(a, buf_view(&want)).p);
+		arena_free(a);
+	}
+	buf_fini(&have);
+	buf_fini(&want);
+}
+
 int
 main(void)
 {
@@ -517,5 +697,6 @@ main(void)
 	T_RUN(quarantine_holds_unless_it_is_refused);
 	T_RUN(progress_begins_the_time_anew);
 	T_RUN(a_later_one_sees_what_those_before_it_did);
+	T_RUN(edits_by_chance_come_to_what_they_should);
 	return t_end();
 }

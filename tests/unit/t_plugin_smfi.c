@@ -192,31 +192,33 @@ static const struct edit_case {
 	int (*fn)(SMFICTX *);
 	unsigned long action; /* that it takes; 0: none, then it may be called anywhere */
 	const char   *answer; /* NULL: MI_FAILURE, and nothing is staged */
+	const char   *why;    /* then, as the log has it */
 } edits[] = {
-	{ "addheader", add, SMFIF_ADDHDRS, "ADD_HEADER name=X-A value=v\n\tw" },
-	{ "addheader, no name", add_empty_name, SMFIF_ADDHDRS, NULL },
-	{ "addheader, no value", add_no_value, SMFIF_ADDHDRS, NULL },
-	{ "insheader", insert, SMFIF_ADDHDRS, "INSERT_HEADER at=258 name=X-A value=v" },
-	{ "insheader, -1", insert_below_0, SMFIF_ADDHDRS, NULL },
-	{ "chgheader", change, SMFIF_CHGHDRS, "CHANGE_HEADER at=2 name=Subject value=v" },
+	{ "addheader", add, SMFIF_ADDHDRS, "ADD_HEADER name=X-A value=v\n\tw", NULL },
+	{ "addheader, no name", add_empty_name, SMFIF_ADDHDRS, NULL, "no name of a field" },
+	{ "addheader, no value", add_no_value, SMFIF_ADDHDRS, NULL, "no value of a field" },
+	{ "insheader", insert, SMFIF_ADDHDRS, "INSERT_HEADER at=258 name=X-A value=v", NULL },
+	{ "insheader, -1", insert_below_0, SMFIF_ADDHDRS, NULL, "a place below 0" },
+	{ "chgheader", change, SMFIF_CHGHDRS, "CHANGE_HEADER at=2 name=Subject value=v", NULL },
 	{ "chgheader, NULL deletes", delete, SMFIF_CHGHDRS,
-	    "CHANGE_HEADER at=1 name=Subject value=" },
-	{ "chgheader, -1", change_below_0, SMFIF_CHGHDRS, NULL },
-	{ "chgfrom", from, SMFIF_CHGFROM, "CHANGE_FROM address=<n@n.example> params=RET=HDRS" },
-	{ "chgfrom, <>", from_null, SMFIF_CHGFROM, "CHANGE_FROM address=<>" },
-	{ "chgfrom, empty", from_empty, SMFIF_CHGFROM, NULL },
-	{ "addrcpt", rcpt, SMFIF_ADDRCPT, "ADD_RCPT address=<n@n.example>" },
-	{ "addrcpt, NULL", rcpt_none, SMFIF_ADDRCPT, NULL },
+	    "CHANGE_HEADER at=1 name=Subject value=", NULL },
+	{ "chgheader, -1", change_below_0, SMFIF_CHGHDRS, NULL, "a place below 0" },
+	{ "chgfrom", from, SMFIF_CHGFROM, "CHANGE_FROM address=<n@n.example> params=RET=HDRS",
+	    NULL },
+	{ "chgfrom, <>", from_null, SMFIF_CHGFROM, "CHANGE_FROM address=<>", NULL },
+	{ "chgfrom, empty", from_empty, SMFIF_CHGFROM, NULL, "no address" },
+	{ "addrcpt", rcpt, SMFIF_ADDRCPT, "ADD_RCPT address=<n@n.example>", NULL },
+	{ "addrcpt, NULL", rcpt_none, SMFIF_ADDRCPT, NULL, "no address" },
 	{ "addrcpt_par", rcpt_par, SMFIF_ADDRCPT_PAR,
-	    "ADD_RCPT_PAR address=<n@n.example> params=NOTIFY=NEVER" },
-	{ "delrcpt", del, SMFIF_DELRCPT, "DELETE_RCPT address=<u@c.example>" },
-	{ "replacebody", body, SMFIF_CHGBODY, "REPLACE_BODY body=a\r\nb\r\n" },
-	{ "replacebody by nothing", body_empty, SMFIF_CHGBODY, "REPLACE_BODY body=" },
-	{ "replacebody, NULL", body_nonsense, SMFIF_CHGBODY, NULL },
-	{ "replacebody, -1", body_below_0, SMFIF_CHGBODY, NULL },
-	{ "quarantine", quarantine, SMFIF_QUARANTINE, "QUARANTINE text=looks odd" },
-	{ "quarantine, why?", quarantine_why, SMFIF_QUARANTINE, NULL },
-	{ "progress", progress, 0, "PROGRESS" },
+	    "ADD_RCPT_PAR address=<n@n.example> params=NOTIFY=NEVER", NULL },
+	{ "delrcpt", del, SMFIF_DELRCPT, "DELETE_RCPT address=<u@c.example>", NULL },
+	{ "replacebody", body, SMFIF_CHGBODY, "REPLACE_BODY body=a\r\nb\r\n", NULL },
+	{ "replacebody by nothing", body_empty, SMFIF_CHGBODY, "REPLACE_BODY body=", NULL },
+	{ "replacebody, NULL", body_nonsense, SMFIF_CHGBODY, NULL, "no octets" },
+	{ "replacebody, -1", body_below_0, SMFIF_CHGBODY, NULL, "no octets" },
+	{ "quarantine", quarantine, SMFIF_QUARANTINE, "QUARANTINE text=looks odd", NULL },
+	{ "quarantine, why?", quarantine_why, SMFIF_QUARANTINE, NULL, "no reason" },
+	{ "progress", progress, 0, "PROGRESS", NULL },
 };
 
 /* The first answer to EOM. */
@@ -231,6 +233,23 @@ first_of_eom(void)
 	return print_answer(&out);
 }
 
+static const char *
+log_so_far(void)
+{
+	buf_addc(&logged, '\0');
+	logged.n--;
+	return logged.p;
+}
+
+/* "addheader, no name": smfi_addheader. */
+static const char *
+misuse_of(const struct edit_case *c, const char *because)
+{
+	return arena_printf(arena, "plugin-misuse name=p function=smfi_%.*s why=\"%s\"\n",
+	    (int)strcspn(c->name, ", "), c->name, because)
+	    .p;
+}
+
 static void
 edits_are_staged(void)
 {
@@ -240,10 +259,12 @@ edits_are_staged(void)
 	{
 		t_row = c->name;
 		at_eom = c->fn;
+		buf_clear(&logged);
 		T_CHECK(open_end());
 		tell_letter('M');
 		T_EQ_TEXT(first_of_eom(), c->answer == NULL ? "CONTINUE" : c->answer);
 		T_EQ_NUM(elsewhere_rc, c->answer == NULL ? MI_FAILURE : MI_SUCCESS);
+		T_EQ_STR(log_so_far(), c->answer == NULL ? misuse_of(c, c->why) : "");
 		close_end();
 	}
 }
@@ -262,19 +283,53 @@ edits_are_refused(void)
 		play = run_at_eom;
 		actions_wanted = 0x1ff;
 		elsewhere = "body";
+		buf_clear(&logged);
 		T_CHECK(open_end());
 		tell_letter('M');
 		T_EQ_STR(tell_letter('B'), "CONTINUE");
 		T_EQ_NUM(elsewhere_rc, MI_FAILURE);
+		T_EQ_STR(log_so_far(), misuse_of(c, "not at the end of a message"));
 		close_end();
 		elsewhere = NULL;
 		actions_wanted = 0x1ff & ~c->action;
+		buf_clear(&logged);
 		T_CHECK(open_end());
 		T_EQ_TEXT(first_of_eom(), "CONTINUE");
 		T_EQ_NUM(elsewhere_rc, MI_FAILURE);
+		T_EQ_STR(log_so_far(),
+		    misuse_of(c, "not asked for, in xxfi_flags or by xxfi_negotiate"));
 		close_end();
 	}
 	actions_wanted = 0x1ff;
+}
+
+static int
+add_and_delete_amiss(SMFICTX *x)
+{
+	(void)rcpt_none(x);
+	(void)add_empty_name(x);
+	return add_no_value(x);
+}
+
+/* One line for each session and function, however often that is called; and another session says it again. */
+static void
+misuse_is_logged_once(void)
+{
+	play = run_at_eom;
+	at_eom = add_and_delete_amiss;
+	configure("tests/unit/plugin/hook", NULL);
+	for (unsigned i = 0; i < 2; i++) {
+		buf_clear(&logged);
+		T_CHECK(open_end());
+		for (unsigned k = 0; k < 3; k++) {
+			tell_letter('M');
+			T_EQ_TEXT(first_of_eom(), "CONTINUE");
+		}
+		T_EQ_STR(log_so_far(),
+		    "plugin-misuse name=p function=smfi_addrcpt why=\"no address\"\n"
+		    "plugin-misuse name=p function=smfi_addheader why=\"no name of a field\"\n");
+		close_end();
+	}
 }
 
 static int
@@ -518,8 +573,9 @@ int
 main(int argc, char **argv)
 {
 	static void (*const tests[])(void) = { edits_are_staged, edits_are_refused,
-		a_body_comes_in_pieces_and_has_a_ceiling, replies_are_checked, several_lines_arrive,
-		macros_are_found, the_rest_does_nothing };
+		misuse_is_logged_once, a_body_comes_in_pieces_and_has_a_ceiling,
+		replies_are_checked, several_lines_arrive, macros_are_found,
+		the_rest_does_nothing };
 
 	t_begin(argc, argv);
 	for (unsigned i = 0; i < T_COUNT(tests); i++)
