@@ -19,9 +19,8 @@
 enum { ARC, ARC_SEALER, ARC_OLDEST, ARC_RESULT };
 enum result { NONE, PASS, FAIL, TEMPERROR };
 enum {
-	KEYS_AHEAD = 8,    /* names of keys that are asked for before they are needed */
-	KEYS_TIME = 30000, /* ms for all keys of a message */
-	AT_A_TIME = 8      /* signatures that are verified before others may run */
+	KEYS_AHEAD = 8,   /* names of keys that are asked for before they are needed */
+	KEYS_TIME = 30000 /* ms for all keys of a message */
 };
 
 /* clang-format off */
@@ -278,6 +277,8 @@ verify(const struct seat *s, const struct mail *m, const struct arc_signature *s
 
 	if (rc != KEY_OK)
 		return rc;
+	if (fiber_heavy() == WAIT_CANCELLED)
+		return KEY_CANCELLED;
 	switch (crypt_verify(sig->kind, key, s->shared->auth->minimum_key, digest, sig->b)) {
 	case CRYPT_OK:
 		return KEY_OK;
@@ -341,8 +342,6 @@ verify_seals(const struct seat *s, const struct mail *m)
 			fail_of(w, ARC_SEAL, i, why);
 		if (rc != KEY_OK)
 			return rc;
-		if (i % AT_A_TIME == 0 && fiber_yield() == WAIT_CANCELLED)
-			return KEY_CANCELLED;
 	}
 	return KEY_OK;
 }
@@ -362,8 +361,6 @@ find_oldest(const struct seat *s, const struct mail *m)
 			return rc;
 		if (rc != KEY_OK)
 			break;
-		if (i % AT_A_TIME == 0 && fiber_yield() == WAIT_CANCELLED)
-			return KEY_CANCELLED;
 	}
 	w->oldest = i == w->chain->n ? 0 : w->chain->n - i + 1;
 	return KEY_OK;

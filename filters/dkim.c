@@ -280,6 +280,8 @@ finish(struct seat *s, const struct mail *m)
 		    fact_get(m->facts, s->shared->defs, s->shared->txt, 0, k->v[i].key_name,
 			&keys[i]) != WAIT_OK)
 			return FILTER_CANCELLED;
+	if (!k->done && k->check != NULL && fiber_heavy() == WAIT_CANCELLED)
+		return FILTER_CANCELLED;
 	if (k->done)
 		return FILTER_OK;
 	k->done = true;

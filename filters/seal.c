@@ -345,8 +345,8 @@ add_set(struct seat *seat, struct sealing *s, const struct view *v, struct findi
 
 	if (rc == FILTER_OK)
 		rc = make_results(s, found->facts);
-	if (rc == FILTER_CANCELLED)
-		return rc;
+	if (rc == FILTER_CANCELLED || fiber_heavy() == WAIT_CANCELLED)
+		return FILTER_CANCELLED;
 	s->why = "signing failed";
 	if (rc != FILTER_OK || !make_message(s) || !make_seal(s) ||
 	    !add_edit(s, found->edits, ARC_RESULTS, s->set.results) ||

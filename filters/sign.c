@@ -165,7 +165,7 @@ sign_with(struct signing *g, const struct sign_key *k)
 		tell(g, k, why);
 }
 
-static enum filter_rc
+MAY_YIELD static enum filter_rc
 sign_at(void *self, enum stage at, const struct mail *m, const struct view *view,
     struct findings *found)
 {
@@ -189,6 +189,8 @@ sign_at(void *self, enum stage at, const struct mail *m, const struct view *view
 
 		g.rule = &s->auth->sign[i];
 		k = found->holds[g.rule->number] ? key_for(g.rule, g.domain) : NULL;
+		if (k != NULL && fiber_heavy() == WAIT_CANCELLED)
+			return FILTER_CANCELLED;
 		if (k != NULL)
 			sign_with(&g, k);
 	}

@@ -444,6 +444,26 @@ fiber_yield(void)
 	return WAIT_OK;
 }
 
+MAY_YIELD enum wait_rc
+fiber_heavy(void)
+{
+	struct fiber_own *o;
+
+	if (current == NULL)
+		return WAIT_OK;
+	o = own(current);
+	if (o->f.cancelled)
+		return WAIT_CANCELLED;
+	if (loop_heavy(o->pool->loop, current))
+		return WAIT_OK;
+	o->rc = WAIT_TIMEOUT;
+	o->queued = true;
+	/* a wake-up that comes meanwhile is meant for the next park */
+	if (park(o, "its turn to compute", 0) == WAIT_OK)
+		o->woken = true;
+	return o->f.cancelled ? WAIT_CANCELLED : WAIT_OK;
+}
+
 MAY_YIELD void
 fiber_hold(const char *what)
 {

@@ -89,6 +89,11 @@ MAY_YIELD enum wait_rc fiber_sleep(uint64_t ms);
 /* Lets all others on the wake queue run.  WAIT_OK, WAIT_TIMEOUT (the fiber's own), WAIT_CANCELLED. */
 MAY_YIELD enum wait_rc fiber_yield(void);
 /*
+ * Before heavy work, 100 us and more of the processor (a signature): parks until it is this fiber's turn, so that all
+ * that is ready is served meanwhile (LOOP_HEAVY a round).  WAIT_OK, or WAIT_CANCELLED; from the loop at once.
+ */
+MAY_YIELD enum wait_rc fiber_heavy(void);
+/*
  * Parks until fiber_wake, whatever is cancelled and whatever the time: for what may not be left half
  * done (work_run, the children of a fiber that ends).  May return early: look again, in a loop.
  */

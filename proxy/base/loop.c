@@ -30,14 +30,19 @@ struct call {
 /* A plugin in process has forked: its child holds all that is open, so that a close ends nothing. */
 static bool has_forked;
 
+struct ring {
+	struct call *v; /* max is a power of two */
+	unsigned     first, n, max;
+};
+
 struct loop {
 	struct world      *world;
 	int                ep;
 	uint64_t           now;
 	struct timer     **heap;
 	unsigned           n_heap, max_heap;
-	struct call       *queue; /* a ring; max_queue is a power of two */
-	unsigned           first, n_queue, max_queue;
+	struct ring        queue, heavy;
+	unsigned           n_heavy; /* pieces of heavy work in this round */
 	struct epoll_event ready[READY_MAX];
 	int                at, n_ready; /* the next to be told of */
 	unsigned           n_watched;
@@ -146,25 +151,42 @@ timers_run(struct loop *l)
 /* ---- the wake queue -------------------------------------------------------------------------- */
 
 static void
-queue_grow(struct loop *l)
+ring_grow(struct ring *r)
 {
-	unsigned     max = l->max_queue == 0 ? 64 : 2 * l->max_queue;
-	struct call *queue = mem_array(max, sizeof(*queue));
+	unsigned     max = r->max == 0 ? 64 : 2 * r->max;
+	struct call *v = mem_array(max, sizeof(*v));
 
-	for (unsigned i = 0; i < l->n_queue; i++)
-		queue[i] = l->queue[(l->first + i) & (l->max_queue - 1)];
-	mem_free(l->queue);
-	l->queue = queue;
-	l->first = 0;
-	l->max_queue = max;
+	for (unsigned i = 0; i < r->n; i++)
+		v[i] = r->v[(r->first + i) & (r->max - 1)];
+	mem_free(r->v);
+	r->v = v;
+	r->first = 0;
+	r->max = max;
+}
+
+static void
+ring_add(struct ring *r, void (*fn)(void *arg), void *arg)
+{
+	if (r->n == r->max)
+		ring_grow(r);
+	r->v[(r->first + r->n++) & (r->max - 1)] = (struct call){ fn, arg };
+}
+
+static void
+ring_call(struct loop *l, struct ring *r)
+{
+	struct call call = r->v[r->first];
+
+	r->first = (r->first + 1) & (r->max - 1);
+	r->n--;
+	l->did = true;
+	call.fn(call.arg);
 }
 
 void
 loop_defer(struct loop *l, void (*fn)(void *arg), void *arg)
 {
-	if (l->n_queue == l->max_queue)
-		queue_grow(l);
-	l->queue[(l->first + l->n_queue++) & (l->max_queue - 1)] = (struct call){ fn, arg };
+	ring_add(&l->queue, fn, arg);
 }
 
 static void
@@ -182,16 +204,35 @@ loop_queue_fiber(struct loop *l, struct fiber *f)
 static void
 queue_run(struct loop *l)
 {
-	struct call call;
+	for (unsigned i = 0; i < GENERATIONS && l->queue.n > 0; i++)
+		for (unsigned left = l->queue.n; left > 0; left--)
+			ring_call(l, &l->queue);
+}
 
-	for (unsigned i = 0; i < GENERATIONS && l->n_queue > 0; i++)
-		for (unsigned left = l->n_queue; left > 0; left--) {
-			call = l->queue[l->first];
-			l->first = (l->first + 1) & (l->max_queue - 1);
-			l->n_queue--;
-			l->did = true;
-			call.fn(call.arg);
-		}
+bool
+loop_heavy(struct loop *l, struct fiber *f)
+{
+	if (l->n_heavy < LOOP_HEAVY && l->heavy.n == 0) {
+		l->n_heavy++;
+		return true;
+	}
+	ring_add(&l->heavy, resume, f);
+	return false;
+}
+
+/*
+ * Where many wait for one answer (the key of a domain whose messages come together) each would compute in turn, and
+ * what the first of them has to send and to hear would wait for the last.  So a round, in which all that is ready is
+ * served, stands between a few and the next few; one by one they would find the caches cold, which is a seventh of
+ * what a verified message costs.
+ */
+static void
+heavy_run(struct loop *l)
+{
+	for (; l->n_heavy < LOOP_HEAVY && l->heavy.n > 0; l->n_heavy++)
+		ring_call(l, &l->heavy);
+	l->n_heavy = 0;
+	l->did |= l->heavy.n > 0; /* those have the next round, which is not idle */
 }
 
 /* ---- descriptors ----------------------------------------------------------------------------- */
@@ -305,7 +346,7 @@ sleep_ms(const struct loop *l)
 static int
 round_once(struct loop *l, bool block)
 {
-	bool sleeps = block && l->n_queue == 0;
+	bool sleeps = block && l->queue.n == 0 && l->heavy.n == 0;
 
 	assert(fiber_self() == NULL);
 	if (sleeps && l->n_watched == 0 && l->n_heap == 0)
@@ -314,6 +355,7 @@ round_once(struct loop *l, bool block)
 	fds_run(l, sleeps ? sleep_ms(l) : 0);
 	timers_run(l);
 	queue_run(l);
+	heavy_run(l);
 	hooks_run(l);
 	return l->did;
 }
@@ -369,7 +411,8 @@ loop_free(struct loop *l)
 {
 	close(l->ep);
 	mem_free(l->heap);
-	mem_free(l->queue);
+	mem_free(l->queue.v);
+	mem_free(l->heavy.v);
 	mem_free(l);
 }
 

@@ -70,7 +70,7 @@ void loop_at_round_end(struct loop *l, void (*hook)(void *arg), void *arg);
 
 /*
  * One round: ready descriptors, due timers, the wake queue until it is empty (bounded: what wakes
- * itself for ever is put off to the next round), hooks.  `block`: sleep until something is ready or due.
+ * itself for ever is put off to the next round), fibers whose turn it is to do heavy work, hooks.  `block`: sleep until something is ready or due.
  * Returns whether anything was done (with block false: false means nothing was ready: the simulated
  * world then moves its clock to loop_next_timer()).  Never called from a fiber.
  */
@@ -80,5 +80,8 @@ void loop_stop(struct loop *l);                 /* callable from a callback */
 
 /* For fiber.c: queue a resumption. */
 void loop_queue_fiber(struct loop *l, struct fiber *f);
+#define LOOP_HEAVY 4    /* pieces of heavy work that one round does: about a millisecond */
+/* For fiber.c: heavy work, in the order of asking. True: now is f's turn; false: f is resumed when it is. */
+bool loop_heavy(struct loop *l, struct fiber *f);
 
 #endif

@@ -440,7 +440,8 @@ slow_keys(void)
 	st.dns_takes = 4000;
 	go(m);
 	T_EQ_TEXT(st.out.result, TEMP);
-	T_EQ_NUM(st.out.asked, 8);
+	/* 30 s, and what is verified in a round, whose time stands still here */
+	T_CHECKF(st.out.asked >= 8 && st.out.asked < 8 + LOOP_HEAVY, "%u", st.out.asked);
 	T_EQ_TEXT(st.out.sealer, "?");
 	stand_teardown();
 }

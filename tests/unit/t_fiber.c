@@ -275,6 +275,72 @@ yield_lets_others_run(void)
 	teardown();
 }
 
+static unsigned computed;
+
+static void
+compute(void *arg)
+{
+	struct one *o = arg;
+
+	o->self = fiber_self();
+	o->rc[o->n++] = (int)fiber_heavy();
+	computed++;
+	o->over = true;
+}
+
+static unsigned served;
+
+static void
+serve(void *arg)
+{
+	(void)arg;
+	served++;
+}
+
+/* Of those that ask in one round the first few compute at once, the others in rounds to come, in their order. */
+static void
+heavy_work_is_done_a_few_a_round(void)
+{
+	struct one o[2 * LOOP_HEAVY + 1] = { 0 };
+
+	setup(20, 2);
+	computed = served = 0;
+	for (unsigned i = 0; i < T_COUNT(o); i++)
+		fiber_start(pool, "t", compute, &o[i]);
+	T_EQ_NUM(computed, LOOP_HEAVY);
+	T_CHECK(o[LOOP_HEAVY - 1].over && !o[LOOP_HEAVY].over);
+	T_EQ_STR(o[LOOP_HEAVY].self->waits_for, "its turn to compute");
+	loop_defer(loop, serve, NULL);
+	pass(0); /* the round that those at once were of */
+	T_EQ_NUM(served, 1);
+	T_EQ_NUM(computed, LOOP_HEAVY);
+	pass(0);
+	T_EQ_NUM(computed, 2 * LOOP_HEAVY);
+	T_CHECK(!o[2 * LOOP_HEAVY].over);
+	pass(0);
+	T_EQ_NUM(computed, 2 * LOOP_HEAVY + 1);
+	T_CHECK(fiber_heavy() == WAIT_OK); /* in the loop */
+	teardown();
+}
+
+/* Whoever is cancelled while it waits for its turn computes nothing, and a wake-up meanwhile is not lost. */
+static void
+turn_is_given_up_when_cancelled(void)
+{
+	struct one o[LOOP_HEAVY + 2] = { 0 };
+
+	setup(20, 2);
+	for (unsigned i = 0; i < T_COUNT(o); i++)
+		fiber_start(pool, "t", compute, &o[i]);
+	fiber_cancel(o[LOOP_HEAVY].self);
+	fiber_wake(o[LOOP_HEAVY + 1].self);
+	while (!o[LOOP_HEAVY + 1].over)
+		pass(0);
+	T_EQ_NUM(o[LOOP_HEAVY].rc[0], WAIT_CANCELLED);
+	T_EQ_NUM(o[LOOP_HEAVY + 1].rc[0], WAIT_OK);
+	teardown();
+}
+
 static void
 yield_then_park(void *arg)
 {
@@ -566,6 +632,8 @@ main(int argc, char **argv)
 	T_RUN(sleep_lasts_although_it_is_woken);
 	T_RUN(yield_lets_others_run);
 	T_RUN(wake_during_a_yield_is_not_lost);
+	T_RUN(heavy_work_is_done_a_few_a_round);
+	T_RUN(turn_is_given_up_when_cancelled);
 	T_RUN(hold_outlasts_cancel_and_deadline);
 	T_RUN(errno_survives_a_park);
 	T_RUN(list_shows_live_fibers);
