@@ -70,7 +70,8 @@ void loop_at_round_end(struct loop *l, void (*hook)(void *arg), void *arg);
 
 /*
  * One round: ready descriptors, due timers, the wake queue until it is empty (bounded: what wakes
- * itself for ever is put off to the next round), fibers whose turn it is to do heavy work, hooks.  `block`: sleep until something is ready or due.
+ * itself for ever is put off to the next round), fibers whose turn it is to do heavy work, hooks.
+ * `block`: sleep until something is ready or due.
  * Returns whether anything was done (with block false: false means nothing was ready: the simulated
  * world then moves its clock to loop_next_timer()).  Never called from a fiber.
  */

@@ -44,7 +44,8 @@
 #else
 #define SHADOW_STACKS 0
 #endif
-#if defined(__x86_64__) && defined(__ELF__) && !defined(STACK_PORTABLE) && !SHADOW_STACKS
+#if defined(__x86_64__) && !defined(__ILP32__) && defined(__ELF__) && !defined(STACK_PORTABLE) && \
+    !SHADOW_STACKS
 #define OWN_SWITCH 1
 #else
 #define OWN_SWITCH 0

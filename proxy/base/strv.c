@@ -14,11 +14,10 @@ strv_ieq_same(struct strv a, struct strv b)
 	for (; a.n - i >= 8; i += 8)
 		if (ascii_lower8(strv_load8(a.p + i)) != ascii_lower8(strv_load8(b.p + i)))
 			return false;
-	a = strv_from(a, i);
-	b = strv_from(b, i);
-	if (a.n >= 4)
-		return ascii_lower8(strv_load4to8(a)) == ascii_lower8(strv_load4to8(b));
-	for (i = 0; i < a.n; i++)
+	if (a.n - i >= 4)
+		return ascii_lower8(strv_load4to8(strv_from(a, i))) ==
+		    ascii_lower8(strv_load4to8(strv_from(b, i)));
+	for (; i < a.n; i++)
 		if (ascii_lower(a.p[i]) != ascii_lower(b.p[i]))
 			return false;
 	return true;

@@ -40,6 +40,9 @@ compares(void)
 		T_EQ_NUM((cmp > 0) - (cmp < 0), r->cmp);
 		T_EQ_NUM(strv_ieq(b, a), r->ieq);
 	}
+	/* a path without a domain: nothing is added to NULL, which UBSan would see */
+	T_CHECK(strv_ieq(strv(NULL, 0), SV("")) && strv_ieq(strv(NULL, 0), strv(NULL, 0)));
+	T_CHECK(!strv_ieq(strv(NULL, 0), SV("a")));
 }
 
 /* Every octet, in the word-wise part and in the tail. */
