@@ -688,14 +688,15 @@ def test_isolated_innocent_thrice(run):
 
 
 def test_isolated_hangs_innocent(run):
-    """where too many callbacks hang their messages fail, and those of the others are told to the next process"""
+    """where too many callbacks hang their messages fail, and what another one works at is told to the next process"""
     (home,) = homes(run, ("isolated",), block="timeout 2s")
-    works = [begin(home, numbered(n, *["eom progress", "eom wait 1500"] * 3)) for n in (1, 2, 3)]
-    hang = [begin(home, numbered(n, "eom hang")) for n in (4, 5, 6)]
+    # One: libmilter begins with few threads, and several that work for seconds would wait for each other there.
+    works = [begin(home, numbered(1, *["eom progress", "eom wait 1500"] * 3))]
+    hang = [begin(home, numbered(n, "eom hang")) for n in (2, 3, 4)]
     run.same("those that hang", end_all(hang), [451] * 3)
     run.ok("the process ends itself", home.postern.wait_log("plugin-death", "exit=3", seconds=6), home.postern.log())
-    run.same("those that work", end_all(works), [250] * 3)
-    run.same("what arrived", numbers(home), [1, 2, 3])
+    run.same("the one that works", end_all(works), [250])
+    run.same("what arrived", numbers(home), [1])
 
 
 def test_isolated_deadlock(run):
