@@ -728,6 +728,11 @@ def test_isolated_leak(run):
         run.ok("the process dies", home.postern.wait_log("plugin-death", "signal=SIGABRT"))
         run.same("the next one", send(c).code, 250)
     run.same("what arrived", len(home.far.entries()), 1)
+    others = [begin(home, numbered(n, "eom wait 2500")) for n in range(1, 6)]
+    run.same("with others beside it", end_all([begin(home, numbered(6, "eom leak"))]), [451])
+    run.same("what they hear", end_all(others), [250] * 5)
+    run.same("they were told to the next process", len(home.postern.lines("milter-again")), 5)
+    run.same("what arrived of all", len(home.far.entries()), 6)
 
 
 def test_isolated_spin(run):

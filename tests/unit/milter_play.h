@@ -116,6 +116,15 @@ text(const char *all)
 	at(STAGE_MESSAGE);
 }
 
+T_UNUSED static void
+whole_message(const char *all)
+{
+	mail("<a@b.example>");
+	rcpt("<c@d.example>");
+	at(STAGE_DATA);
+	text(all);
+}
+
 /* ---- what came of it ---- */
 
 /* The fact milter(mI), as words: "?" unknown, "-" absent. */

@@ -61,15 +61,6 @@ open_session(void)
 	helo("mx.example");
 }
 
-static void
-whole_message(void)
-{
-	mail("<a@b.example>");
-	rcpt("<c@d.example>");
-	at(STAGE_DATA);
-	text(LETTER);
-}
-
 static unsigned
 lines_of(const char *what)
 {
@@ -97,7 +88,7 @@ an_innocent_one_is_told_all_of_it_again(void)
 		culprit = "T9";
 		breaks(0, everywhere[i], MILTER_GONE);
 		open_session();
-		whole_message();
+		whole_message(LETTER);
 		T_CHECK(!advice_of(0)->failed);
 		T_EQ_STR(fact_of(0), "continue");
 		T_EQ_NUM(made[0].opens, 2);
@@ -123,7 +114,7 @@ the_culprit_fails(void)
 		breaks(0, everywhere[i], MILTER_GONE);
 		open_session();
 		if (everywhere[i] >= MILTER_CMD_MAIL)
-			whole_message();
+			whole_message(LETTER);
 		else if (everywhere[i] == MILTER_CMD_CONNECT)
 			T_CHECK(strstr(s.log, "stage=connect command=CONNECT what=gone") != NULL);
 		T_CHECK(advice_of(0)->failed);
@@ -141,7 +132,7 @@ the_culprit_fails_at_its_first_word(void)
 {
 	stand_isolated();
 	open_session();
-	whole_message();
+	whole_message(LETTER);
 	end();
 	culprit = "T1";
 	breaks(0, MILTER_CMD_MAIL, MILTER_GONE);
@@ -158,7 +149,7 @@ what_was_noted_before_is_of_another_connection(void)
 	blame_note(page, blame_id("T1", 2));
 	breaks(0, MILTER_CMD_EOM, MILTER_GONE);
 	open_session();
-	whole_message();
+	whole_message(LETTER);
 	T_CHECK(!advice_of(0)->failed);
 	T_EQ_NUM(made[0].opens, 2);
 	leave_isolated();
@@ -171,7 +162,7 @@ three_deaths_are_too_many(void)
 	for (unsigned i = 0; i < 3; i++)
 		breaks(0, i == 0 ? MILTER_CMD_DATA : MILTER_CMD_EOM, MILTER_GONE);
 	open_session();
-	whole_message();
+	whole_message(LETTER);
 	T_CHECK(advice_of(0)->failed);
 	T_EQ_NUM(made[0].opens, 3);
 	T_EQ_NUM(lines_of("milter-again"), 2);
@@ -180,7 +171,7 @@ three_deaths_are_too_many(void)
 	/* The next message has its own count. */
 	breaks(0, MILTER_CMD_RCPT, MILTER_GONE);
 	breaks(0, MILTER_CMD_EOM, MILTER_GONE);
-	whole_message();
+	whole_message(LETTER);
 	T_CHECK(!advice_of(0)->failed);
 	leave_isolated();
 }
@@ -192,7 +183,7 @@ no_new_process_no_new_attempt(void)
 	lives = true;
 	breaks(0, MILTER_CMD_EOM, MILTER_GONE);
 	open_session();
-	whole_message();
+	whole_message(LETTER);
 	T_CHECK(advice_of(0)->failed);
 	T_EQ_NUM(made[0].opens, 2);
 	T_CHECK(strstr(s.log,
@@ -214,7 +205,7 @@ where_nobody_listens_it_fails(void)
 	and_then = nobody_listens;
 	breaks(0, MILTER_CMD_EOM, MILTER_GONE);
 	open_session();
-	whole_message();
+	whole_message(LETTER);
 	T_CHECK(advice_of(0)->failed);
 	T_EQ_NUM(made[0].opens, 2);
 	leave_isolated();
@@ -227,7 +218,7 @@ without_a_page_it_fails(void)
 	s.v[0].blame = NULL;
 	breaks(0, MILTER_CMD_EOM, MILTER_GONE);
 	open_session();
-	whole_message();
+	whole_message(LETTER);
 	T_CHECK(advice_of(0)->failed);
 	T_EQ_NUM(made[0].opens, 1);
 	leave_isolated();
@@ -242,7 +233,7 @@ other_faults_are_its_own(void)
 		stand_isolated();
 		breaks(0, MILTER_CMD_EOM, faults[i]);
 		open_session();
-		whole_message();
+		whole_message(LETTER);
 		T_CHECK(advice_of(0)->failed);
 		T_EQ_NUM(made[0].opens, 1);
 		leave_isolated();
@@ -264,7 +255,7 @@ edits_are_made_once(void)
 			breaks(0, MILTER_CMD_EOM, MILTER_GONE);
 	}
 	open_session();
-	whole_message();
+	whole_message(LETTER);
 	T_CHECK(!advice_of(0)->failed);
 	T_EQ_STR(fact_of(0), "continue"); /* it is not kept: only the first said so */
 	T_EQ_STR(header_now(), "X-Top: 1\r\nFrom: <a@b.example>\r\nTo: c\r\nX-New: 1\r\n");

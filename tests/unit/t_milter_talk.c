@@ -16,15 +16,6 @@ open_session(void)
 	helo("mx.example");
 }
 
-static void
-whole_message(void)
-{
-	mail("<a@b.example>");
-	rcpt("<c@d.example>");
-	at(STAGE_DATA);
-	text(LETTER);
-}
-
 /* clang-format off */
 static const struct {
 	const char *name;
@@ -73,11 +64,11 @@ keeps_to_what_was_negotiated(void)
 		made[0].theirs.protocol = flags[i].protocol;
 		/* An answer that never comes would be one that is taken for another's. */
 		open_session();
-		whole_message();
+		whole_message(LETTER);
 		T_TOLD(0, flags[i].want);
 		T_CHECK(!advice_of(0)->failed);
 		end();
-		whole_message();
+		whole_message(LETTER);
 		T_CHECK(!advice_of(0)->failed);
 		T_TOLD(0,
 		    strstr(flags[i].want, "MAIL ") != NULL     ? strstr(flags[i].want, "MAIL ") :
@@ -95,7 +86,7 @@ answers_of_those_without_replies_come_at_the_end(void)
 	made[0].theirs.protocol = 0xff080;
 	answers(0, MILTER_CMD_EOM, code(554, "5.7.1", "no"));
 	open_session();
-	whole_message();
+	whole_message(LETTER);
 	T_TOLD(0,
 	    "CONNECT [192.0.2.1] 4 4711 192.0.2.1!HELO mx.example!MAIL <a@b.example>!RCPT "
 	    "<c@d.example>!DATA!HEADER From:<a@b.example>!HEADER To: c!EOH!BODY body\r\n!EOM|");
@@ -313,7 +304,7 @@ one_that_takes_no_part_is_told_nothing(void)
 	setup(2);
 	s.hears[0] = HEARS_NO;
 	open_session();
-	whole_message();
+	whole_message(LETTER);
 	T_EQ_NUM(made[0].opens, 0);
 	T_EQ_STR(fact_of(0), "-");
 	T_CHECK(!advice_of(0)->asked);
@@ -379,7 +370,7 @@ every_end_of_a_transaction_arms_anew(void)
 			text(LETTER);
 		(void)told(0);
 		end();
-		whole_message();
+		whole_message(LETTER);
 		(void)snprintf(want, sizeof(want), "%s <a@b.example>|RCPT <c@d.example>|DATA|%s",
 		    rows[i].first, TOLD_TEXT);
 		T_TOLD(0, want);
@@ -418,7 +409,7 @@ a_thousand_transactions_take_no_more_memory_than_one(void)
 		made[1].open_rc = i % 3 == 1 ? MILTER_GONE : MILTER_OK;
 		if (i % 3 == 2)
 			breaks(1, MILTER_CMD_BODY, MILTER_GARBAGE);
-		whole_message();
+		whole_message(LETTER);
 		T_EQ_NUM(advice_of(1)->failed, i % 3 == 2);
 		end();
 		made[0].n = made[1].n = 0;
@@ -486,7 +477,7 @@ in_a_dry_run_nobody_is_called(void)
 	setup(1);
 	s.milters.dry = true;
 	open_session();
-	whole_message();
+	whole_message(LETTER);
 	T_EQ_NUM(made[0].opens, 0);
 	T_EQ_STR(fact_of(0), "-");
 	T_CHECK(!advice_of(0)->asked);
