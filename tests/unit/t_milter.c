@@ -16,7 +16,7 @@ open_session(void)
 }
 
 static void
-whole_message(const char *from)
+message_from(const char *from)
 {
 	mail(from);
 	rcpt("<c@d.example>");
@@ -194,7 +194,7 @@ check_behind(size_t row, enum milter_command to, enum reach reach)
 	}
 	if (s.in_tx)
 		end();
-	whole_message("<n@b.example>");
+	message_from("<n@b.example>");
 	T_EQ_NUM(verdict_final(&advice_of(0)->say), final && reach == SESSION);
 	T_EQ_NUM(advice_of(0)->accepts, reach == SESSION && reaches[row].kind == MILTER_ANS_ACCEPT);
 	T_EQ_NUM(strstr(told(0), "MAIL <n@b.example>|RCPT <c@d.example>|DATA|HEADER") != NULL,
@@ -263,7 +263,7 @@ faults_are_failures_of_that_message_alone(void)
 				end();
 			}
 			(void)told(0);
-			whole_message("<n@b.example>");
+			message_from("<n@b.example>");
 			T_EQ_NUM(made[0].opens, 2);
 			T_CHECK(!advice_of(0)->failed);
 			T_CHECK(strstr(told(0),
@@ -283,14 +283,14 @@ a_milter_that_is_not_there_is_no_storm(void)
 	open_session();
 	T_CHECK(advice_of(0)->failed);
 	T_EQ_NUM(made[0].opens, 1);
-	whole_message("<a@b.example>");
+	message_from("<a@b.example>");
 	T_CHECK(advice_of(0)->failed);
 	T_EQ_NUM(made[0].opens, 2);
 	T_CHECK(strstr(s.log, "T1 milter-failed name=m0 stage=mail command=OPTNEG") != NULL);
 	T_CHECK(strstr(s.log, "why=\"nobody is there\"") != NULL);
 	end();
 	made[0].open_rc = MILTER_OK;
-	whole_message("<a@b.example>");
+	message_from("<a@b.example>");
 	T_CHECK(!advice_of(0)->failed);
 	T_TOLD(
 	    0, CONNECTED "HELO mx.example|MAIL <a@b.example>|RCPT <c@d.example>|DATA|" TOLD_TEXT);
@@ -303,7 +303,7 @@ one_that_went_in_between_is_opened_anew(void)
 {
 	setup(1);
 	open_session();
-	whole_message("<a@b.example>");
+	message_from("<a@b.example>");
 	end();
 	(void)told(0);
 	breaks(0, MILTER_CMD_MAIL, MILTER_GONE);
@@ -318,7 +318,7 @@ one_that_went_in_between_is_opened_anew(void)
 	T_EQ_NUM(made[0].opens, 2);
 	end();
 	/* Both connections die: once is enough. */
-	whole_message("<a@b.example>");
+	message_from("<a@b.example>");
 	end();
 	breaks(0, MILTER_CMD_MAIL, MILTER_GONE);
 	breaks(0, MILTER_CMD_MAIL, MILTER_GONE);
@@ -339,7 +339,7 @@ an_abort_that_does_not_arrive_is_no_failure(void)
 	made[0].tell_rc = MILTER_GONE;
 	end();
 	T_EQ_NUM(made[0].open, 0);
-	whole_message("<n@b.example>");
+	message_from("<n@b.example>");
 	T_CHECK(!advice_of(0)->failed);
 	T_EQ_NUM(made[0].opens, 2);
 	T_EQ_NUM(s.n_log, 0);
