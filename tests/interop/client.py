@@ -1,6 +1,7 @@
 """client -- an SMTP client that can be made to do everything, and a crowd of them under load."""
 import collections
 import random
+import select
 import socket
 import ssl
 import threading
@@ -77,6 +78,10 @@ class Client:
             self.data += got
         line, self.data = self.data.split(b"\n", 1)
         return line.rstrip(b"\r").decode("utf-8", "replace")
+
+    def has_reply(self):
+        """Something has come that was not read yet."""
+        return bool(self.data) or bool(select.select([self.sock], [], [], 0)[0])
 
     def reply(self):
         lines = [self.line()]

@@ -93,6 +93,11 @@ class Postern:
         pid = self.process.pid
         return [int(x) for x in read(f"/proc/{pid}/task/{pid}/children").split()]
 
+    def count_log(self, n, *parts, seconds=10):
+        """How many such lines there are, once there are n: a line comes a little later than what it tells of."""
+        self.wait_log(*parts, seconds=seconds, n=n)
+        return len(self.lines(*parts))
+
     def no_crash(self):
         """At the end of a test: only workers that we killed have died, no sanitizer has spoken."""
         bad = [x for x in self.lines("worker-death") if "signal=SIGKILL" not in x]

@@ -479,7 +479,7 @@ def test_isolated_crash(run):
             run.same(f"{stage}: the next one in that session", send(c).code, 250)
             c.quit()
     run.same("what arrived", len(home.far.entries()), 4)
-    run.same("it failed four times", len(home.postern.lines("milter-failed")), 4)
+    run.same("it failed four times", home.postern.count_log(4, "milter-failed"), 4)
     run.ok("processes were started anew", until(lambda: len(hosts(home.postern)) == 5, 5))
 
 
@@ -604,8 +604,8 @@ def test_isolated_culprit(run):
         run.same(f"{order}: what arrived, and how often", numbers(home), sorted(list(range(1, 20)) * n))
         texts = [home.far.text(e) for e in home.far.entries()[before:]]
         run.ok(f"{order}: edited once", all(t.count(b"\r\nX-Seen: 1\r\n") == 1 for t in texts))
-    run.same("one failed each time", len(home.postern.lines("milter-failed")), len(CRASHES))
-    again = len(home.postern.lines("milter-again"))
+    run.same("one failed each time", home.postern.count_log(len(CRASHES), "milter-failed"), len(CRASHES))
+    again = home.postern.count_log(9 * len(CRASHES) + 1, "milter-again")
     run.ok("most of the others were told again", again > 9 * len(CRASHES), again)
 
 
@@ -670,6 +670,7 @@ def test_isolated_innocent(run):
     text, to = home.far.text(home.far.entries()[-1]), home.far.entries()[-1]["to"]
     run.same("its recipients", len(to), 2)
     run.ok("each was told once", b"X-Probe: connect=1 helo=1 mail=1 rcpt=2 data=1 " in text, text)
+    run.same("each has its line", home.postern.count_log(21, " message "), 21)
     run.same("nobody failed", home.postern.lines("milter-failed"), [])
 
 
@@ -683,7 +684,7 @@ def test_isolated_innocent_thrice(run):
         os.kill(hosts(home.postern)[-1], signal.SIGKILL)
         run.ok("its death", home.postern.wait_log("plugin-death", n=n + 1))
     run.same("the message", end_all(clients), [451])
-    run.same("it was told again twice", len(home.postern.lines("milter-again")), 2)
+    run.same("it was told again twice", home.postern.count_log(2, "milter-again"), 2)
     run.same("what arrived", len(home.far.entries()), 0)
 
 
@@ -719,7 +720,7 @@ def test_isolated_deadlock(run):
 
 def test_isolated_leak(run):
     """one that takes all memory that it can get costs that message a 451: its limit is 1 GiB"""
-    (home,) = homes(run, ("isolated",))
+    (home,) = homes(run, ("isolated",), block="timeout 60s")
     limits = read(f"/proc/{hosts(home.postern)[-1]}/limits")
     if "unlimited" in re.search(r"Max address space.*", limits).group(0):
         raise Skip("AddressSanitizer's shadow has no room below a limit")
@@ -728,11 +729,17 @@ def test_isolated_leak(run):
         run.ok("the process dies", home.postern.wait_log("plugin-death", "signal=SIGABRT"))
         run.same("the next one", send(c).code, 250)
     run.same("what arrived", len(home.far.entries()), 1)
-    others = [begin(home, numbered(n, "eom wait 2500")) for n in range(1, 6)]
-    run.same("with others beside it", end_all([begin(home, numbered(6, "eom leak"))]), [451])
-    run.same("what they hear", end_all(others), [250] * 5)
-    run.same("they were told to the next process", len(home.postern.lines("milter-again")), 5)
-    run.same("what arrived of all", len(home.far.entries()), 6)
+    # How long it takes to get all that memory is the machine's affair: the others must still be at work then.
+    for wait in (2500, 6000):
+        before = len(home.far.entries()), home.postern.count_log(0, "milter-again")
+        others = [begin(home, numbered(n, f"eom wait {wait}")) for n in range(1, 6)]
+        run.same("with others beside it", end_all([begin(home, numbered(6, "eom leak"))]), [451])
+        at_work = 5 - sum(c.has_reply() for c in others)
+        run.same("what they hear", end_all(others), [250] * 5)
+        if at_work == 5:
+            break
+    run.same("they were told to the next process", home.postern.count_log(before[1] + 5, "milter-again") - before[1], 5)
+    run.same("what arrived of all", len(home.far.entries()) - before[0], 5)
 
 
 def test_isolated_spin(run):
