@@ -468,14 +468,6 @@ timed_out(struct session *s)
 	}
 }
 
-/* RFC 5321 3.8: a server that shuts down says 421. */
-static void
-say_draining(struct session *s)
-{
-	say(s, 421, "4.3.2", SV("service is restarting, try again"));
-	session_end(s, "shutdown");
-}
-
 void
 session_timer(void *arg)
 {
@@ -493,7 +485,7 @@ session_timer(void *arg)
 	if (s->phase == PHASE_CLOSING)
 		s->gone = true;
 	else if (!s->starved && s->smtp->draining && waits_for_line(s))
-		say_draining(s);
+		session_say_shutdown(s);
 	else if (!s->starved)
 		timed_out(s);
 	session_advance(s);

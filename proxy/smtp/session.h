@@ -172,7 +172,7 @@ void session_start_tls(struct session *s);
 void smtp_is_drained(struct smtp *m);            /* a drain was asked for and the last session is gone */
 /* After a drain has begun: an idle client is told within 30 s. */
 void session_drain(struct session *s);
-/* Ends it now, its transaction cut. */
+/* Ends it now, its transaction cut; a client that we wait for hears 421. */
 void session_abort(struct session *s);
 struct strv session_id(const struct session *s);        /* the transaction's id, else the session's */
 

@@ -4,6 +4,7 @@
  * Invariant: a session is freed in the loop, never in its own turn, and not while session_resume is queued.
  */
 #include "proxy/base/tls.h"
+#include "proxy/smtp/auth.h"
 #include "proxy/smtp/session_own.h"
 #include "proxy/smtp/sessionlog.h"
 
@@ -127,4 +128,46 @@ session_begin_closing(struct session *s)
 	s->phase = PHASE_CLOSING;
 	session_deadline(s, loop_now(s->smtp->loop) + CLOSE_MS);
 	session_closing(s);
+}
+
+/* ---- a reload or a stop ---------------------------------------------------------------------- */
+
+/* RFC 5321 3.8: a server that shuts down says 421. */
+void
+session_say_shutdown(struct session *s)
+{
+	say(s, 421, "4.3.2", SV("service is restarting, try again"));
+	session_end(s, "shutdown");
+}
+
+/* It waits for the client: no reply is owed that ours would have to stand behind. */
+static bool
+may_be_told(const struct session *s)
+{
+	static const bool waits[] = {
+		[PHASE_GREET] = true,
+		[PHASE_COMMAND] = true,
+		[PHASE_AUTH] = true,
+		[PHASE_TEXT] = true,
+		[PHASE_CHUNK] = true,
+		[PHASE_SKIP] = true,
+		[PHASE_CLOSING] = false,
+	};
+
+	return waits[s->phase] && !s->in_turn && !s->ending && auth_held(s) == 0;
+}
+
+void
+session_abort(struct session *s)
+{
+	if (may_be_told(s)) {
+		s->greeted = true;
+		session_say_shutdown(s);
+	} else {
+		session_cut(s, "shutdown");
+	}
+	if (s->in_turn && s->turn != NULL)
+		fiber_cancel(s->turn);
+	else
+		session_later(s);
 }

@@ -217,13 +217,3 @@ session_open(struct smtp *m, const struct listener *l, int fd, const struct endp
 	}
 	session_advance(s);
 }
-
-void
-session_abort(struct session *s)
-{
-	session_cut(s, "shutdown");
-	if (s->in_turn && s->turn != NULL)
-		fiber_cancel(s->turn);
-	else
-		session_later(s);
-}

@@ -30,7 +30,8 @@ bool session_may_greet(struct session *s);
  */
 bool session_count_client(struct session *s);
 
-/* session_close.c.  Both may free s. */
+/* session_close.c.  The second and third may free s. */
+void session_say_shutdown(struct session *s);
 void session_begin_closing(struct session *s);
 void session_closing(struct session *s);
 
