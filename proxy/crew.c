@@ -256,6 +256,14 @@ say_death(struct crew *c, const struct child *k, int status)
 	log_end(&l);
 }
 
+/* A worker that ended by itself has said all. */
+static void
+say_last_words(struct crew *c, unsigned column)
+{
+	if (c->w->log_rest != NULL)
+		c->w->log_rest(c->w, counters_log(c->counters, column));
+}
+
 /* When its successor begins: at once, or later each time for one that keeps dying young. */
 static void
 plan_successor(struct crew *c, const struct child *k)
@@ -278,6 +286,7 @@ bury(struct crew *c, int child, int status)
 {
 	struct child *k = &c->child[child];
 
+	say_last_words(c, (unsigned)child);
 	say_death(c, k, status);
 	if (k->control >= 0)
 		close(k->control);

@@ -191,7 +191,7 @@ trial_world_init(struct trial_world *t, struct arena *a)
 	*t = (struct trial_world){
 		.w = { trial_now, trial_wall, trial_random, no_connect, no_spool, no_log, no_file,
 		    no_glob, no_create, no_dir, no_commit, no_unlink, trial_work, trial_dns,
-		    trial_dns_cancel, NULL, t, NULL },
+		    trial_dns_cancel, NULL, t, NULL, NULL },
 		.a = a,
 		.dns = dns_table_new(a),
 		.now = 1000,

@@ -471,6 +471,7 @@ begin(struct worker *w, const char **why)
 		return false;
 	}
 	world_real_start(start->world, w->loop);
+	world_real_log_room(start->world, counters_log(start->counters, start->column));
 	if (!world_real_dns(start->world, &start->settings->resolver, why))
 		log_event(start->world, SV("worker"), "dns", "there is no resolver: %s", *why);
 	w->pause = (struct timer){ .fn = pause_over, .arg = w };

@@ -15,18 +15,20 @@
 #include <sys/mman.h>
 
 #include "proxy/base/counters.h"
+#include "proxy/base/log_room.h"
 
 /*
  * Cells for clients, a power of two.  20,000 clients at once: about one in four shares its cell.  A
  * page that no client touches costs nothing.
  */
-enum { LINE = 64, CELLS = 64 * 1024 };
+enum { LINE = 64, PAGE = 4096, CELLS = 64 * 1024 };
 
 struct column {
 	alignas(LINE) _Atomic uint64_t number[COUNTER_MAX];
 	alignas(LINE) struct doing doing;
 	alignas(LINE) _Atomic uint32_t client[CELLS];
 	alignas(LINE) _Atomic uint64_t auth[CELLS];
+	alignas(PAGE) struct log_room log;
 };
 
 struct counters {
@@ -79,6 +81,12 @@ struct doing *
 counters_doing(struct counters *c, unsigned place)
 {
 	return &column(c, place)->doing;
+}
+
+struct log_room *
+counters_log(struct counters *c, unsigned place)
+{
+	return &column(c, place)->log;
 }
 
 void

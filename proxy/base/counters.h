@@ -35,6 +35,7 @@ enum counter {
 };
 
 struct counters;                                        /* shared memory */
+struct log_room;
 
 /* Before fork. A place that nobody counts in costs address space alone. NULL: no memory. */
 struct counters *counters_new(unsigned places);
@@ -47,6 +48,11 @@ const char *counter_text(enum counter k);
 
 /* What the worker of that place is in the middle of: for doing_here, and for the master when it has died. */
 struct doing *counters_doing(struct counters *c, unsigned place);
+/*
+ * Where the worker of that place holds lines of the log, which the master writes when it has died: 64 KiB of address
+ * space a place, of memory what was once full of lines (a page for most).
+ */
+struct log_room *counters_log(struct counters *c, unsigned place);
 
 /*
  * Sessions per client over all workers: a table of fixed size in the same page, keyed by the hash of

@@ -12,6 +12,7 @@
 
 struct arena;
 struct dns_query;
+struct log_room;
 
 enum file_rc { FILE_OK, FILE_ABSENT, FILE_DENIED, FILE_FULL, FILE_TOO_BIG, FILE_FAULT };
 
@@ -66,12 +67,14 @@ struct world {
 	void *ctx;                                      /* the maker's own */
 	/* now, some ms late at most and several times cheaper, for who asks often. NULL: there is no such clock. */
 	uint64_t (*about_now)(struct world *);
+	/* Lines that a process which has ended still held, in front of all that is logged later. NULL: nobody's do. */
+	void (*log_rest)(struct world *, struct log_room *);
 };
 
 /*
  * The machine.  One per process: after fork a worker calls world_real_start(w, loop), from which on there may be a
- * work thread, and which takes the log over to its end-of-round write.  `log_fd`: where lines go, -1: nowhere;
- * it stays the caller's.  Each line gets the time in front (RFC 3339, UTC, ms).  SIGPIPE must be ignored.
+ * work thread, and which writes the log at the pace of log_out.h.  `log_fd`: where lines go, -1: nowhere; it stays
+ * the caller's.  Each line gets the time in front (RFC 3339, UTC, ms).  SIGPIPE must be ignored.
  */
 struct loop;
 struct resolver_conf {                          /* `resolver' */
@@ -80,6 +83,8 @@ struct resolver_conf {                          /* `resolver' */
 };
 struct world *world_real(int log_fd);
 void world_real_start(struct world *w, struct loop *loop);
+/* Right behind world_real_start: where lines wait from now on (counters_log), so that the master may tell them. */
+void world_real_log_room(struct world *w, struct log_room *room);
 /*
  * Behind world_real_start: questions to the DNS are answered from here on (libunbound on the loop, one cache a
  * process). False with *why: it cannot be (no library in this build); then every answer is DNS_TEMP.  What the

@@ -162,4 +162,5 @@ def test_auth_failures(run):
         c.starttls()
         c.ehlo()
         run.same("others are served", c.ask("AUTH PLAIN " + sasl.plain(USER, PASSWORD)).code, 235)
+    run.ok("all of it is logged", postern.wait_log(" session ", "client=127.0.0.10"), postern.log())
     run.ok("no secret is logged", "guess" not in postern.log())

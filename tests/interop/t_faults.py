@@ -8,8 +8,11 @@ import threading
 import time
 
 from client import Client, Crowd, Lost, Refused
-from harness import find, until
+from harness import find, read, until
 from servers import FarEnd, Postern, owner_of, pool_of
+
+
+STAMPED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z \S")
 
 
 def far_and_postern(run, workers=2, **far_options):
@@ -35,6 +38,12 @@ def names_at(far, tag):
             if m:
                 found[m[1]] += 1
     return found
+
+
+def state_of(pid):
+    """R, S, Z ... of proc(5), or None."""
+    m = re.search(r"^State:\s+(\w)", read(f"/proc/{pid}/status"), re.M)
+    return m and m[1]
 
 
 class Source:
@@ -203,6 +212,61 @@ def test_killed_workers(run):
     sums = crowd.judge(run, far.entries())
     run.ok("the crowd was not idle", sums["acked"] > 300, sums)
     run.same("the master alone is left, and ends well", postern.stop(), 0)
+
+
+def burst(port, tag, n):
+    """n messages that end at once, each in its own session; gives those whose clients heard 250."""
+    clients = [Client(port) for _ in range(n)]
+    for i, c in enumerate(clients):
+        c.ehlo()
+        c.mail([f"{tag}-{i}@example.com"])
+        c.ask("DATA", 354)
+        c.send(b"Subject: burst\r\n\r\ntext\r\n")
+    for c in clients:
+        c.send(b".\r\n")
+    told = [f"{tag}-{i}@example.com" for i, c in enumerate(clients) if c.reply().code == 250]
+    # The line of a message follows its reply: once the worker has answered somebody else it has said all.
+    clients[0].ask("NOOP", 250)
+    return clients, told
+
+
+def test_killed_worker_is_heard(run):
+    """what a killed worker had still to say is in the log, in front of its death"""
+    far, postern = far_and_postern(run, workers=1)
+    held = rounds = 0
+    # Whether lines wait for their time when it is killed is for the clock to say: mostly some do.
+    while rounds < 2 or (held == 0 and rounds < 6):
+        run.ok("there is a worker", postern.wait_log(" worker-start ", seconds=40, n=rounds + 1))
+        rounds += 1
+        victim = postern.workers()[0]
+        clients, told = burst(postern.port, f"b{rounds}", 12)
+        postern.signal(signal.SIGSTOP)
+        os.kill(victim, signal.SIGKILL)
+        run.ok("it is dead", until(lambda: state_of(victim) == "Z", 5))
+        before = postern.log()
+        postern.signal(signal.SIGCONT)
+        run.ok("its death is noticed", postern.wait_log("worker-death", f"pid={victim} ", "SIGKILL"))
+        after = postern.log().partition(f"pid={victim} signal=SIGKILL")[0]
+        run.same("all were told yes", len(told), 12)
+        run.same(
+            "each has its line by then",
+            [x for x in told if not re.search(rf" message .*{re.escape(x)}", after)],
+            [],
+        )
+        missing = [x for x in told if x not in before]
+        held += len(missing)
+        run.same(
+            "those that were held are there once",
+            [x for x in missing if len(postern.lines(" message ", x)) != 1],
+            [],
+        )
+        run.same("no line is cut", [x for x in after.splitlines() if not STAMPED.match(x)], [])
+        for c in clients:
+            c.close()
+    run.note(f"{held} lines were held, in {rounds} rounds")
+    run.ok("some lines were held", held > 0)
+    run.ok("all mail is there", len(far.entries()) == 12 * rounds, len(far.entries()))
+    run.same("the master ends well", postern.stop(), 0)
 
 
 def test_killed_workers_smtp_source(run):

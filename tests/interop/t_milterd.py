@@ -165,8 +165,9 @@ def test_milterd_verdicts(run):
     size cy / door cy / no tls cy / tls cc / user y / rcpts ycc / text ctruefalse / all dropped d / sender dropped d
     drop d / x c / later y / spam y / hold ctrue / divert ctruetruefalse"""
     run.same("miltertest", lua(run, m, "verdicts", script), [x.strip() for x in re.split(r"[/\n]", want)])
-    run.ok("the log has id, queue and verdict", m.lines(" refused ", "by=bad-rcpt", "queue=Q1", "enh=5.7.9"), m.log())
-    run.ok("and what was dropped", m.lines("outcome=discarded", "by=drop-rcpt"), m.log())
+    said = (" refused ", "by=bad-rcpt", "queue=Q1", "enh=5.7.9")
+    run.ok("the log has id, queue and verdict", until(lambda: m.lines(*said), 5), m.log())
+    run.ok("and what was dropped", until(lambda: m.lines("outcome=discarded", "by=drop-rcpt"), 5), m.log())
     run.same("it ends", m.stop(), 0)
     run.ok("no session is left", until(lambda: m.lines("milter end sessions=0"), 5), m.log())
 
@@ -327,7 +328,7 @@ def test_milterd_postfix(run):
     entry = far.wait_for("six@example.com")
     run.ok("nothing is left of what was before", entry and fields(far.text(entry), "X-Edit") == [])
     run.ok("nobody else got anything", len(far.entries()) == 5, far.entries())
-    run.ok("queue ids are in the log", m.lines("outcome=passed", " queue="), m.log())
+    run.ok("queue ids are in the log", until(lambda: m.lines("outcome=passed", " queue="), 5), m.log())
 
 
 def test_milterd_dkim(run):

@@ -178,7 +178,7 @@ def test_octets_spooled(run):
             run.ok(f"{how}: each hears 250", not wrong, wrong[:10])
             compare(run, how, letters, want[way], maildir(run.path("mail")))
         if memory == SMALL:
-            run.ok("they were spooled", postern.lines("way=spooled"))
+            run.ok("they were spooled", postern.wait_log("way=spooled"))
         run.same(
             "nothing is left in the spool's folder or tmp", os.listdir(run.path("mail", "tmp")), []
         )

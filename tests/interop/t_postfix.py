@@ -449,6 +449,7 @@ def stale(run, master, conf):
         settle((0.9, 1.1, 2.2, 0)[i])
     run.ok("Postfix did close them", postfix.wait_log(r"timeout after \S+ from"), postfix.log())
     run.ok("all arrive", until(lambda: len(far.entries()) == 4, 20), far.entries())
+    run.ok("each has its line", postern.wait_log(" message ", n=4), postern.log())
     run.same(
         "no client heard of it", postern.lines("outcome=deferred") + postern.lines("refused"), []
     )

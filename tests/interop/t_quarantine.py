@@ -58,7 +58,7 @@ def test_quarantine_and_release(run):
     run.ok("and names it", "<a@outside.example> -> <one@example.com> and 1 more" in text, text)
     run.same("nobody has it", far.entries(), [])
     message_id = text.split()[0]
-    run.ok("the log has the id", postern.lines(message_id, "outcome=quarantined", "by=odd"))
+    run.ok("the log has the id", postern.wait_log(message_id, "outcome=quarantined", "by=odd"))
 
     conf = open(postern.file, encoding="utf-8").read()
     postern.write(conf.replace("{ example.com, .example.com }", "{ other.example }"))

@@ -1,9 +1,10 @@
 /*
- * t_crew -- what a worker is born with: no key of tickets that has served its time.
+ * t_crew -- what a worker is born with: no key of tickets that has served its time; and what is said when one dies.
  */
 #include <sys/wait.h>
 
 #include "proxy/base/counters.h"
+#include "proxy/base/log_room.h"
 #include "proxy/crew.h"
 #include "tests/unit/tls_pair.h"
 
@@ -77,20 +78,76 @@ newborn_workers_have_no_old_keys(void)
 	free(c);
 }
 
+/* ---- what is said of a death ----------------------------------------------------------------- */
+
+static struct buf said;
+
 static void
-no_log(struct world *w, struct strv line)
+note_log(struct world *w, struct strv line)
 {
 	(void)w;
-	(void)line;
+	T_CHECK(buf_add(&said, line) && buf_add(&said, SV("\n")));
+}
+
+static void
+note_rest(struct world *w, struct log_room *r)
+{
+	struct strv held = log_room_held(r);
+
+	(void)w;
+	T_CHECK(buf_add(&said, held));
+	log_room_clear(r);
+}
+
+/* In a newborn's place: it ends at once, with what was laid into its room before it came. */
+static void
+end_at_once(void *arg)
+{
+	(void)arg;
+	_exit(3);
+}
+
+static void
+last_words_come_before_the_death(void)
+{
+	static const struct settings settings = { .drain = 1000 };
+	static const struct sockets  none = { .places = 2 };
+	struct crew                 *c = two_workers(&settings, &none);
+	struct strv                  all;
+	pid_t                        pid[2];
+	int                          status;
+
+	c->leave = end_at_once;
+	crew_want(c);
+	c->stopping = true;
+	log_room_add(counters_log(c->counters, 1), SV("its "), SV("last words"));
+	for (unsigned i = 0; i < 2; i++)
+		pid[i] = c->child[i].pid;
+	buf_clear(&said);
+	for (unsigned i = 0; i < 2; i++) {
+		T_CHECK(waitpid(pid[i], &status, 0) == pid[i]);
+		T_CHECK(crew_ended(c, pid[i], status));
+	}
+	all = buf_view(&said);
+	T_CHECK(strv_starts(strv_cut(&all, '\n'), SV("master worker-death worker=0 ")));
+	T_EQ_TEXT(strv_cut(&all, '\n'), "its last words");
+	T_CHECK(strv_starts(strv_cut(&all, '\n'), SV("master worker-death worker=1 ")));
+	T_EQ_NUM(all.n, 0);
+	crew_fini(c);
+	free(c);
 }
 
 int
 main(int argc, char **argv)
 {
 	t_begin(argc, argv);
-	fake.log = no_log;
+	buf_init(&said, 65536);
+	fake.log = note_log;
+	fake.log_rest = note_rest;
 	make_pem(&ours, EVP_EC_gen("P-256"), "mx.example");
 	T_RUN(newborn_workers_have_no_old_keys);
+	T_RUN(last_words_come_before_the_death);
+	buf_fini(&said);
 	free_pem(&ours);
 	return t_end();
 }
