@@ -36,12 +36,11 @@ struct conn {
 	bool          readable;         /* octets, EOF or a fault may wait in the kernel (or in TLS) */
 	bool          eof;              /* the peer has ended its side (RDHUP seen or recv gave 0) */
 	bool          fault;            /* reset or TLS fault: nothing more goes out; what came can be read */
-	bool          hung;             /* an event told of a fault beside what can be read: nothing tells of it again */
+	bool          hung;             /* an event told of a fault, maybe behind octets: no event tells of it again */
 	bool          connecting;       /* not yet known whether connect() worked */
 	bool          want_write;       /* a write was short: none is tried until the socket is writable */
-	/* io.c's own */
+	/* io*.c's own */
 	bool          ended;            /* recv gave the end or a fault: nothing more comes in */
-	bool          known;            /* connect() is known to have worked or not */
 	bool          listens_write;    /* it is watched for writing, too; that stays, edges cost nothing */
 	bool          sending;          /* conn_send is in the middle: c->out goes behind it */
 	bool          shut;             /* conn_shutdown: the end follows when all is out */
@@ -51,18 +50,18 @@ struct conn {
 	struct loop_fd watch;
 };
 
-#define CONN_OUT_MAX  (512 * 1024)      /* octets queued by conn_queue before it refuses */
+#define CONN_OUT_MAX  (512 * 1024)      /* octets queued by conn_queue_v before it refuses */
 #define CONN_OUT_HIGH (256 * 1024)      /* above it the owner stops reading what feeds it */
 #define CONN_OUT_LOW  (64 * 1024)       /* below it it goes on */
 
 /*
- * Takes over fd (non-blocking already).  on_event may be NULL.  TCP_NODELAY is the maker's business.
+ * Takes over fd (connected, non-blocking already).  on_event may be NULL.  TCP_NODELAY is the maker's business.
  * False: the loop refused, fd is closed.  c stays where it is until conn_close.
  */
 bool conn_init(struct conn *c, struct loop *l, int fd, void (*on_event)(void *), void *arg);
 /*
  * Connects through the world and takes over the descriptor, then conn_connected waits (or on_event is
- * called).  One system call cheaper than world->connect and conn_init.  False: *why is static text.
+ * called).  False: *why is static text.
  */
 struct endpoint;
 bool conn_dial(struct conn *c, struct loop *l, const struct endpoint *to, void (*on_event)(void *),
@@ -86,7 +85,7 @@ void conn_shutdown(struct conn *c);
  *
  * IO_OK: *got > 0.  IO_AGAIN: nothing now, `readable` is false until the next event.  IO_EOF, IO_FAULT:
  * nothing more comes, said again at every call.  A short recv clears `readable` (edge-triggered: a
- * later arrival sets it again), but for what comes before an end that is known.
+ * later arrival sets it again), but for what comes before an end or a reset that was told of.
  */
 enum io_rc conn_recv(struct conn *c, void *p, size_t n, size_t *got);
 /*
@@ -96,12 +95,11 @@ enum io_rc conn_recv(struct conn *c, void *p, size_t n, size_t *got);
 MAY_YIELD enum wait_rc conn_wait(struct conn *c, uint64_t deadline);
 
 /*
- * conn_queue -- send without waiting: at once what the kernel takes, the rest is copied into c->out and
+ * conn_queue_v -- send without waiting: at once what the kernel takes, the rest is copied into c->out and
  * goes when it can, in order.  Before a connection is made, and behind a conn_send that waits, all is
  * copied.  False: fault, or the rest does not fit below CONN_OUT_MAX (nothing of it is kept, c->fault
  * is set).
  */
-bool conn_queue(struct conn *c, const struct iovec *v, unsigned n);
 bool conn_queue_v(struct conn *c, struct strv v);
 /*
  * conn_queue_last -- conn_queue_v and conn_shutdown in one: nothing can be queued behind it, and where the
@@ -125,7 +123,7 @@ MAY_YIELD enum wait_rc conn_send_file(struct conn *c, int fd, uint64_t at, uint6
     uint64_t deadline);
 /* Waits until the connection is made and c->out is empty. */
 MAY_YIELD enum wait_rc conn_drain(struct conn *c, uint64_t deadline);
-/* For a connecting socket: waits until it is known. WAIT_OK connected; WAIT_CLOSED refused. */
+/* After conn_dial: waits until it is known. WAIT_OK connected; WAIT_CLOSED refused. */
 MAY_YIELD enum wait_rc conn_connected(struct conn *c, uint64_t deadline);
 /*
  * Has the peer gone?  Looks without taking octets: 1 it is there, 0 half-closed (it may still read),

@@ -69,8 +69,8 @@ bio_read(BIO *b, char *p, int n)
 		t->raw_end = true;
 	if (r < 0 && errno == EAGAIN)
 		BIO_set_retry_read(b);
-	/* a short read has emptied the socket, unless the end stands behind it */
-	if ((r < 0 && errno == EAGAIN) || (r > 0 && r < n && !t->c->eof))
+	/* a short read has emptied the socket, unless the end or a reset stands behind it */
+	if ((r < 0 && errno == EAGAIN) || (r > 0 && r < n && !t->c->eof && !t->c->hung))
 		t->raw = false;
 	return (int)r;
 }

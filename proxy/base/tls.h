@@ -99,7 +99,7 @@ void tls_facts_get(const struct conn *c, struct arena *a, struct tls_facts *out)
 void tls_free(struct tls *t);
 
 /*
- * For io.c: as recv and send with the same rc; send takes one run of octets, n > 0, and after IO_AGAIN it
+ * For io*.c: as recv and send with the same rc; send takes one run of octets, n > 0, and after IO_AGAIN it
  * wants the same octets at the front again.
  */
 enum io_rc tls_recv(struct tls *t, void *p, size_t n, size_t *got);

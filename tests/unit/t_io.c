@@ -249,6 +249,22 @@ reader_lets_others_run(void)
 	teardown();
 }
 
+/* Octets, and the reset behind them, in one event: there is no second one to wait for. */
+static void
+reset_behind_octets_ends_a_wait(void)
+{
+	struct reader r = { 0 };
+
+	setup_tcp();
+	fiber_start(pool, "r", read_all, &r);
+	T_EQ_NUM(write(peer, "421-", 4), 4);
+	reset_peer();
+	rounds(2);
+	T_EQ_STRV(strv(r.text, r.n), SV("421-"));
+	T_CHECK(r.over && r.io == IO_FAULT);
+	teardown();
+}
+
 /* ---- connecting ------------------------------------------------------------------------------ */
 
 static void
@@ -303,23 +319,6 @@ connection_is_made(void)
 	T_EQ_NUM(read(peer, b, sizeof(b)), 5);
 	T_EQ_NUM(conn_unsent(&conn), 0);
 	close(l);
-	teardown();
-}
-
-/* The other way to it: a descriptor from elsewhere, conn_init, then conn_connected. */
-static void
-connection_is_awaited_after_init(void)
-{
-	int           fd[2];
-	struct writer w = { 0 }, again = { 0 };
-
-	T_CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fd) == 0);
-	setup_fd(fd[0], fd[1]);
-	fiber_start(pool, "c", connect_then_note, &w);
-	rounds(2);
-	T_CHECK(w.over && w.rc == WAIT_OK);
-	fiber_start(pool, "c", connect_then_note, &again);
-	T_CHECK(again.over && again.rc == WAIT_OK);
 	teardown();
 }
 
@@ -433,8 +432,8 @@ main(int argc, char **argv)
 	T_RUN(waiting_fiber_times_out);
 	T_RUN(close_wakes_the_one_who_waits);
 	T_RUN(reader_lets_others_run);
+	T_RUN(reset_behind_octets_ends_a_wait);
 	T_RUN(connection_is_made);
-	T_RUN(connection_is_awaited_after_init);
 	T_RUN(refused_connection_is_a_fault);
 	T_RUN(dial_that_fails_leaves_nothing);
 	T_RUN(owner_may_free_the_connection_in_its_event);

@@ -36,16 +36,14 @@ peer_take(char *to, size_t want)
 static void
 queue_sends_at_once(void)
 {
-	struct iovec v[4] = { { (void *)"one ", 4 }, { (void *)"", 0 }, { (void *)"two ", 4 },
-		{ (void *)"three", 5 } };
-	char         b[32];
-	ssize_t      n;
+	char    b[32];
+	ssize_t n;
 
 	setup();
-	T_CHECK(conn_queue(&conn, v, 4));
+	T_CHECK(conn_queue_v(&conn, SV("one two")));
 	n = read(peer, b, sizeof(b));
-	T_EQ_STRV(strv(b, (size_t)n), SV("one two three"));
-	T_CHECK(conn_queue(&conn, v, 0));
+	T_EQ_STRV(strv(b, (size_t)n), SV("one two"));
+	T_CHECK(conn_queue_v(&conn, (struct strv){ NULL, 0 }));
 	T_EQ_NUM(conn_unsent(&conn), 0);
 	T_EQ_NUM(events, 0);
 	teardown();
@@ -62,11 +60,9 @@ short_writes_keep_their_order(void)
 	setup();
 	shrink(4096);
 	for (size_t at = 0; at < N; at += PIECE) {
-		size_t       n = N - at < PIECE ? N - at : PIECE;
-		struct iovec v[3] = { { p + at, n / 3 }, { p + at + n / 3, 0 },
-			{ p + at + n / 3, n - n / 3 } };
+		size_t n = N - at < PIECE ? N - at : PIECE;
 
-		good &= conn_queue(&conn, v, 3);
+		good &= conn_queue_v(&conn, strv(p + at, n));
 	}
 	T_CHECK(good);
 	T_CHECK(conn_unsent(&conn) > 0 && conn.want_write);

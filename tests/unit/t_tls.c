@@ -224,19 +224,34 @@ minimum_version_holds(void)
 
 /* ---- octets ---------------------------------------------------------------------------------- */
 
+struct pieces {
+	struct iovec v[3];
+	enum wait_rc rc;
+};
+
+static void
+send_pieces(void *arg)
+{
+	struct pieces *p = arg;
+
+	p->rc = conn_send(&server.c, p->v, 3, 0);
+}
+
 static void
 small_pieces_become_one_record(void)
 {
 	struct tls_context *x = context(0x0303, "one");
-	struct iovec        v[3] = { { (void *)"250-one\r\n", 9 }, { (void *)"", 0 },
-		       { (void *)"250 two\r\n", 9 } };
+	struct pieces       sent = { { { (void *)"250-one\r\n", 9 }, { (void *)"", 0 },
+					 { (void *)"250 two\r\n", 9 } },
+		      WAIT_CLOSED };
 	char                b[64];
 	unsigned            before;
 
 	setup(x, TLS1_3_VERSION, 65536);
 	T_CHECK(shake());
 	before = client.data_records;
-	T_CHECK(conn_queue(&server.c, v, 3));
+	fiber_start(pool, "pieces", send_pieces, &sent);
+	T_EQ_NUM(sent.rc, WAIT_OK);
 	carry();
 	T_EQ_NUM(client.data_records - before, 1);
 	T_EQ_STRV(client_read(b, sizeof(b)), SV("250-one\r\n250 two\r\n"));
@@ -246,19 +261,20 @@ small_pieces_become_one_record(void)
 
 /* Large and small pieces that the socket takes at once: each record ends where the next begins. */
 static void
-large_pieces_are_queued_whole(void)
+large_pieces_go_out_whole(void)
 {
 	enum { N = 50000 };
 	struct tls_context *x = context(0x0303, "one");
 	static char         p[N], q[N + 6];
-	struct iovec        v[3] = { { p, 20000 }, { p + 20000, 30000 }, { (void *)"end", 3 } };
+	struct pieces       sent = { { { p, 20000 }, { p + 20000, 30000 }, { (void *)"end", 3 } },
+		      WAIT_CLOSED };
 
 	for (unsigned i = 0; i < N; i++)
 		p[i] = (char)(i * 31 + i / 256);
 	setup(x, TLS1_3_VERSION, 65536);
 	T_CHECK(shake());
-	T_CHECK(conn_queue(&server.c, v, 3));
-	T_EQ_NUM(conn_unsent(&server.c), 0);
+	fiber_start(pool, "pieces", send_pieces, &sent);
+	T_EQ_NUM(sent.rc, WAIT_OK);
 	carry();
 	T_EQ_NUM(client_read(q, sizeof(q)).n, N + 3);
 	T_CHECK(memcmp(p, q, N) == 0 && memcmp(q + N, "end", 3) == 0);
@@ -275,6 +291,13 @@ struct job {
 	bool         over;
 };
 
+static bool
+queue_bulk(void)
+{
+	return conn_queue_v(&server.c, strv(bulk, 100)) &&
+	    conn_queue_v(&server.c, strv(bulk + 100, BULK - 100));
+}
+
 static void
 send_bulk(void *arg)
 {
@@ -287,7 +310,7 @@ send_bulk(void *arg)
 	else if (j->how == 1)
 		j->rc = conn_send_file(&server.c, j->file, 0, BULK, 0);
 	else
-		j->rc = conn_queue(&server.c, v, 3) ? conn_drain(&server.c, 0) : WAIT_CLOSED;
+		j->rc = queue_bulk() ? conn_drain(&server.c, 0) : WAIT_CLOSED;
 	j->over = true;
 }
 
@@ -490,6 +513,29 @@ renegotiation_is_refused(void)
 	tls_context_free(x);
 }
 
+/* As in t_io: what the peer said last, and its reset, in one event. */
+static void
+reset_behind_octets_is_told_of(void)
+{
+	struct tls_context *x = context(0x0303, "one");
+	char                b[256];
+	int                 n;
+
+	setup(x, TLS1_3_VERSION, 65536);
+	T_CHECK(shake());
+	T_CHECK(
+	    conn_queue_v(&server.c, SV("354 go ahead\r\n"))); /* unread, it makes the end a reset */
+	T_EQ_NUM(SSL_write(client.ssl, "QUIT\r\n", 6), 6);
+	n = BIO_read(client.out, b, sizeof(b));
+	T_CHECK(n > 0 && write(client.fd, b, (size_t)n) == n && close(client.fd) == 0);
+	client.fd = -1;
+	loop_round(loop, false);
+	T_EQ_STRV(strv(server.text, server.n), SV("QUIT\r\n"));
+	T_EQ_NUM(server.rc, IO_FAULT);
+	teardown();
+	tls_context_free(x);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -506,7 +552,7 @@ main(int argc, char **argv)
 	T_RUN(handshake_waits_for_room);
 	T_RUN(minimum_version_holds);
 	T_RUN(small_pieces_become_one_record);
-	T_RUN(large_pieces_are_queued_whole);
+	T_RUN(large_pieces_go_out_whole);
 	T_RUN(bulk_goes_out_octet_for_octet);
 	T_RUN(rest_of_a_record_needs_no_event);
 	T_RUN(keys_may_be_changed);
@@ -515,6 +561,7 @@ main(int argc, char **argv)
 	T_RUN(both_kinds_of_end_are_an_end);
 	T_RUN(forged_record_is_a_fault);
 	T_RUN(renegotiation_is_refused);
+	T_RUN(reset_behind_octets_is_told_of);
 	free_pem(&ours);
 	free_pem(&other);
 	return t_end();

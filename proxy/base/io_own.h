@@ -1,0 +1,34 @@
+/*
+ * io_own -- what the files of a connection share; nobody else includes it.
+ *
+ * io         what the loop tells, opening and closing, reading
+ * io_write   what goes out at once or is queued, and the end behind it
+ * io_send    fibers that wait: until it is connected, until all is out, for a unit that goes out by reference
+ *
+ * Invariant: what was given first goes out first: c->out, then the unit that is under way (c->sending), then what
+ * was queued meanwhile, then the end (c->shut).  Between a short write and the event that there is room
+ * (c->want_write) nothing is tried.
+ */
+#ifndef PROXY_BASE_IO_OWN_H
+#define PROXY_BASE_IO_OWN_H
+
+#include "proxy/base/io.h"
+
+/* --- io.c --- */
+
+/* Nothing more goes out, what came can be read; fibers that wait are woken. */
+void io_fault(struct conn *c);
+
+/* --- io_write.c --- */
+
+/*
+ * Sends of v, which is not empty, what goes at once.  IO_OK: go on with what is left, if anything is; IO_AGAIN:
+ * not before the socket is writable, which is seen to; IO_FAULT: that is noted.  *sent is valid with each.
+ */
+enum io_rc io_push(struct conn *c, struct strv v, size_t *sent);
+/* The same of a send() or sendmsg() that gave r and not all; errno is still its own. */
+enum io_rc io_short(struct conn *c, ssize_t r, size_t *sent);
+/* What is queued goes on, and the end behind it; not in the middle of a unit, nor where there is no room. */
+void io_flush(struct conn *c);
+
+#endif
