@@ -7,6 +7,7 @@
 #include "filters/arc_own.h"
 #include "proxy/base/arena.h"
 #include "proxy/base/dns.h"
+#include "proxy/base/hash.h"
 #include "proxy/mail/tags.h"
 
 static bool
@@ -187,6 +188,18 @@ arc_key_read(
 
 /* ---- what is signed -------------------------------------------------------------------------- */
 
+/* The last one of that name which is not taken, from 1; 0: there is none. */
+static unsigned
+last_of(const struct view_field *f, const uint64_t *hash, const bool *taken, unsigned n,
+    struct strv name)
+{
+	uint64_t want = hash_name(name);
+
+	while (n > 0 && (hash[n - 1] != want || taken[n - 1] || !strv_ieq(f[n - 1].name, name)))
+		n--;
+	return n;
+}
+
 /*
  * RFC 6376 5.4.2: of fields of one name the last comes first, and a name that stands more often than there are
  * fields stands for nothing.
@@ -198,16 +211,17 @@ arc_message_digest(const struct view_field *f, unsigned n, const struct arc_sign
 	struct arena        *a = arena_new(4096, 0);
 	struct crypt_digest *d = crypt_digest_begin(a);
 	bool                *taken = arena_array(a, n, sizeof(*taken));
+	uint64_t            *hash = arena_array(a, n, sizeof(*hash));
 	struct strv          rest = s->names, name;
 
 	/* The signature that is verified is not meant by its own h=: RFC 6376 3.5. */
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++) {
 		taken[i] = f[i].raw.p == s->raw.p;
+		hash[i] = hash_name(f[i].name);
+	}
 	while (tags_word(&rest, &name)) {
-		unsigned i = n;
+		unsigned i = last_of(f, hash, taken, n, name);
 
-		while (i > 0 && (taken[i - 1] || !strv_ieq(f[i - 1].name, name)))
-			i--;
 		if (i == 0)
 			continue;
 		taken[i - 1] = true;

@@ -15,6 +15,7 @@
 #include "filters/dkim_own.h"
 
 #include "proxy/base/arena.h"
+#include "proxy/base/hash.h"
 #include "proxy/mail/tags.h"
 
 #if HAVE_OPENDKIM
@@ -106,8 +107,13 @@ free_handle(void *arg)
 
 /* ---- which fields ---------------------------------------------------------------------------- */
 
+struct name {
+	struct strv v;
+	uint64_t    hash;
+};
+
 struct names { /* of all h= that count, each once */
-	struct strv *v;
+	struct name *v;
 	unsigned     n, max;
 	bool         signatures; /* DKIM-Signature is among them */
 };
@@ -115,8 +121,10 @@ struct names { /* of all h= that count, each once */
 static bool
 is_named(const struct names *all, struct strv name)
 {
+	uint64_t hash = hash_name(name);
+
 	for (unsigned i = 0; i < all->n; i++)
-		if (strv_ieq(all->v[i], name))
+		if (all->v[i].hash == hash && strv_ieq(all->v[i].v, name))
 			return true;
 	return false;
 }
@@ -133,7 +141,7 @@ add_names(struct arena *a, struct names *all, struct strv list)
 		if (all->n == NAMES_MAX)
 			return false;
 		all->v = arena_grow(a, all->v, &all->max, all->n + 1, sizeof(*all->v));
-		all->v[all->n++] = name;
+		all->v[all->n++] = (struct name){ name, hash_name(name) };
 	}
 	return true;
 }

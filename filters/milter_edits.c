@@ -2,45 +2,32 @@
  * milter_edits -- what a milter wants changed, as edits.
  *
  * A milter counts fields as it was shown them; edits count what those before them have left (view.c).  So the list of
- * fields is kept here as the edits make it, with which of them were shown.  The invariant: what is no line, no address
- * or no canonical text is never staged.
- *
- * Each edit walks that list, and nobody else is served meanwhile: so names are numbers in it, equal ones the same.
+ * fields is kept here as the edits make it: those that stood there at first are those that were shown.  The invariant:
+ * what is no line, no address or no canonical text is never staged.
  */
-#include <stdlib.h>
-
 #include "filters/milter.h"
 #include "proxy/base/arena.h"
+#include "proxy/mail/fieldlist.h"
 
 #define BODY_MORE   ((uint64_t)64 << 20) /* octets that a new body may be longer than the old one */
 #define HEADER_MORE ((uint64_t)1 << 20)  /* octets of all fields that one milter adds or changes */
 #define GATHER      4096                 /* octets of a new body that are put away at once */
 
-enum { NAMELESS, UNKNOWN_NAME, FIRST_NAME }; /* UNKNOWN_NAME: none that was shown has it */
-
-struct field {
-	uint32_t name;
-	bool     shown, gone;
-};
-
 struct milter_edits {
-	struct arena *a;
-	struct view   v;
-	bool          exact;
-	unsigned     *above;
-	struct field *f; /* NULL: not wanted yet */
-	unsigned      n, max;
-	struct strv *
-	    name; /* of those that were shown: each once, in order; its place, from FIRST_NAME, is its number */
-	unsigned      n_name;
-	unsigned      asked;  /* changes that were asked for, those that change nothing, too */
-	uint64_t      fields; /* octets of their names and values */
-	struct spool *body;   /* NULL: it stays */
-	char         *piece;  /* what is not put away yet */
-	size_t        n_piece;
-	uint64_t      room; /* octets that it may still take */
-	bool          cr;   /* a CR was its last octet */
-	bool          open; /* it does not end with a line */
+	struct arena     *a;
+	struct view       v;
+	bool              exact;
+	unsigned         *above;
+	struct fieldlist *list;   /* NULL: not wanted yet */
+	bool              mbox;   /* the first one is an mbox line */
+	unsigned          asked;  /* changes that were asked for, those that change nothing, too */
+	uint64_t          fields; /* octets of their names and values */
+	struct spool     *body;   /* NULL: it stays */
+	char             *piece;  /* what is not put away yet */
+	size_t            n_piece;
+	uint64_t          room; /* octets that it may still take */
+	bool              cr;   /* a CR was its last octet */
+	bool              open; /* it does not end with a line */
 };
 
 static bool
@@ -64,139 +51,41 @@ milter_edits_begin(struct arena *a, const struct view *v, bool exact, unsigned *
 
 /* ---- fields ---- */
 
-static int
-compare(struct strv a, struct strv b)
-{
-	if (a.n != b.n)
-		return a.n < b.n ? -1 : 1;
-	for (size_t i = 0; i < a.n; i++) {
-		int d = ascii_lower(a.p[i]) - ascii_lower(b.p[i]);
-
-		if (d != 0)
-			return d;
-	}
-	return 0;
-}
-
-static int
-by_name(const void *a, const void *b)
-{
-	return compare(*(const struct strv *)a, *(const struct strv *)b);
-}
-
-static uint32_t
-number_of(const struct milter_edits *m, struct strv name)
-{
-	const struct strv *at =
-	    m->n_name == 0 ? NULL : bsearch(&name, m->name, m->n_name, sizeof(name), by_name);
-
-	if (name.n == 0)
-		return NAMELESS;
-	return at == NULL ? UNKNOWN_NAME : FIRST_NAME + (uint32_t)(at - m->name);
-}
-
-static void
-take_names(struct milter_edits *m, const struct view_field *f)
-{
-	unsigned n = 0;
-
-	m->name = arena_array(m->a, m->n + 1, sizeof(*m->name));
-	for (unsigned i = 0; i < m->n; i++)
-		m->name[i] = f[i].name;
-	qsort(m->name, m->n, sizeof(*m->name), by_name);
-	for (unsigned i = 0; i < m->n; i++)
-		if (n == 0 || compare(m->name[n - 1], m->name[i]) != 0)
-			m->name[n++] = m->name[i];
-	m->n_name = n;
-}
-
 static void
 take_fields(struct milter_edits *m)
 {
-	struct view_field *f;
+	const struct view_field *f;
+	struct strv             *name;
+	unsigned                 n;
 
-	if (m->f != NULL)
+	if (m->list != NULL)
 		return;
-	f = view_fields(m->a, &m->v, &m->n);
-	take_names(m, f);
-	m->f = arena_grow(m->a, NULL, &m->max, m->n + 1, sizeof(*m->f));
-	for (unsigned i = 0; i < m->n; i++)
-		m->f[i] = (struct field){ .name = number_of(m, f[i].name), .shown = true };
-}
-
-static void
-insert(struct milter_edits *m, unsigned at, struct strv name)
-{
-	m->f = arena_grow(m->a, m->f, &m->max, m->n + 1, sizeof(*m->f));
-	memmove(&m->f[at + 1], &m->f[at], (m->n - at) * sizeof(m->f[0]));
-	m->f[at] = (struct field){ .name = number_of(m, name) };
-	m->n++;
-}
-
-/* Where in the list stands what is the at-th of those that are there; as view.c, not in front of an mbox line. */
-static unsigned
-place_of(const struct milter_edits *m, unsigned at)
-{
-	unsigned i = 0;
-
-	for (; i < m->n; i++) {
-		if (m->f[i].gone || m->f[i].name == NAMELESS)
-			continue;
-		if (at-- == 0)
-			break;
-	}
-	return i;
-}
-
-/* The place as edits count it: all fields that are there, one without a name, too. */
-static unsigned
-count_to(const struct milter_edits *m, unsigned place)
-{
-	unsigned at = 0;
-
-	for (unsigned i = 0; i < place; i++)
-		at += !m->f[i].gone;
-	return at;
+	f = view_fields(m->a, &m->v, &n);
+	name = arena_array(m->a, n, sizeof(*name));
+	for (unsigned i = 0; i < n; i++)
+		name[i] = f[i].name;
+	m->mbox = n > 0 && name[0].n == 0;
+	m->list = fieldlist_new(m->a, name, n, n, true);
 }
 
 /*
  * libmilter, smfi_insheader: places count the MTA's own Received, which comes in front of the message when it is sent.
- * What belongs above it stands directly below it then.
+ * What belongs above it stands directly below it then.  An mbox line is none that a milter was shown.
  */
 static void
 insert_field(struct milter_edits *m, struct edit *e, uint32_t at)
 {
-	unsigned place;
+	unsigned n;
 
 	take_fields(m);
+	n = fieldlist_count(m->list);
 	if (at <= *m->above)
 		++*m->above;
 	else
 		at--;
-	place = place_of(m, at);
 	e->op = EDIT_INSERT_HEADER;
-	e->at = count_to(m, place);
-	insert(m, place, e->name);
-}
-
-/* The nth field of that name that was shown, or m->n; at: how many are there of that name, up to it. */
-static unsigned
-find(const struct milter_edits *m, struct strv name, uint32_t nth, unsigned *at)
-{
-	uint32_t number = number_of(m, name);
-	unsigned i = 0;
-
-	*at = 0;
-	for (; i < m->n; i++) {
-		const struct field *f = &m->f[i];
-
-		if (f->name != number)
-			continue;
-		*at += !f->gone;
-		if (f->shown && --nth == 0)
-			break;
-	}
-	return i;
+	e->at = at < n ? at + m->mbox : n;
+	(void)fieldlist_insert(m->list, e->at, e->name);
 }
 
 static void
@@ -204,26 +93,27 @@ add_field(struct milter_edits *m, struct edit *e)
 {
 	take_fields(m);
 	e->op = EDIT_ADD_HEADER;
-	insert(m, m->n, e->name);
+	(void)fieldlist_add(m->list, e->name);
 }
 
 /* False: there is nothing to do. */
 static bool
 change_field(struct milter_edits *m, struct edit *e, uint32_t nth)
 {
-	unsigned at, count;
+	uint32_t field;
 
 	take_fields(m);
-	at = find(m, e->name, nth, &count);
-	if (at == m->n || m->f[at].gone) {
+	field = fieldlist_find_old(m->list, e->name, nth);
+	if (field == FIELD_NONE || !fieldlist_has(m->list, field)) {
 		if (e->value.n == 0)
 			return false;
 		add_field(m, e);
 		return true;
 	}
 	e->op = e->value.n == 0 ? EDIT_DELETE_HEADER : EDIT_CHANGE_HEADER;
-	e->at = count;
-	m->f[at].gone = e->value.n == 0;
+	e->at = fieldlist_nth(m->list, field);
+	if (e->value.n == 0)
+		fieldlist_drop(m->list, field);
 	return true;
 }
 

@@ -83,6 +83,14 @@ hash_sip_fold(const struct hash_key *key, struct strv v)
 	return sip(key, v, true);
 }
 
+uint64_t
+hash_name(struct strv v)
+{
+	static const struct hash_key none = { 0, 0 };
+
+	return sip(&none, v, true);
+}
+
 /* Four bits a step: the only user is the PROXY header, a few hundred octets a session. */
 uint32_t
 crc32c(uint32_t crc, struct strv v)

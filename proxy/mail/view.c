@@ -7,10 +7,16 @@
 #include "proxy/mail/view.h"
 
 #include "proxy/base/arena.h"
+#include "proxy/mail/fieldlist.h"
 
-struct list {
-	struct view_field *v;
-	unsigned           n; /* room was made for all that edits can add */
+struct work {
+	struct arena       *a;   /* gone behind it */
+	struct view_field  *old; /* fields of the message */
+	unsigned            n_old;
+	const struct edit  *edit;
+	unsigned            n_edit;
+	struct fieldlist   *list;
+	const struct edit **by; /* by field: the edit that it is of now; NULL: it is as it came */
 };
 
 static struct view_field
@@ -32,94 +38,142 @@ made(struct arena *a, const struct edit *e)
 	return (struct view_field){ .name = strv(raw, e->name.n), .raw = strv(raw, n) };
 }
 
-static void
-insert(struct list *l, unsigned at, struct view_field f)
+static struct view_field *
+take_fields(struct arena *a, const struct message *m, unsigned *n)
 {
-	if (at > l->n)
-		at = l->n;
-	/* An mbox line stays in front: behind a field it would end the header. */
-	if (at == 0 && l->n > 0 && l->v[0].name.n == 0)
-		at = 1;
-	memmove(&l->v[at + 1], &l->v[at], (l->n - at) * sizeof(l->v[0]));
-	l->v[at] = f;
-	l->n++;
+	struct view_field *v = arena_array(a, m->n_h, sizeof(*v));
+
+	*n = 0;
+	for (unsigned i = 0; i < m->n_h; i++) {
+		const struct header *h = &m->h[i];
+
+		if (!h->hidden)
+			v[(*n)++] = (struct view_field){ .name = header_name(h), .raw = h->raw };
+	}
+	return v;
 }
 
-/* Place of the nth (from 1) field of that name, or l->n. */
-static unsigned
-place(const struct list *l, struct strv name, unsigned nth)
+static bool
+of_header(enum edit_op op)
 {
-	unsigned i;
+	switch (op) {
+	case EDIT_ADD_HEADER:
+	case EDIT_INSERT_HEADER:
+	case EDIT_CHANGE_HEADER:
+	case EDIT_DELETE_HEADER:
+	case EDIT_DELETE_ALL:
+		return true;
+	default:
+		return false;
+	}
+}
 
-	for (i = 0; i < l->n; i++)
-		if (strv_ieq(l->v[i].name, name) && --nth == 0)
-			break;
-	return i;
+static bool
+by_name(enum edit_op op)
+{
+	return op == EDIT_CHANGE_HEADER || op == EDIT_DELETE_HEADER || op == EDIT_DELETE_ALL;
+}
+
+/* Names are looked at only where an edit finds its field by one: most put some in. */
+static void
+begin(struct work *w)
+{
+	struct strv *name = arena_array(w->a, (size_t)w->n_old + w->n_edit, sizeof(*name));
+	unsigned     n = 0;
+	bool         named = false;
+
+	for (; n < w->n_old; n++)
+		name[n] = w->old[n].name;
+	for (unsigned i = 0; i < w->n_edit; i++) {
+		if (!of_header(w->edit[i].op))
+			continue;
+		name[n++] = w->edit[i].name;
+		named = named || by_name(w->edit[i].op);
+	}
+	w->list = fieldlist_new(w->a, name, w->n_old, n, named);
+	w->by = arena_array(w->a, (size_t)w->n_old + w->n_edit + 1, sizeof(*w->by));
 }
 
 static void
-delete_all(struct list *l, struct strv name)
+apply(struct work *w, const struct edit *e)
 {
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < l->n; i++)
-		if (!strv_ieq(l->v[i].name, name))
-			l->v[n++] = l->v[i];
-	l->n = n;
-}
-
-static void
-apply(struct arena *a, struct list *l, const struct edit *e)
-{
-	unsigned at = 0;
+	uint32_t at = FIELD_NONE;
 
 	if (e->op == EDIT_CHANGE_HEADER || e->op == EDIT_DELETE_HEADER)
-		at = place(l, e->name, e->at);
+		at = fieldlist_find(w->list, e->name, e->at);
 	switch (e->op) {
 	case EDIT_CHANGE_HEADER:
-		if (at < l->n) {
-			l->v[at] = made(a, e);
-			break;
-		}
-		/* as other MTAs do, a field that is not there is added */
-		/* FALLTHROUGH */
+		/* As other MTAs do, a field that is not there is added. */
+		if (at == FIELD_NONE)
+			at = fieldlist_add(w->list, e->name);
+		w->by[at] = e;
+		break;
 	case EDIT_ADD_HEADER:
-		l->v[l->n++] = made(a, e);
+		w->by[fieldlist_add(w->list, e->name)] = e;
 		break;
 	case EDIT_INSERT_HEADER:
-		insert(l, e->at, made(a, e));
+		w->by[fieldlist_insert(w->list, e->at, e->name)] = e;
 		break;
 	case EDIT_DELETE_HEADER:
-		if (at < l->n) {
-			memmove(&l->v[at], &l->v[at + 1], (l->n - at - 1) * sizeof(l->v[0]));
-			l->n--;
-		}
+		if (at != FIELD_NONE)
+			fieldlist_drop(w->list, at);
 		break;
 	case EDIT_DELETE_ALL:
-		delete_all(l, e->name);
+		fieldlist_drop_all(w->list, e->name);
 		break;
 	default:
 		break;
 	}
 }
 
+static struct view_field *
+put_out(struct arena *a, struct work *w, unsigned *n)
+{
+	struct view_field *v = arena_array(a, fieldlist_count(w->list), sizeof(*v));
+	uint32_t           x = fieldlist_first(w->list);
+
+	for (*n = 0; x != FIELD_NONE; x = fieldlist_next(w->list, x))
+		v[(*n)++] = w->by[x] != NULL ? made(a, w->by[x]) : w->old[x - 1];
+	return v;
+}
+
+static bool
+any_of_header(const struct view *v)
+{
+	for (unsigned i = 0; v->edits != NULL && i < v->upto; i++)
+		if (of_header(v->edits->v[i].op))
+			return true;
+	return false;
+}
+
+struct view_field *
+view_fields_counted(struct arena *a, const struct view *v, unsigned *n, uint64_t *steps)
+{
+	struct work        w = { 0 };
+	struct view_field *out;
+
+	*steps = 0;
+	if (!any_of_header(v))
+		return take_fields(a, v->msg, n);
+	w.a = arena_new(4096, 0);
+	w.old = take_fields(w.a, v->msg, &w.n_old);
+	w.edit = v->edits->v;
+	w.n_edit = v->upto;
+	begin(&w);
+	for (unsigned i = 0; i < w.n_edit; i++)
+		apply(&w, &w.edit[i]);
+	out = put_out(a, &w, n);
+	*steps = fieldlist_steps(w.list);
+	arena_free(w.a);
+	return out;
+}
+
 struct view_field *
 view_fields(struct arena *a, const struct view *v, unsigned *n)
 {
-	unsigned    edits = v->edits == NULL ? 0 : v->upto;
-	size_t      most = (size_t)v->msg->n_h + edits;
-	struct list l = { .v = arena_array(a, most, sizeof(struct view_field)) };
+	uint64_t steps;
 
-	for (unsigned i = 0; i < v->msg->n_h; i++) {
-		const struct header *h = &v->msg->h[i];
-
-		if (!h->hidden)
-			l.v[l.n++] = (struct view_field){ .name = header_name(h), .raw = h->raw };
-	}
-	for (unsigned i = 0; i < edits; i++)
-		apply(a, &l, &v->edits->v[i]);
-	*n = l.n;
-	return l.v;
+	return view_fields_counted(a, v, n, &steps);
 }
 
 struct spool *

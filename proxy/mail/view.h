@@ -23,6 +23,8 @@ struct view_field {
  * The visible fields in order, in the arena; *n of them.  Without edits nothing is copied but the table.
  */
 struct view_field *view_fields(struct arena *a, const struct view *v, unsigned *n);
+/* The same; *steps: what the edits have cost (fieldlist_steps), which tests hold to a bound. */
+struct view_field *view_fields_counted(struct arena *a, const struct view *v, unsigned *n, uint64_t *steps);
 /* The body as the view has it: the message's spool or the one of the last REPLACE_BODY. */
 struct spool *view_body(const struct view *v);
 

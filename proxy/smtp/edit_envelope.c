@@ -7,11 +7,14 @@
 #include "proxy/smtp/edit_envelope.h"
 
 #include "proxy/base/arena.h"
+#include "proxy/base/hash.h"
 #include "proxy/smtp/parse.h"
 
 struct work {
 	struct arena    *a;
 	struct envelope *e;
+	uint64_t        *hash; /* by recipient: of its address, without case */
+	unsigned         max_hash;
 	uint32_t         caps;
 	bool             anew;
 	struct edited    out;
@@ -81,6 +84,27 @@ same_path(const struct path *a, const struct path *b)
 {
 	return a->kind == b->kind && (a->kind == PATH_POSTMASTER || strv_eq(a->local, b->local)) &&
 	    strv_ieq(a->domain, b->domain);
+}
+
+/* Each edit looks at all recipients: most of them are told apart by one word. */
+static void
+learn_rcpt(struct work *w, unsigned i)
+{
+	w->hash = arena_grow(w->a, w->hash, &w->max_hash, i + 1, sizeof(*w->hash));
+	w->hash[i] = hash_name(w->e->rcpt[i].to.text);
+}
+
+/* The next recipient that is wanted, from `from' on, or n_rcpt. */
+static unsigned
+find_rcpt(const struct work *w, unsigned from, const struct path *to)
+{
+	uint64_t hash = hash_name(to->text);
+
+	for (; from < w->e->n_rcpt; from++)
+		if (w->hash[from] == hash && is_wanted(&w->e->rcpt[from]) &&
+		    same_path(&w->e->rcpt[from].to, to))
+			break;
+	return from;
 }
 
 /* ---- parameters ---- */
@@ -184,24 +208,24 @@ add_rcpt(struct work *w, const struct edit *x, const struct path *to)
 {
 	struct rcpt r = { .to = *to, .added = true };
 
-	for (unsigned i = 0; i < w->e->n_rcpt; i++)
-		if (is_wanted(&w->e->rcpt[i]) && same_path(&w->e->rcpt[i].to, to))
-			return true;
+	if (find_rcpt(w, 0, to) < w->e->n_rcpt)
+		return true;
 	if (!rcpt_params(w, x->params, &r) || (to->utf8 && !need_utf8(w)))
 		return false;
 	*envelope_add(w->a, w->e) = r;
+	learn_rcpt(w, w->e->n_rcpt - 1);
 	return true;
 }
 
 static bool
 delete_rcpt(struct work *w, const struct edit *x, const struct path *to)
 {
+	unsigned i = 0;
+
 	(void)x;
-	for (unsigned i = 0; i < w->e->n_rcpt; i++) {
+	for (; (i = find_rcpt(w, i, to)) < w->e->n_rcpt; i++) {
 		struct rcpt *r = &w->e->rcpt[i];
 
-		if (!is_wanted(r) || !same_path(&r->to, to))
-			continue;
 		w->anew = w->anew || r->upstream_took;
 		r->upstream_took = false;
 		r->deleted = true;
@@ -257,6 +281,8 @@ envelope_edit(
 	unsigned    taken = envelope_taken(e);
 	bool        ok = true;
 
+	for (unsigned i = 0; i < e->n_rcpt; i++)
+		learn_rcpt(&w, i);
 	for (unsigned i = 0; i < edits->n && ok; i++)
 		if (of_envelope(&edits->v[i]))
 			ok = carry_out(&w, &edits->v[i]);
