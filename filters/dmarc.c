@@ -4,20 +4,17 @@
  * Cheap first: one domain in From, then its policy (TXT records, all names of the walk side by side), and only
  * where there is one, SPF and DKIM.  A fault of the DNS that could change an answer makes that answer
  * unknown (dmarc itself: temperror), never a fail.  What is learnt of a transaction hangs on dmarc.domain: the
- * other facts ask for that one first.
+ * other facts ask for that one first.  Who is asked for what is dmarc_look.c's.
  */
 #include "filters/auth.h"
-#include "filters/dmarc_record.h"
-#include "filters/dmarc_tree.h"
+#include "filters/dmarc_own.h"
 #include "filters/filters.h"
 #include "filters/lookup.h"
 #include "filters/registry.h"
 #include "proxy/base/arena.h"
-#include "proxy/base/idn.h"
 #include "proxy/base/log.h"
 #include "proxy/base/loop.h"
 #include "proxy/mail/authres.h"
-#include "proxy/mail/mailboxes.h"
 
 enum { DMARC, DMARC_POLICY, DMARC_DOMAIN, DMARC_ALIGNMENT, DMARC_RESULT };
 enum { RESULT_NONE, RESULT_PASS, RESULT_FAIL, RESULT_TEMPERROR, RESULT_PERMERROR };
@@ -46,288 +43,16 @@ static const struct fact_def facts[] = {
 };
 /* clang-format on */
 
-struct shared {
-	const struct fact_def *defs;
-	unsigned txt, spf, spf_domain, dkim_domains, dkim_signatures, dmarc, policy, domain;
-	bool     always; /* `authenticate' names it: it is asked of every message */
-};
-
-/* What is known of one message. */
-struct about {
-	struct strv         author;  /* domain of From, A-labels; absent: none, or several */
-	bool                several; /* From: fields, or domains; or one of them is unclear */
-	bool                unclear; /* somebody may read a domain that we cannot */
-	struct dmarc_tree   tree; /* of the author domain; what is above it is known once it is */
-	bool                climbed;
-	int                 at; /* whose record applies: a name of the tree, or DMARC_NOWHERE */
-	struct dmarc_record record;
-};
-
-struct seat {
-	const struct shared *shared;
-	struct arena        *a;     /* the transaction's */
-	struct about        *about; /* NULL: nobody asked yet */
-	/* findings.start */
-	void (*start)(const struct findings *, unsigned number, struct strv arg);
-	void *ctx;
-};
-
-/* One who asks: MAY_YIELD functions hand it on. */
-struct asking {
-	struct seat       *seat;
-	struct fact       *f;
-	const struct mail *m;
-	bool               cancelled;
-};
-
-/* ---- the author domain, RFC 9989 5.3.1 ---- */
-
-/* A domain as it is compared and asked for: in the arena, or absent where it is none. */
-static struct strv
-plain_domain(struct arena *a, struct strv domain)
-{
-	char        buf[IDN_OCTETS];
-	struct strv v = idn_domain(domain, buf);
-	char       *p;
-
-	if (v.n > 0 && v.p[v.n - 1] == '.')
-		v.n--;
-	if (v.n == 0 || v.p[0] == '[')
-		return (struct strv){ 0 };
-	p = arena_bytes(a, v.n);
-	for (size_t i = 0; i < v.n; i++)
-		p[i] = ascii_lower(v.p[i]);
-	return strv(p, v.n);
-}
-
-static bool
-is_ascii(struct strv v)
-{
-	for (size_t i = 0; i < v.n; i++)
-		if ((unsigned char)v.p[i] >= 0x80)
-			return false;
-	return true;
-}
-
-/*
- * 4.4, 5.3.1, 11.5: a message with several fields or domains is not one of which DMARC can say anything, and is
- * told from those without any.  What stands behind the ceiling of a field might be another domain; so might what
- * is no address to us, or no domain to IDNA: who shows it to a reader may see one that is protected.
- */
-static void
-find_author(struct seat *s, const struct message *m, struct about *out)
-{
-	const struct header *h = message_find(m, SV("From"), 0);
-	struct mailboxes     all;
-
-	if (h == NULL)
-		return;
-	mailboxes_parse(s->a, header_value(h), &all);
-	out->unclear = all.doubtful || header_value(h).n > MAILBOXES_OCTETS;
-	out->several = out->unclear || message_find(m, SV("From"), 1) != NULL || all.mixed;
-	if (out->several || all.n == 0)
-		return;
-	out->author = plain_domain(s->a, all.first.domain);
-	if (!is_ascii(out->author)) {
-		out->author = (struct strv){ 0 };
-		out->several = out->unclear = true;
-	}
-}
-
-static struct about *
-about(struct seat *s, const struct mail *m)
-{
-	if (s->about != NULL || m->msg == NULL || !m->msg->headers_done)
-		return s->about;
-	s->about = arena_alloc(s->a, sizeof *s->about);
-	s->about->at = DMARC_NOWHERE;
-	find_author(s, m->msg, s->about);
-	for (unsigned i = 0; i < DMARC_QUERIES; i++)
-		s->about->tree.node[i] = DMARC_NOTHING_KNOWN;
-	if (s->about->author.p != NULL)
-		dmarc_walk_of(s->about->author, &s->about->tree.walk);
-	return s->about;
-}
-
-/* ---- records ---- */
-
-static struct strv
-record_name(struct arena *a, struct strv domain)
-{
-	return arena_concat(a, SV("_dmarc."), domain);
-}
-
-/* All names of a walk at once, so that it takes the time of one question. */
-static void
-start_walk(const struct seat *s, const struct dmarc_walk *w)
-{
-	struct findings found = { .start = s->start, .ctx = s->ctx };
-
-	for (unsigned i = 0; s->start != NULL && i < w->n; i++)
-		s->start(&found, s->shared->txt, record_name(s->a, w->name[i]));
-}
-
-/* NULL: unknown, or cancelled. */
-MAY_YIELD static const struct fact *
-get(struct asking *k, unsigned number, struct strv arg)
-{
-	struct fact *f;
-
-	if (k->cancelled)
-		return NULL;
-	if (fact_get(k->m->facts, k->seat->shared->defs, number, 0, arg, &f) != WAIT_OK) {
-		k->cancelled = true;
-		return NULL;
-	}
-	return f->state == FACT_KNOWN ? f : NULL;
-}
-
-MAY_YIELD static enum dmarc_node
-look(struct asking *k, struct strv domain, struct dmarc_record *out)
-{
-	static const enum dmarc_node nodes[] = { DMARC_RECORD_U, DMARC_RECORD_Y, DMARC_RECORD_N };
-	const struct fact *f = get(k, k->seat->shared->txt, record_name(k->seat->a, domain));
-
-	if (f == NULL)
-		return DMARC_NOTHING_KNOWN;
-	return dmarc_record_find(f->v.texts.v, f->v.texts.n, out) ? nodes[out->psd] :
-								    DMARC_NO_RECORD;
-}
-
-/* Fills in the nodes from `from' on, up to what ends the walk. */
-MAY_YIELD static void
-walk(struct asking *k, struct dmarc_tree *t, unsigned from)
-{
-	struct dmarc_record r;
-
-	for (unsigned i = from; i < dmarc_tree_end(t) && !k->cancelled; i++)
-		t->node[i] = (uint8_t)look(k, t->walk.name[i], &r);
-}
-
-/* What is above the author domain. */
-MAY_YIELD static void
-climb(struct asking *k, struct about *b)
-{
-	if (!b->climbed)
-		walk(k, &b->tree, 1);
-	b->climbed = !k->cancelled;
-}
-
-/* 4.10.1: its own record first, what is above it only where there is none.  False: a fault hides which applies. */
-MAY_YIELD static bool
-discover(struct asking *k, struct about *b)
-{
-	b->at = DMARC_NOWHERE;
-	b->climbed = false;
-	if (b->author.p == NULL)
-		return true;
-	if (!k->seat->shared->always)
-		start_walk(k->seat, &b->tree.walk);
-	b->tree.node[0] = (uint8_t)look(k, b->author, &b->record);
-	if (b->tree.node[0] == DMARC_NO_RECORD)
-		climb(k, b);
-	b->at = dmarc_tree_policy(&b->tree);
-	if (b->at == DMARC_NOT_KNOWN)
-		return false;
-	if (b->at > 0)
-		(void)look(k, b->tree.walk.name[b->at], &b->record);
-	if (b->record.mute)
-		b->at = DMARC_NOWHERE;
-	return true;
-}
-
-/* ---- alignment, 4.10.2 ---- */
-
-/* Nothing is asked of a domain that cannot have the same organizational domain whatever is above it. */
-MAY_YIELD static enum dmarc_is
-aligns(struct asking *k, struct about *b, struct strv text, bool strict)
-{
-	struct strv       domain = plain_domain(k->seat->a, text);
-	struct dmarc_tree t = { .node = { 0 } };
-
-	if (domain.p == NULL)
-		return DMARC_IS_NOT;
-	if (strv_eq(domain, b->author))
-		return DMARC_IS;
-	if (strict || !dmarc_tree_near(&b->tree, domain))
-		return DMARC_IS_NOT;
-	climb(k, b);
-	if (!dmarc_tree_near(&b->tree, domain))
-		return DMARC_IS_NOT;
-	dmarc_walk_of(domain, &t.walk);
-	start_walk(k->seat, &t.walk);
-	walk(k, &t, 0);
-	return dmarc_tree_same(&b->tree, &t);
-}
-
-static bool
-has_word(const struct fact *f, const char *word)
-{
-	return f->v.word != FACT_WORD_ABSENT && strcmp(f->def->words[f->v.word], word) == 0;
-}
-
-/* What has not been settled of a domain that does not align makes no difference, and is not asked for. */
-MAY_YIELD static enum dmarc_is
-spf_says(struct asking *k, struct about *b)
-{
-	const struct fact *domain = get(k, k->seat->shared->spf_domain, (struct strv){ 0 }), *spf;
-	enum dmarc_is      is = DMARC_MAY_BE;
-
-	if (domain != NULL)
-		is = domain->v.text.p == NULL ? DMARC_IS_NOT :
-						aligns(k, b, domain->v.text, b->record.strict_spf);
-	if (is == DMARC_IS_NOT)
-		return is;
-	spf = get(k, k->seat->shared->spf, (struct strv){ 0 });
-	if (spf == NULL || has_word(spf, "temperror"))
-		return DMARC_MAY_BE;
-	return has_word(spf, "pass") ? is : DMARC_IS_NOT;
-}
-
-/* "temperror example.org sel rsa-sha256 ...": a signature that may yet turn out to be good. */
-MAY_YIELD static enum dmarc_is
-dkim_may_say(struct asking *k, struct about *b)
-{
-	const struct fact *all = get(k, k->seat->shared->dkim_signatures, (struct strv){ 0 });
-
-	if (all == NULL)
-		return DMARC_MAY_BE;
-	for (unsigned i = 0; i < all->v.texts.n; i++) {
-		struct strv v = all->v.texts.v[i];
-
-		if (strv_eq(strv_word(&v), SV("temperror")) &&
-		    aligns(k, b, strv_word(&v), b->record.strict_dkim) != DMARC_IS_NOT)
-			return DMARC_MAY_BE;
-	}
-	return DMARC_IS_NOT;
-}
-
-MAY_YIELD static enum dmarc_is
-dkim_says(struct asking *k, struct about *b)
-{
-	const struct fact *pass = get(k, k->seat->shared->dkim_domains, (struct strv){ 0 });
-	enum dmarc_is      best = DMARC_IS_NOT;
-
-	for (unsigned i = 0; pass != NULL && i < pass->v.texts.n && best != DMARC_IS; i++) {
-		enum dmarc_is one = aligns(k, b, pass->v.texts.v[i], b->record.strict_dkim);
-
-		best = one > best ? one : best;
-	}
-	if (pass == NULL)
-		return DMARC_MAY_BE;
-	return best != DMARC_IS_NOT ? best : dkim_may_say(k, b);
-}
-
 /* ---- the facts ---- */
 
 static enum filter_rc
-unknown(const struct asking *k)
+unknown(const struct dmarc_asking *k)
 {
 	return k->cancelled ? FILTER_CANCELLED : FILTER_TEMP;
 }
 
 static enum filter_rc
-known(const struct asking *k)
+known(const struct dmarc_asking *k)
 {
 	if (k->cancelled)
 		return FILTER_CANCELLED;
@@ -336,7 +61,7 @@ known(const struct asking *k)
 }
 
 static enum filter_rc
-known_word(const struct asking *k, unsigned word)
+known_word(const struct dmarc_asking *k, unsigned word)
 {
 	k->f->v.word = word;
 	return known(k);
@@ -344,7 +69,7 @@ known_word(const struct asking *k, unsigned word)
 
 /* The policy sees a word, the operator the reason. */
 static void
-tell_of_error(const struct asking *k, unsigned word, const char *why)
+tell_of_error(const struct dmarc_asking *k, unsigned word, const char *why)
 {
 	struct log_line *l = arena_alloc(k->f->a, sizeof(*l));
 
@@ -355,7 +80,7 @@ tell_of_error(const struct asking *k, unsigned word, const char *why)
 }
 
 static enum filter_rc
-known_because(const struct asking *k, unsigned word, const char *why)
+known_because(const struct dmarc_asking *k, unsigned word, const char *why)
 {
 	lookup_say(k->f, strv_z(why));
 	if (word == RESULT_PERMERROR || word == RESULT_TEMPERROR)
@@ -364,9 +89,9 @@ known_because(const struct asking *k, unsigned word, const char *why)
 }
 
 MAY_YIELD static enum filter_rc
-ask_domain(struct asking *k, struct about *b)
+ask_domain(struct dmarc_asking *k, struct dmarc_about *b)
 {
-	if (!discover(k, b)) {
+	if (!dmarc_discover(k, b)) {
 		lookup_say(k->f, SV("DNS fault on the way up"));
 		return unknown(k);
 	}
@@ -389,7 +114,7 @@ ask_domain(struct asking *k, struct about *b)
 
 /* 3.2.13, A.4: a domain exists unless the DNS says NXDOMAIN of it, whatever it has. */
 MAY_YIELD static enum dmarc_is
-exists(struct asking *k, const struct about *b)
+exists(struct dmarc_asking *k, const struct dmarc_about *b)
 {
 	struct arena     *a = arena_new(1024, 0);
 	struct dns_answer answer = { 0 };
@@ -404,7 +129,7 @@ exists(struct asking *k, const struct about *b)
 }
 
 MAY_YIELD static enum filter_rc
-ask_policy(struct asking *k, const struct about *b)
+ask_policy(struct dmarc_asking *k, const struct dmarc_about *b)
 {
 	enum dmarc_asks there = dmarc_record_asks(&b->record, b->at > 0, true);
 	enum dmarc_asks missing = dmarc_record_asks(&b->record, b->at > 0, false);
@@ -419,13 +144,13 @@ ask_policy(struct asking *k, const struct about *b)
 }
 
 MAY_YIELD static enum filter_rc
-ask_alignment(struct asking *k, struct about *b)
+ask_alignment(struct dmarc_asking *k, struct dmarc_about *b)
 {
 	enum dmarc_is spf = DMARC_IS_NOT, dkim = DMARC_IS_NOT;
 
 	if (b->at != DMARC_NOWHERE) {
-		spf = spf_says(k, b);
-		dkim = dkim_says(k, b);
+		spf = dmarc_spf_says(k, b);
+		dkim = dmarc_dkim_says(k, b);
 	}
 	if (spf == DMARC_MAY_BE || dkim == DMARC_MAY_BE)
 		return unknown(k);
@@ -435,7 +160,7 @@ ask_alignment(struct asking *k, struct about *b)
 
 /* 5.3.5; DKIM is asked where SPF did not settle it. */
 MAY_YIELD static enum filter_rc
-ask_dmarc(struct asking *k, struct about *b)
+ask_dmarc(struct dmarc_asking *k, struct dmarc_about *b)
 {
 	enum dmarc_is spf, dkim;
 
@@ -444,10 +169,10 @@ ask_dmarc(struct asking *k, struct about *b)
 		    k, RESULT_PERMERROR, b->unclear ? "an unclear From" : "several From");
 	if (b->at == DMARC_NOWHERE)
 		return known_because(k, RESULT_NONE, "no policy");
-	spf = spf_says(k, b);
+	spf = dmarc_spf_says(k, b);
 	if (spf == DMARC_IS)
 		return known_because(k, RESULT_PASS, "SPF passes and is aligned");
-	dkim = dkim_says(k, b);
+	dkim = dmarc_dkim_says(k, b);
 	if (dkim == DMARC_IS)
 		return known_because(k, RESULT_PASS, "DKIM passes and is aligned");
 	if (spf == DMARC_MAY_BE || dkim == DMARC_MAY_BE)
@@ -457,7 +182,7 @@ ask_dmarc(struct asking *k, struct about *b)
 
 /* " (p=reject sp=none t=y)": what the record states, for who reads the field. */
 static struct strv
-comment(struct arena *a, const struct about *b)
+comment(struct arena *a, const struct dmarc_about *b)
 {
 	const struct dmarc_record *r = &b->record;
 	struct strv                v;
@@ -478,9 +203,9 @@ comment(struct arena *a, const struct about *b)
 
 /* RFC 9989 9.1: header.from, and policy.dmarc where a policy is to be applied. */
 MAY_YIELD static enum filter_rc
-ask_result(struct asking *k, const struct about *b)
+ask_result(struct dmarc_asking *k, const struct dmarc_about *b)
 {
-	const struct fact *dmarc = get(k, k->seat->shared->dmarc, (struct strv){ 0 }),
+	const struct fact *dmarc = dmarc_get(k, k->seat->shared->dmarc, (struct strv){ 0 }),
 			  *policy = NULL;
 	struct strv  *v = arena_alloc(k->f->a, sizeof *v);
 	struct arena *a = k->f->a;
@@ -488,7 +213,7 @@ ask_result(struct asking *k, const struct about *b)
 	if (dmarc == NULL)
 		return unknown(k);
 	if (dmarc->v.word == RESULT_FAIL)
-		policy = get(k, k->seat->shared->policy, (struct strv){ 0 });
+		policy = dmarc_get(k, k->seat->shared->policy, (struct strv){ 0 });
 	*v = arena_printf(a, "dmarc=%s", results[dmarc->v.word]);
 	*v = arena_concat(a, *v, comment(a, b));
 	if (b->author.p != NULL) {
@@ -508,9 +233,9 @@ ask_result(struct asking *k, const struct about *b)
 static void *
 dmarc_make(struct arena *conf, const struct filter_use *use)
 {
-	struct shared *n = arena_alloc(conf, sizeof *n);
-	bool           asked = false;
-	unsigned       count;
+	struct dmarc_shared *n = arena_alloc(conf, sizeof *n);
+	bool                 asked = false;
+	unsigned             count;
 
 	n->defs = registry_facts(&count);
 	for (const struct fact_def *d = facts; d->name != NULL; d++)
@@ -532,7 +257,7 @@ dmarc_make(struct arena *conf, const struct filter_use *use)
 static void *
 dmarc_open(struct arena *session, void *shared, const struct client *client)
 {
-	struct seat *s = arena_alloc(session, sizeof *s);
+	struct dmarc_seat *s = arena_alloc(session, sizeof *s);
 
 	(void)client;
 	s->shared = shared;
@@ -542,7 +267,7 @@ dmarc_open(struct arena *session, void *shared, const struct client *client)
 static void
 dmarc_begin(void *self, struct arena *transaction)
 {
-	struct seat *s = self;
+	struct dmarc_seat *s = self;
 
 	s->a = transaction;
 	s->about = NULL;
@@ -553,28 +278,28 @@ static enum filter_rc
 dmarc_at(void *self, enum stage at, const struct mail *m, const struct view *view,
     struct findings *found)
 {
-	struct seat  *s = self;
-	struct about *b;
+	struct dmarc_seat  *s = self;
+	struct dmarc_about *b;
 
 	(void)at, (void)view;
 	s->start = found->start;
 	s->ctx = found->ctx;
-	if (s->shared->always && (b = about(s, m)) != NULL)
-		start_walk(s, &b->tree.walk);
+	if (s->shared->always && (b = dmarc_about(s, m)) != NULL)
+		dmarc_start_walk(s, &b->tree.walk);
 	return FILTER_OK;
 }
 
 MAY_YIELD static enum filter_rc
 dmarc_ask(void *self, struct fact *f, const struct mail *m)
 {
-	struct asking k = { .seat = self, .f = f, .m = m };
-	struct about *b = about(self, m);
+	struct dmarc_asking k = { .seat = self, .f = f, .m = m };
+	struct dmarc_about *b = dmarc_about(self, m);
 
 	if (b == NULL)
 		return FILTER_BUG;
 	if (f->def->own == DMARC_DOMAIN)
 		return ask_domain(&k, b);
-	if (get(&k, k.seat->shared->domain, (struct strv){ 0 }) == NULL &&
+	if (dmarc_get(&k, k.seat->shared->domain, (struct strv){ 0 }) == NULL &&
 	    f->def->own != DMARC_RESULT)
 		return f->def->own == DMARC ?
 		    known_because(&k, RESULT_TEMPERROR, "the policy cannot be had") :

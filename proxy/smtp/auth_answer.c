@@ -1,0 +1,238 @@
+/*
+ * auth_answer -- what a server says in an exchange of AUTH: a challenge, yes, no, or nothing that means anything.
+ *
+ * Here failures are counted, by where they come from, and held back.  Not for what the client says: auth.c.  The
+ * invariants: only a 235 of the server makes the client somebody; each guess that a server has turned down, or whose
+ * answer the client did not stay for, is counted.
+ */
+#include "proxy/smtp/auth_own.h"
+
+#include "proxy/base/log.h"
+#include "proxy/smtp/hop_smtp.h"
+#include "proxy/smtp/sessionlog.h"
+
+#define DELAY_DOUBLINGS 4 /* limits.h: up to 16 times */
+
+/* --- who guesses ---------------------------------------------------------------------------------- */
+
+static uint64_t
+seconds(const struct session *s)
+{
+	return loop_now(s->smtp->loop) / 1000;
+}
+
+/* Whoever has one IPv6 address has the /64 around it (RFC 4291 2.5.4): to each its own count were no limit. */
+static uint64_t
+guesser(const struct session *s)
+{
+	const struct addr *a = &s->client.addr.addr;
+
+	return hash_sip(&s->smtp->key, strv((const char *)a->b, a->family == ADDR_IP6 ? 8 : 16));
+}
+
+bool
+auth_failed_too_often(const struct session *s)
+{
+	return counters_auth_failures(s->smtp->counters, guesser(s), seconds(s)) >
+	    s->smtp->conf->limits.auth_failures;
+}
+
+void
+auth_refuse_for_good(struct session *s)
+{
+	say(s, 421, "4.7.0", SV("too many failures of authentication"));
+	session_end(s, "too many failures of AUTH");
+}
+
+/* --- what the server says ------------------------------------------------------------------------ */
+
+/* It says goodbye to a server that is in a known state. */
+void
+auth_leave_server(struct session *s)
+{
+	if (s->relay.up != NULL)
+		s->relay.up->tainted = false;
+	relay_close(s);
+}
+
+/* RFC 4954 6: 454, a fault that is not the client's. */
+void
+auth_no_answer(struct session *s)
+{
+	auth_drop(s);
+	session_count_junk(s);
+	say(s, 454, "4.7.0", SV("authentication is not possible now, try again"));
+}
+
+void
+auth_broken(struct session *s, const char *why)
+{
+	session_log_event(s, "auth-broken", why);
+	hop_drop(s);
+	auth_no_answer(s);
+}
+
+static void
+log_outcome(struct session *s, const char *what, const struct reply *failure, unsigned failures)
+{
+	const struct auth *au = s->auth;
+	struct log_line    l;
+	char               text[ADDR_TEXT];
+
+	log_begin(&l, s->smtp->world, session_id(s), what);
+	log_strv(&l, "client", addr_print(&s->client.addr.addr, text));
+	log_strv(&l, "user", au->user);
+	log_strv(&l, "author", au->author);
+	log_z(&l, "mechanism", sasl_word(au->mechanism));
+	log_strv(&l, "tls", s->client.tls.version);
+	/* Not the server's text: some repeat what the client said. */
+	if (failure != NULL)
+		log_number(&l, "code", failure->code);
+	if (failure != NULL || failures > 0)
+		log_number(&l, "failures", failures);
+	log_end(&l);
+}
+
+static unsigned
+count_guess(struct session *s)
+{
+	return counters_auth_failed(s->smtp->counters, s->smtp->place, guesser(s), seconds(s));
+}
+
+/*
+ * Servers are quick to say yes and slow to say no: who resets before the answer knows enough, and would
+ * guess on without being counted.
+ */
+void
+auth_abandoned(struct session *s)
+{
+	counters_add(s->smtp->counters, s->smtp->place, COUNTER_AUTH_FAILED, 1);
+	log_outcome(s, "auth-failed", NULL, count_guess(s));
+}
+
+/* The server's 235, and nothing else.  What was held against a stranger is forgotten. */
+static void
+succeed(struct session *s, struct reply *r)
+{
+	struct auth *au = s->auth;
+
+	s->client.auth_user = arena_dup(s->a, au->user);
+	s->client.auth_author = au->author.p != NULL ? arena_dup(s->a, au->author) : au->author;
+	s->client.auth_mechanism = strv_z(sasl_word(au->mechanism));
+	s->bound = true;
+	s->relay.up->tainted = false;
+	judge_forget(s->hearing);
+	counters_add(s->smtp->counters, s->smtp->place, COUNTER_AUTH_OK, 1);
+	log_outcome(s, "auth", NULL, 0);
+	auth_drop(s);
+	slots_say(&s->replies, r);
+}
+
+void
+auth_release(struct session *s)
+{
+	if (s->auth->ends) {
+		auth_refuse_for_good(s);
+	} else {
+		s->errors++;
+		slots_say(&s->replies, &s->auth->reply);
+	}
+	auth_drop(s);
+	/* What came behind it was put aside while nobody read. */
+	intake_wake(&s->in);
+}
+
+static uint64_t
+delay(const struct session *s, unsigned failures)
+{
+	unsigned doublings = failures > 0 ? failures - 1 : 0;
+
+	return s->smtp->conf->limits.auth_delay
+	    << (doublings < DELAY_DOUBLINGS ? doublings : DELAY_DOUBLINGS);
+}
+
+/*
+ * The server's words reach the client as they are.  Only 5xx was a guess that went wrong: that one is
+ * counted and held back; a server with troubles of its own must not lock out its users.
+ */
+static void
+fail(struct session *s, const struct reply *r)
+{
+	struct auth *au = s->auth;
+	bool         guess = r->code / 100 == 5;
+	unsigned     n = 0;
+
+	if (guess)
+		n = count_guess(s);
+	counters_add(s->smtp->counters, s->smtp->place, COUNTER_AUTH_FAILED, 1);
+	log_outcome(s, "auth-failed", r, n);
+	au->reply = *r;
+	au->text = mem_alloc(r->text.n + 1);
+	memcpy(au->text, r->text.p, r->text.n);
+	au->reply.text = strv(au->text, r->text.n);
+	au->ends = guess && n > s->smtp->conf->limits.auth_failures;
+	auth_leave_server(s);
+	if (!guess || delay(s, n) == 0) {
+		auth_release(s);
+		return;
+	}
+	au->held = loop_now(s->smtp->loop) + delay(s, n);
+	s->phase = PHASE_AUTH;
+}
+
+/* A 334: nothing but base64, or somebody else's words are told as the server's.  False: it is not. */
+static bool
+challenge(struct session *s, struct strv text)
+{
+	size_t      room = base64_room(text.n);
+	char       *p;
+	long        n = -1;
+	struct buf *out;
+
+	if (text.n > SASL_LINE)
+		return false;
+	p = mem_alloc(room);
+	n = base64_decode(text, p, room);
+	if (n >= 0) {
+		out = slots_print(&s->replies);
+		buf_add(out, SV("334 "));
+		base64_print(out, strv(p, (size_t)n));
+		buf_add(out, SV("\r\n"));
+		s->phase = PHASE_AUTH;
+		s->in.wide = true;
+	}
+	mem_free(p);
+	return n >= 0;
+}
+
+/* What a server answers that does not know what it has offered. */
+static bool
+forgot(unsigned code)
+{
+	return code == 500 || code == 502 || code == 503 || code == 504 || code == 530 ||
+	    code == 538;
+}
+
+void
+auth_answered(struct session *s, struct reply *r)
+{
+	if (r->code == 334) {
+		if (!challenge(s, strv_trim(r->text)))
+			auth_broken(s, "a challenge that is not base64");
+		return;
+	}
+	if (s->offered.caps & EHLO_ENHANCED)
+		reply_fill_enh(r);
+	if (r->code == 235 && s->auth->user.p == NULL)
+		auth_broken(s, "235 before anybody was named");
+	else if (r->code == 235)
+		succeed(s, r);
+	else if (r->code == 421)
+		auth_broken(s, "421 in an exchange of AUTH");
+	else if (forgot(r->code))
+		auth_broken(s, "the server offers AUTH and does not know it");
+	else if (r->code / 100 == 4 || r->code / 100 == 5)
+		fail(s, r);
+	else
+		auth_broken(s, "an answer to AUTH that means nothing");
+}
