@@ -24,8 +24,7 @@
 	X(REPLAYS,           "replays",           "transactions replayed on a fresh connection") \
 	X(AUTH_OK,           "auth_ok",           "users authenticated") \
 	X(AUTH_FAILED,       "auth_failed",       "failures of AUTH") \
-	X(FAILOVERS,         "failovers",         "transactions that went to the next server of a pool") \
-	X(LOG_DROPPED,       "log_dropped",       "log lines dropped")
+	X(FAILOVERS,         "failovers",         "transactions that went to the next server of a pool")
 
 enum counter {
 #define X(name, word, text) COUNTER_##name,

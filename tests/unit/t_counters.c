@@ -46,7 +46,8 @@ static void
 names_are_told(void)
 {
 	T_EQ_STR(counter_word(COUNTER_SESSIONS_OPEN), "sessions_open");
-	T_EQ_STR(counter_text(COUNTER_LOG_DROPPED), "log lines dropped");
+	T_EQ_STR(
+	    counter_text(COUNTER_FAILOVERS), "transactions that went to the next server of a pool");
 	for (unsigned k = 0; k < COUNTER_MAX; k++) {
 		T_CHECK(counter_word(k) != NULL && counter_text(k) != NULL);
 		for (unsigned j = 0; j < k; j++)
