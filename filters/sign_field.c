@@ -7,6 +7,8 @@
  *
  * Relaxed/relaxed, since what is signed travels.  The invariant: a field is signed in all its instances, bottom up,
  * and one that may stand but once in a message is named once more than it stands there, so that nobody can add one.
+ * Date and Message-ID are the exception where they are absent: a mail server behind us adds them (RFC 6409 8.2, 8.3),
+ * Sendmail behind all its milters, and the signature shall hold.
  */
 #include "filters/sign_own.h"
 
@@ -25,33 +27,34 @@ enum {
 static const struct signed_name {
 	const char *name;
 	bool        once;
+	bool        added; /* where there is none, by a mail server behind us */
 } names[] = {
-	{ "From", true },
-	{ "Reply-To", true },
-	{ "Subject", true },
-	{ "Date", true },
-	{ "To", true },
-	{ "Cc", true },
-	{ "Message-ID", true },
-	{ "In-Reply-To", true },
-	{ "References", true },
-	{ "MIME-Version", true },
-	{ "Content-Type", true },
-	{ "Content-Transfer-Encoding", true },
-	{ "Sender", false },
-	{ "Resent-From", false },
-	{ "Resent-To", false },
-	{ "Resent-Cc", false },
-	{ "Resent-Date", false },
-	{ "Resent-Message-ID", false },
-	{ "List-Id", false },
-	{ "List-Help", false },
-	{ "List-Subscribe", false },
-	{ "List-Unsubscribe", false },
-	{ "List-Unsubscribe-Post", false },
-	{ "List-Owner", false },
-	{ "List-Post", false },
-	{ "List-Archive", false },
+	{ "From", true, false },
+	{ "Reply-To", true, false },
+	{ "Subject", true, false },
+	{ "Date", true, true },
+	{ "To", true, false },
+	{ "Cc", true, false },
+	{ "Message-ID", true, true },
+	{ "In-Reply-To", true, false },
+	{ "References", true, false },
+	{ "MIME-Version", true, false },
+	{ "Content-Type", true, false },
+	{ "Content-Transfer-Encoding", true, false },
+	{ "Sender", false, false },
+	{ "Resent-From", false, false },
+	{ "Resent-To", false, false },
+	{ "Resent-Cc", false, false },
+	{ "Resent-Date", false, false },
+	{ "Resent-Message-ID", false, false },
+	{ "List-Id", false, false },
+	{ "List-Help", false, false },
+	{ "List-Subscribe", false, false },
+	{ "List-Unsubscribe", false, false },
+	{ "List-Unsubscribe-Post", false, false },
+	{ "List-Owner", false, false },
+	{ "List-Post", false, false },
+	{ "List-Archive", false, false },
 };
 
 /* ---- what is signed -------------------------------------------------------------------------- */
@@ -106,6 +109,8 @@ struct gathering {
 static void
 gather(struct gathering *g, const struct signed_name *s, const struct view_field *v, unsigned n)
 {
+	unsigned before = g->n;
+
 	for (unsigned i = n; i-- > 0 && g->n <= SIGNED_MAX;) {
 		if (!strv_ieq(v[i].name, strv_z(s->name)))
 			continue;
@@ -113,7 +118,7 @@ gather(struct gathering *g, const struct signed_name *s, const struct view_field
 		put_name(&g->names, g->a, s->name);
 		g->n++;
 	}
-	if (s->once)
+	if (s->once && (!s->added || g->n > before))
 		put_name(&g->names, g->a, s->name);
 }
 

@@ -244,7 +244,7 @@ covers_what_readers_see(void)
 	struct strv              signed_one;
 
 	open_all();
-	signed_one = sign(message(HEAD, SV("x\r\n")), NULL, true, true).out;
+	signed_one = sign(message(HEAD "Message-ID: <1@b>\r\n", SV("x\r\n")), NULL, true, true).out;
 	verifies(signed_one, BOTH);
 	for (size_t i = 0; i < T_COUNT(names); i++) {
 		t_row = names[i];
@@ -258,6 +258,19 @@ covers_what_readers_see(void)
 		     SV("Received: z\r\nList-Id: y\r\nX-Other: y\r\nAuthentication-Results: z\r\n"),
 		     signed_one),
 	    BOTH);
+	close_all();
+}
+
+/* RFC 6409 8.2, 8.3: a mail server behind us adds what is missing, Sendmail behind all its milters. */
+static void
+lets_servers_complete(void)
+{
+	struct strv out;
+
+	open_all();
+	out =
+	    sign(message("From: joe@example.org\r\nTo: b\r\n", SV("x\r\n")), NULL, true, true).out;
+	verifies(arena_concat(a, SV("Date: now\r\nMessage-Id: <1@b>\r\n"), out), BOTH);
 	close_all();
 }
 
@@ -379,6 +392,7 @@ main(void)
 	T_RUN(signs_awkward_bodies);
 	T_RUN(signs_awkward_headers);
 	T_RUN(covers_what_readers_see);
+	T_RUN(lets_servers_complete);
 	T_RUN(signs_what_is_sent);
 	T_RUN(writes_good_lines);
 	T_RUN(signs_for_the_domain_of_from);
