@@ -121,89 +121,6 @@ end_visit(struct visit *v)
 	arena_free(a);
 }
 
-/* ---- what the mail server tells of the client ------------------------------------------------- */
-
-/* True: it is another one than before. */
-static bool
-learn(struct visit *v, struct strv *known, struct strv said)
-{
-	if (said.n == 0)
-		said.p = NULL;
-	if (strv_eq(*known, said))
-		return false;
-	*known = said.p == NULL ? said : arena_dup(v->a, said);
-	return true;
-}
-
-/*
- * Postfix tells the common name, of a certificate that it has verified, and nothing else; Sendmail the subject of any,
- * and beside it whether that is worth something.
- */
-static bool
-learn_certificate(struct visit *v, const struct visit_call *c)
-{
-	struct tls_facts *t = &v->client.tls;
-	bool              postfix = strv_starts(c->word[WORD_VERSION], SV("Postfix"));
-	bool              good = postfix || strv_eq(c->word[WORD_VERIFIED], SV("OK"));
-	struct strv       subject = good ? c->word[WORD_SUBJECT] : strv(NULL, 0);
-	bool              news = learn(v, &t->client_cert, subject);
-
-	t->client_cn = postfix ? t->client_cert : strv(NULL, 0);
-	return news;
-}
-
-static void
-learn_client(struct visit *v, const struct visit_call *c)
-{
-	struct tls_facts *t = &v->client.tls;
-	uint64_t          bits = 0;
-	bool              news = learn(v, &t->version, c->word[WORD_TLS]);
-
-	news |= learn(v, &t->cipher, c->word[WORD_CIPHER]);
-	news |= learn_certificate(v, c);
-	news |= learn(v, &v->client.auth_user, c->word[WORD_USER]);
-	news |= learn(v, &v->client.auth_mechanism, c->word[WORD_MECHANISM]);
-	news |= learn(v, &v->client.auth_author, c->word[WORD_AUTHOR]);
-	t->on = t->version.n > 0;
-	t->bits = strv_number(c->word[WORD_BITS], 65536, &bits) ? (unsigned)bits : 0;
-	if (news)
-		judge_forget(v->hearing);
-}
-
-static void
-learn_queue(struct visit *v, const struct visit_call *c)
-{
-	struct strv id = c->word[WORD_QUEUE];
-
-	if (id.n == 0 || id.n >= sizeof(v->queue))
-		return;
-	memcpy(v->queue, id.p, id.n);
-	v->queue[id.n] = '\0';
-}
-
-static void
-learn_addresses(struct visit *v, const struct visit_call *c)
-{
-	struct strv local = c->word[WORD_LOCAL].n > 0 ? c->word[WORD_LOCAL] :
-							c->word[WORD_LOCAL_TOO];
-	uint64_t    port = 0;
-
-	/* A client on a unix socket, or none at all (mail that was submitted here), has no address. */
-	if (c->from.ss_family == AF_INET || c->from.ss_family == AF_INET6)
-		(void)endpoint_from_sockaddr(
-		    (const struct sockaddr *)&c->from, sizeof(c->from), &v->client.addr);
-	v->client.peer = v->client.addr;
-	if (strv_istarts(local, SV("IPv6:")))
-		local = strv_from(local, 5);
-	(void)addr_parse(local, &v->client.local.addr);
-	if (strv_number(c->word[WORD_PORT], 65535, &port))
-		v->client.local.port = (uint16_t)port;
-	v->client.listener =
-	    c->word[WORD_LISTENER].n > 0 ? arena_dup(v->a, c->word[WORD_LISTENER]) : SV("milter");
-	/* Which of the two was said no milter is told; hardly anybody says HELO. */
-	v->client.esmtp = true;
-}
-
 /* ---- answers --------------------------------------------------------------------------------- */
 
 static void
@@ -262,16 +179,16 @@ judge(struct visit *v, struct visit_answer *out, enum stage at)
 MAY_YIELD static void
 on_connect(struct visit *v, struct visit_call *c)
 {
-	learn_addresses(v, c);
-	learn_client(v, c);
+	visit_learn_addresses(v, c);
+	visit_learn_client(v, c);
 	judge(v, &c->answer, STAGE_CONNECT);
 }
 
 MAY_YIELD static void
 on_helo(struct visit *v, struct visit_call *c)
 {
-	learn_client(v, c);
-	(void)learn(v, &v->client.helo, c->text);
+	visit_learn_client(v, c);
+	visit_learn_helo(v, c->text);
 	judge_forget(v->hearing);
 	judge(v, &c->answer, STAGE_HELO);
 }
@@ -293,9 +210,9 @@ on_mail(struct visit *v, struct visit_call *c)
 	const char *why = NULL;
 
 	end_transaction(v);
-	learn_client(v, c);
+	visit_learn_client(v, c);
 	begin_transaction(v);
-	learn_queue(v, c);
+	visit_learn_queue(v, c);
 	if (!visit_take_from(v, c, &why))
 		say_error(v, &c->answer, 501, "5.1.7", why);
 	else
@@ -314,7 +231,7 @@ on_rcpt(struct visit *v, struct visit_call *c)
 		say_error(v, &c->answer, 452, "4.5.3", "too many recipients");
 		return;
 	}
-	learn_queue(v, c);
+	visit_learn_queue(v, c);
 	if (!visit_take_rcpt(v, c, &why)) {
 		say_error(v, &c->answer, 501, "5.1.3", why);
 		return;
@@ -442,7 +359,7 @@ on_end(struct visit *v, struct visit_call *c)
 		say_error(v, &c->answer, 451, "4.3.0", "there is no such message");
 		return;
 	}
-	learn_queue(v, c);
+	visit_learn_queue(v, c);
 	dropped = visit_left(v) == 0 ? dropped_by(&tx->env) : NULL;
 	if (dropped != NULL)
 		end_discarded(v, &c->answer, dropped);

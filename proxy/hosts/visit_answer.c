@@ -64,9 +64,7 @@ visit_say_reply(struct visit_answer *out, const struct reply *r, const char *id)
 static bool
 is_original(const struct message *m, const struct view_field *f)
 {
-	const struct header *first = m->h, *last = m->h + m->n_h - 1;
-
-	return m->n_h > 0 && f->raw.p >= first->raw.p && f->raw.p <= last->raw.p;
+	return m->n_h > 0 && f->raw.p >= m->h[0].raw.p && f->raw.p <= m->h[m->n_h - 1].raw.p;
 }
 
 /* Which field of its name it is, from 1, as the mail server showed them, hidden ones included. */
@@ -122,7 +120,10 @@ say_field(struct visit_answer *out, const struct view_field *f, enum visit_op op
 	e->value = value;
 }
 
-/* f[0..n): the header as it shall be, of which n_first are new and stand in front, those from n_last on are behind. */
+/*
+ * f[0..n): the header as it shall be.  What is new stands in front of all that stays, between it, or behind; where
+ * nothing stays all of it is in front, for the mail server has a Received of its own (RFC 8601 5).
+ */
 static void
 say_additions(
     struct visit_answer *out, const struct message *m, const struct view_field *f, unsigned n)
@@ -131,6 +132,8 @@ say_additions(
 
 	while (end > 0 && !is_original(m, &f[end - 1]))
 		end--;
+	if (end == 0)
+		end = n;
 	while (top < end && !is_original(m, &f[top]))
 		top++;
 	for (unsigned i = top; i-- > 0;)

@@ -89,6 +89,21 @@ visit_log_refused(struct visit *v, enum stage at, const struct verdict *said, co
 	log_end(l);
 }
 
+/* The recipients that were taken: the first by name, all by number. */
+static void
+log_recipients(struct log_line *l, const struct envelope *e)
+{
+	unsigned i = 0;
+
+	while (i < e->n_rcpt && !e->rcpt[i].upstream_took && !e->rcpt[i].dropped)
+		i++;
+	if (i < e->n_rcpt)
+		log_path(l, "to", &e->rcpt[i].to);
+	log_number(l, "rcpts", envelope_taken(e));
+	if (envelope_dropped(e) > 0)
+		log_number(l, "discarded", envelope_dropped(e));
+}
+
 void
 visit_log_message(
     struct visit *v, const char *outcome, const struct verdict *said, const struct reply *r)
@@ -99,11 +114,7 @@ visit_log_message(
 	log_z(l, "outcome", outcome);
 	log_client(l, v);
 	log_path(l, "from", &tx->env.from);
-	if (tx->env.n_rcpt > 0)
-		log_path(l, "to", &tx->env.rcpt[0].to);
-	log_number(l, "rcpts", visit_left(v));
-	if (envelope_dropped(&tx->env) > 0)
-		log_number(l, "discarded", envelope_dropped(&tx->env));
+	log_recipients(l, &tx->env);
 	log_number(l, "size", tx->msg.octets);
 	if (message_hidden(&tx->msg) > 0)
 		log_number(l, "hidden", message_hidden(&tx->msg));

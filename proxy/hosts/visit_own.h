@@ -50,6 +50,12 @@ visit_tx(const struct visit *v)
 	return v->hearing->tx;
 }
 
+/* What the mail server tells of its client: visit_client.c */
+void visit_learn_addresses(struct visit *v, const struct visit_call *c);        /* once, at connect */
+void visit_learn_client(struct visit *v, const struct visit_call *c);           /* TLS and AUTH */
+void visit_learn_helo(struct visit *v, struct strv name);
+void visit_learn_queue(struct visit *v, const struct visit_call *c);
+
 /* The text of a message: visit_text.c */
 MAY_YIELD void visit_text_header(struct visit *v, const struct visit_call *c);
 MAY_YIELD void visit_text_body(struct visit *v, struct strv text);

@@ -21,6 +21,7 @@ import t_octets
 import t_postfix
 import t_quarantine
 import t_sender
+import t_sendmail
 import t_sink
 import t_tls
 
@@ -31,6 +32,7 @@ MODULES = (
     t_estate,
     t_sink,
     t_milterd,
+    t_sendmail,
     t_octets,
     t_faults,
     t_beside,

@@ -168,6 +168,7 @@ def test_milterd_verdicts(run):
     said = (" refused ", "by=bad-rcpt", "queue=Q1", "enh=5.7.9")
     run.ok("the log has id, queue and verdict", until(lambda: m.lines(*said), 5), m.log())
     run.ok("and what was dropped", until(lambda: m.lines("outcome=discarded", "by=drop-rcpt"), 5), m.log())
+    until(lambda: len(m.lines(" session ")) == script.count("= open("), 5)
     run.same("it ends", m.stop(), 0)
     run.ok("no session is left", until(lambda: m.lines("milter end sessions=0"), 5), m.log())
 

@@ -213,9 +213,11 @@ static const struct edited edited[] = {
 	/* What goes goes first. */
 	{ "check c { when not sender is null  delete-header \"X-A\" add-header \"X-A\" \"new\" }\n",
 	    "X-A: 1|From: a|x-a: 2", "C 2 x-a gone|C 1 X-A gone|I 0 X-A: new|" },
-	/* Without a field that stays there is no above and below. */
+	/* Where no field stays ours are above what the mail server has. */
 	{ "check c { when not sender is null  delete-header \"X-A\" add-header \"X-B\" \"1\" }\n",
-	    "X-A: 1", "C 1 X-A gone|A 0 X-B: 1|" },
+	    "X-A: 1", "C 1 X-A gone|I 0 X-B: 1|" },
+	{ "check c { when not sender is null  add-header \"X-A\" \"1\" add-header \"X-B\" \"2\" }\n",
+	    "", "I 0 X-A: 1|I 0 X-B: 2|" },
 	{ "check c { when not sender is null  quarantine to q@ours.example }\n", "From: a",
 	    "R 0 :<q@ours.example>|" },
 };
@@ -405,6 +407,23 @@ connect_with(enum visit_word word, const char *value)
 	return c;
 }
 
+/* Who is named is one that was taken. */
+static void
+recipients(void)
+{
+	struct visit *v;
+
+	set_up("check no { when rcpt is no@ours.example  reject }\n");
+	v = connected();
+	T_EQ_NUM(said(v, VISIT_MAIL, SV("<a@client.example>"), ""), VISIT_GO_ON);
+	T_EQ_NUM(said(v, VISIT_RCPT, SV("<no@ours.example>"), ""), VISIT_REJECT);
+	T_EQ_NUM(said(v, VISIT_RCPT, SV("<u@ours.example>"), ""), VISIT_GO_ON);
+	T_EQ_NUM(said(v, VISIT_END, SV(""), ""), VISIT_GO_ON);
+	T_CHECK(strstr(logged, " from=a@client.example to=u@ours.example rcpts=1 ") != NULL);
+	tell(v, VISIT_CLOSE);
+	take_down();
+}
+
 /* A certificate that nobody has verified is none. */
 static void
 certificates(void)
@@ -558,6 +577,7 @@ main(void)
 	T_RUN(body);
 	T_RUN(limits);
 	T_RUN(parameters);
+	T_RUN(recipients);
 	T_RUN(certificates);
 	T_RUN(left_at_connect);
 	T_RUN(left_in_the_middle);
