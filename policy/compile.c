@@ -109,16 +109,37 @@ value_path(struct pred_state *s, const struct lit *v)
 	return true;
 }
 
-/* A text is held against any word, so a slip in a word of the language would go unnoticed. */
+/* What other languages say of a thing that is there, or is not. */
+static bool
+says_state(struct strv word)
+{
+	static const char *const states[] = { "present", "set", "defined", "known", "missing",
+		"empty", "unset", "undefined", "none" };
+
+	for (unsigned i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+		if (strv_ieq(word, strv_z(states[i])))
+			return true;
+	return false;
+}
+
+/*
+ * A text is held against any word, so a slip in a word of the language would go unnoticed, and so would what other
+ * languages say.
+ */
 static void
 warn_slip(struct pred_state *s, const struct lit *v)
 {
 	static const char *const special[] = { "absent", "fqdn", "literal", NULL };
 	const char              *near = diag_nearest(v->text, special);
+	struct strv              hint = near != NULL ?
+			 diag_did_you_mean(s->l->a, strv_z(near)) :
+			 SV("`is absent' asks if there is none, `is not absent' if there is one");
 
-	if (near == NULL || v->quoted || s->x->op != PRED_IS || strv_eq(v->text, strv_z(near)))
+	if (v->quoted || s->x->op != PRED_IS)
 		return;
-	diag_add(s->l->d, DIAG_WARNING, v->pos, diag_did_you_mean(s->l->a, strv_z(near)),
+	if (near != NULL ? strv_eq(v->text, strv_z(near)) : !says_state(v->text))
+		return;
+	diag_add(s->l->d, DIAG_WARNING, v->pos, hint,
 	    "%s is taken for a text; in quotes nobody doubts that", diag_quote(s->l->a, v->text));
 }
 
