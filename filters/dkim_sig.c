@@ -260,15 +260,6 @@ read_forms(struct reading *r)
 }
 
 static bool
-is_ascii(struct strv v)
-{
-	for (size_t i = 0; i < v.n; i++)
-		if ((unsigned char)v.p[i] >= 0x80)
-			return false;
-	return true;
-}
-
-static bool
 read_list(struct reading *r)
 {
 	struct strv  text = header_value(r->s->field);
@@ -281,7 +272,7 @@ read_list(struct reading *r)
 	rc = tags_parse(text, r->tags);
 	if (rc == TAGS_TWICE)
 		return neutral(r, SV("a tag stands twice"));
-	if (rc != TAGS_OK || !is_ascii(text))
+	if (rc != TAGS_OK || !strv_is_ascii(text))
 		return neutral(r, SV("no list of tags"));
 	keep_start_of_b(r->s, tags_get(r->tags, "b"));
 	return true;

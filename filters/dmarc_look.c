@@ -30,15 +30,6 @@ plain_domain(struct arena *a, struct strv domain)
 	return strv(p, v.n);
 }
 
-static bool
-is_ascii(struct strv v)
-{
-	for (size_t i = 0; i < v.n; i++)
-		if ((unsigned char)v.p[i] >= 0x80)
-			return false;
-	return true;
-}
-
 /*
  * 4.4, 5.3.1, 11.5: a message with several fields or domains is not one of which DMARC can say anything, and is
  * told from those without any.  What stands behind the ceiling of a field might be another domain; so might what
@@ -58,7 +49,7 @@ find_author(struct dmarc_seat *s, const struct message *m, struct dmarc_about *o
 	if (out->several || all.n == 0)
 		return;
 	out->author = plain_domain(s->a, all.first.domain);
-	if (!is_ascii(out->author)) {
+	if (!strv_is_ascii(out->author)) {
 		out->author = (struct strv){ 0 };
 		out->several = out->unclear = true;
 	}

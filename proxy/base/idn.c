@@ -12,25 +12,6 @@
 
 #include <idn2.h>
 
-static bool
-is_ascii(struct strv v)
-{
-	size_t i = 0;
-
-	/* Eight at once; the last eight may be looked at twice. */
-	if (v.n > 8 && (strv_load8(v.p + v.n - 8) & 0x8080808080808080u) != 0)
-		return false;
-	for (; v.n - i >= 8; i += 8) {
-		if ((strv_load8(v.p + i) & 0x8080808080808080u) != 0)
-			return false;
-	}
-	for (; v.n <= 8 && i < v.n; i++) {
-		if ((unsigned char)v.p[i] > 127)
-			return false;
-	}
-	return true;
-}
-
 /* v in lower case, with a NUL behind it; false: it is too long, or holds one. */
 static bool
 copy_lower(struct strv v, char z[IDN_OCTETS])
@@ -70,7 +51,7 @@ struct strv
 idn_domain(struct strv v, char buf[IDN_OCTETS])
 {
 	/* also none at all: the null sender's */
-	return is_ascii(v) ? v : to_ascii(v, buf);
+	return strv_is_ascii(v) ? v : to_ascii(v, buf);
 }
 
 #else

@@ -160,3 +160,22 @@ strv_print_number(uint64_t v, char buf[STRV_NUMBER])
 	} while (v > 0);
 	return strv(buf + at, STRV_NUMBER - at);
 }
+
+bool
+strv_is_ascii(struct strv v)
+{
+	size_t i = 0;
+
+	/* Eight at once; the last eight may be looked at twice. */
+	if (v.n > 8 && (strv_load8(v.p + v.n - 8) & 0x8080808080808080u) != 0)
+		return false;
+	for (; v.n - i >= 8; i += 8) {
+		if ((strv_load8(v.p + i) & 0x8080808080808080u) != 0)
+			return false;
+	}
+	for (; v.n <= 8 && i < v.n; i++) {
+		if ((unsigned char)v.p[i] > 127)
+			return false;
+	}
+	return true;
+}

@@ -120,6 +120,7 @@ strv_load4to8(struct strv v)
 	return (uint64_t)last << 32 | first;
 }
 
+bool strv_is_ascii(struct strv v);                      /* no octet above 127 */
 bool strv_ieq_same(struct strv a, struct strv b);       /* of one length: equal but for ASCII case */
 
 static inline bool

@@ -9,10 +9,9 @@
 static uint32_t
 draw(uint32_t below)
 {
-	static uint32_t x = 1;
+	static uint64_t state = 1;
 
-	x = x * 1664525 + 1013904223;
-	return (x >> 8) % below;
+	return (uint32_t)(t_random(&state) % below);
 }
 
 struct model {

@@ -219,6 +219,23 @@ looks_at_eight_octets(void)
 		}
 }
 
+/* Of each length, wherever the one octet stands that is not. */
+static void
+tells_ascii(void)
+{
+	char b[40];
+
+	for (size_t n = 0; n <= sizeof(b); n++) {
+		memset(b, 0x7f, sizeof(b));
+		T_CHECK(strv_is_ascii(strv(b, n)));
+		for (size_t i = 0; i < n; i++) {
+			b[i] = (char)(i % 2 == 0 ? 0x80 : 0xff);
+			T_CHECK(!strv_is_ascii(strv(b, n)));
+			b[i] = 'a';
+		}
+	}
+}
+
 int
 main(int argc, char **argv)
 {
@@ -233,5 +250,6 @@ main(int argc, char **argv)
 	T_RUN(reads_numbers);
 	T_RUN(prints_numbers);
 	T_RUN(looks_at_eight_octets);
+	T_RUN(tells_ascii);
 	return t_end();
 }
