@@ -9,7 +9,7 @@
 
 #include "proxy/smtp/session.h"
 
-#define LEND_MS 20      /* who waits less keeps it: saying all of it again has a price, too */
+#define LEND_MS 5       /* who waits less keeps it: saying all of it again has a price, too */
 
 struct lend {                           /* on the stack of the turn that waits */
 	struct timer    timer;
