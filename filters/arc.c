@@ -42,6 +42,7 @@ static const struct fact_def facts[] = {
 struct shared {
 	const struct auth_conf *auth;
 	const struct fact_def  *defs;
+	struct crypt_kept      *kept;
 	unsigned                arc, txt; /* numbers of facts */
 };
 
@@ -279,7 +280,8 @@ verify(const struct seat *s, const struct mail *m, const struct arc_signature *s
 		return rc;
 	if (fiber_heavy() == WAIT_CANCELLED)
 		return KEY_CANCELLED;
-	switch (crypt_verify(sig->kind, key, s->shared->auth->minimum_key, digest, sig->b)) {
+	switch (crypt_verify(
+	    s->shared->kept, sig->kind, key, s->shared->auth->minimum_key, digest, sig->b)) {
 	case CRYPT_OK:
 		return KEY_OK;
 	case CRYPT_WRONG:
@@ -525,7 +527,10 @@ arc_make(struct arena *conf, const struct filter_use *use)
 	g->defs = registry_facts(&n);
 	g->arc = registry_number("arc");
 	g->txt = registry_number("txt");
-	return wanted ? g : NULL;
+	if (!wanted)
+		return NULL;
+	g->kept = crypt_kept_new(conf);
+	return g;
 }
 
 static void *

@@ -1,8 +1,8 @@
 /*
  * dkim_key -- the record of a DKIM key: may it be used for this signature, and by which bounds?  RFC 6376 3.6.1, 6.1.2.
  *
- * The record comes from whoever owns the domain.  What reaches the library is made anew from what was understood:
- * a type, and octets that are a key within the bounds of RFC 8301 3.2 and our own.
+ * The record comes from whoever owns the domain.  What is left of it are octets that are a key of the signature's
+ * type, within the bounds of RFC 8301 3.2 and our own.
  */
 #include "filters/dkim_own.h"
 
@@ -102,7 +102,7 @@ unfit(const struct dkim_sig *s, const struct tags *t)
 static void
 read_octets(struct arena *a, struct dkim_sig *s, struct strv p, unsigned minimum)
 {
-	struct strv octets = tags_base64(a, p), text;
+	struct strv octets = tags_base64(a, p);
 	unsigned    bits = s->kind == CRYPT_RSA && octets.n > 0 ? crypt_public_bits(octets) : 0;
 
 	if (bits > 0 && (bits < minimum || bits > CRYPT_RSA_MAX)) {
@@ -114,9 +114,7 @@ read_octets(struct arena *a, struct dkim_sig *s, struct strv p, unsigned minimum
 		dkim_settle(s, DKIM_PERMERROR, SV("the key is no good"));
 		return;
 	}
-	text = tags_to_base64(a, octets);
-	s->key = arena_printf(
-	    a, "v=DKIM1; k=%s; p=%.*s", kind_name(s->kind).p, (int)text.n, text.p);
+	s->key = octets;
 }
 
 void

@@ -1,9 +1,11 @@
 /*
- * dkim_lib -- the part of a verification that is libopendkim's: canonical forms, hashes, the public key.
+ * dkim_lib -- the part of a verification that is libopendkim's: canonical forms and hashes; and the public key.
  *
- * Nothing here parks: keys are there before the library asks for them (its call for a key is answered from memory),
- * so no fiber is ever inside it.  What is handed in is bounded: of the header only fields that a signature names, and
- * no signature that dkim_sig.c has not understood.
+ * Nothing here parks, so no fiber is ever inside the library.  What is handed in is bounded: of the header only fields
+ * that a signature names, and no signature that dkim_sig.c has not understood.
+ * The library would hand OpenSSL each key as DER, whose decoders take half of all the time that a message takes it;
+ * and of two keys at one name it uses the first.  So as the body has ended we take the hashes, and tell it that it
+ * need not go on.
  *
  * Three things of libopendkim 2.11 that the code goes around:
  * - Choosing the fields of h= it writes one pointer behind an array where every field it has is named and h= goes on:
@@ -29,11 +31,13 @@ enum { NAMES_MAX = 400 }; /* of all signatures together */
 #define UNNAMED "no field:" /* a blank inside a name: h= never has one */
 
 struct dkim_lib {
-	DKIM_LIB *lib;
+	DKIM_LIB          *lib;
+	struct crypt_kept *kept;
 };
 
 struct dkim_check {
 	struct arena    *a;
+	struct dkim_lib *lib;
 	DKIM            *dkim;
 	struct dkim_sig *v;
 	unsigned         n;
@@ -44,27 +48,97 @@ struct dkim_check {
 	bool     any;
 };
 
-/* ---- the library ----------------------------------------------------------------------------- */
+/* ---- the hashes, and what they prove --------------------------------------------------------- */
 
-/* In place of the DNS. */
+/* RFC 8601 2.7.1.  What the library may still find wrong with a field that we found good. */
+static void
+settle_error(struct dkim_sig *s, int error)
+{
+	static const struct {
+		int              error;
+		enum dkim_result result;
+		const char      *reason;
+	} known[] = {
+		{ DKIM_SIGERROR_EXPIRED, DKIM_PERMERROR, "it has expired" },
+		{ DKIM_SIGERROR_FUTURE, DKIM_PERMERROR, "it was made in the future" },
+		{ DKIM_SIGERROR_TOOLARGE_L, DKIM_PERMERROR, "l= is more than the body" },
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (known[i].error == error) {
+			dkim_settle(s, known[i].result, strv_z(known[i].reason));
+			return;
+		}
+	dkim_settle(s, DKIM_NEUTRAL, strv_z(dkim_sig_geterrorstr(error)));
+}
+
+static void
+settle_pass(struct dkim_sig *s)
+{
+	if (s->has_length) {
+		canon_body_end(&s->count);
+		s->partial = s->body_octets > s->length;
+	}
+	dkim_settle(
+	    s, DKIM_PASS, s->partial ? SV("l= leaves out a part of the body") : strv(NULL, 0));
+}
+
+/* RFC 6376 6.1.3: the key first, so that a body that has changed is told of where the signer's own header says so. */
+static void
+settle_hashes(
+    struct crypt_kept *kept, struct dkim_sig *s, const unsigned char *header, struct strv body)
+{
+	switch (crypt_verify(kept, s->kind, s->key, MINIMUM_KEY_DEFAULT, header, s->signature)) {
+	case CRYPT_BAD:
+		dkim_settle(s, DKIM_PERMERROR, SV("the key is no good"));
+		return;
+	case CRYPT_WRONG:
+		dkim_settle(s, DKIM_FAIL, SV("the signature does not match"));
+		return;
+	case CRYPT_OK:
+		break;
+	}
+	if (strv_eq(s->body_hash, body))
+		settle_pass(s);
+	else
+		dkim_settle(s, DKIM_FAIL, SV("the body has changed"));
+}
+
+static void
+settle_one(struct crypt_kept *kept, struct dkim_sig *s, DKIM_SIGINFO *info)
+{
+	void  *header = NULL, *body = NULL;
+	size_t n_header = 0, n_body = 0;
+	int    error = dkim_sig_geterror(info);
+
+	if (error != DKIM_SIGERROR_UNKNOWN && error != DKIM_SIGERROR_OK)
+		settle_error(s, error);
+	else if (dkim_sig_gethashes(info, &header, &n_header, &body, &n_body) == DKIM_STAT_OK &&
+	    n_header == CRYPT_SHA256)
+		settle_hashes(kept, s, header, strv(body, n_body));
+}
+
+/* The library calls it when the body's hashes are there, before it would look at a key. */
 static DKIM_CBSTAT
-give_key(DKIM *dkim, DKIM_SIGINFO *info, unsigned char *buf, size_t room)
+settle_all(DKIM *dkim, DKIM_SIGINFO **list, int n)
 {
 	struct dkim_check *c = dkim_get_user_context(dkim);
-	DKIM_SIGINFO     **list = NULL;
-	int                n = 0;
 
-	if (dkim_getsiglist(dkim, &list, &n) != DKIM_STAT_OK)
-		return DKIM_CBSTAT_ERROR;
-	for (int i = 0; i < n && (unsigned)i < c->n_fed; i++) {
-		const struct dkim_sig *s = c->fed[i];
-
-		if (list[i] != info || s == NULL || s->key.n == 0 || s->key.n >= room)
-			continue;
-		memcpy(buf, s->key.p, s->key.n);
-		buf[s->key.n] = '\0';
-		return DKIM_CBSTAT_CONTINUE;
+	for (int i = 0; i < n; i++) {
+		if ((unsigned)i < c->n_fed && c->fed[i] != NULL && !c->fed[i]->settled)
+			settle_one(c->lib->kept, c->fed[i], list[i]);
+		dkim_sig_ignore(list[i]);
 	}
+	return DKIM_CBSTAT_CONTINUE;
+}
+
+/* ---- the library ----------------------------------------------------------------------------- */
+
+/* In place of the DNS, should it ever ask. */
+static DKIM_CBSTAT
+no_key(DKIM *dkim, DKIM_SIGINFO *info, unsigned char *buf, size_t room)
+{
+	(void)dkim, (void)info, (void)buf, (void)room;
 	return DKIM_CBSTAT_NOTFOUND;
 }
 
@@ -79,18 +153,17 @@ dkim_lib_new(struct arena *a)
 {
 	struct dkim_lib *l = arena_alloc(a, sizeof(*l));
 	u_int            flags = DKIM_LIBFLAGS_BADSIGHANDLES | DKIM_LIBFLAGS_DELAYSIGPROC;
-	u_int            bits = MINIMUM_KEY_DEFAULT;
 
 	l->lib = dkim_init(NULL, NULL);
 	if (l->lib == NULL)
 		return NULL;
 	arena_defer(a, close_lib, l->lib);
+	l->kept = crypt_kept_new(a);
 	dkim_dns_set_close(l->lib, NULL);
 	if (dkim_options(l->lib, DKIM_OP_SETOPT, DKIM_OPTS_FLAGS, &flags, sizeof(flags)) !=
 		DKIM_STAT_OK ||
-	    dkim_options(l->lib, DKIM_OP_SETOPT, DKIM_OPTS_MINKEYBITS, &bits, sizeof(bits)) !=
-		DKIM_STAT_OK ||
-	    dkim_set_key_lookup(l->lib, give_key) != DKIM_STAT_OK)
+	    dkim_set_key_lookup(l->lib, no_key) != DKIM_STAT_OK ||
+	    dkim_set_final(l->lib, settle_all) != DKIM_STAT_OK)
 		return NULL;
 	return l;
 }
@@ -303,6 +376,7 @@ dkim_check_begin(
 	DKIM_STAT          stat;
 
 	c->a = a;
+	c->lib = lib;
 	c->v = v;
 	c->n = n;
 	if (unsettled(c) == 0)
@@ -342,83 +416,13 @@ dkim_check_body(struct dkim_check *c, struct strv text)
 	c->any = true;
 }
 
-/* RFC 8601 2.7.1.  What the library may still find wrong with a field or a key that we found good. */
-static void
-settle_error(struct dkim_sig *s, DKIM_SIGINFO *info)
-{
-	static const struct {
-		int              error;
-		enum dkim_result result;
-		const char      *reason;
-	} known[] = {
-		{ DKIM_SIGERROR_EXPIRED, DKIM_PERMERROR, "it has expired" },
-		{ DKIM_SIGERROR_FUTURE, DKIM_PERMERROR, "it was made in the future" },
-		{ DKIM_SIGERROR_TOOLARGE_L, DKIM_PERMERROR, "l= is more than the body" },
-		{ DKIM_SIGERROR_KEYDECODE, DKIM_PERMERROR, "the key is no good" },
-	};
-	int error = dkim_sig_geterror(info);
-
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (known[i].error == error) {
-			dkim_settle(s, known[i].result, strv_z(known[i].reason));
-			return;
-		}
-	if (error != DKIM_SIGERROR_BADSIG)
-		dkim_settle(s, DKIM_NEUTRAL, strv_z(dkim_sig_geterrorstr(error)));
-	else if (dkim_sig_getbh(info) == DKIM_SIGBH_MISMATCH)
-		dkim_settle(s, DKIM_FAIL, SV("the body has changed"));
-	else
-		dkim_settle(s, DKIM_FAIL, SV("the signature does not match"));
-}
-
-static void
-settle_one(struct dkim_sig *s, DKIM_SIGINFO *info)
-{
-	bool passed = (dkim_sig_getflags(info) & DKIM_SIGFLAG_PASSED) != 0;
-
-	if (!passed || dkim_sig_getbh(info) != DKIM_SIGBH_MATCH ||
-	    dkim_sig_geterror(info) != DKIM_SIGERROR_OK) {
-		settle_error(s, info);
-		return;
-	}
-	if (s->has_length) {
-		canon_body_end(&s->count);
-		s->partial = s->body_octets > s->length;
-	}
-	dkim_settle(
-	    s, DKIM_PASS, s->partial ? SV("l= leaves out a part of the body") : strv(NULL, 0));
-}
-
-/* The library keeps the first key of a name for all its signatures. */
-static void
-settle_mixed_names(struct dkim_check *c)
-{
-	for (unsigned i = 1; i < c->n; i++)
-		for (unsigned k = 0; k < i && !c->v[i].settled; k++)
-			if (!c->v[k].settled && c->v[k].kind != c->v[i].kind &&
-			    strv_eq(c->v[k].key_name, c->v[i].key_name))
-				dkim_settle(&c->v[i], DKIM_NEUTRAL,
-				    SV("its key's name has a key of another type"));
-}
-
 void
 dkim_check_end(struct dkim_check *c)
 {
-	DKIM_SIGINFO **list = NULL;
-	int            n = 0;
-
 	if (c->any && (c->last[0] != '\r' || c->last[1] != '\n'))
 		dkim_body(c->dkim, octets_of(SV("\r\n")), 2);
-	settle_mixed_names(c);
-	if (unsettled(c) > 0 && dkim_getsiglist(c->dkim, &list, &n) == DKIM_STAT_OK) {
-		for (int i = 0; i < n; i++)
-			if (c->fed[i] != NULL && c->fed[i]->settled)
-				dkim_sig_ignore(list[i]);
+	if (unsettled(c) > 0)
 		dkim_eom(c->dkim, NULL);
-		for (int i = 0; i < n; i++)
-			if (c->fed[i] != NULL && !c->fed[i]->settled)
-				settle_one(c->fed[i], list[i]);
-	}
 	settle_rest(c, DKIM_NEUTRAL, SV("it cannot be checked"));
 	arena_undefer(c->a, free_handle, c);
 	free_handle(c);

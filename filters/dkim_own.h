@@ -2,8 +2,8 @@
  * dkim_own -- what the files of the DKIM filter share; nobody else includes it.
  *
  * A signature is judged by what stands in its field (dkim_sig.c) and in its key's record (dkim_key.c); what is left
- * then is canonical forms, hashes and a public key, and that is libopendkim's (dkim_lib.c).  So the library is handed
- * only signatures and keys that we have understood, and it never asks the DNS.
+ * then is canonical forms and hashes, and that is libopendkim's, and a public key, which is OpenSSL's (dkim_lib.c).
+ * So the library is handed only signatures that we have understood, and it never sees a key nor asks the DNS.
  */
 #ifndef FILTERS_DKIM_OWN_H
 #define FILTERS_DKIM_OWN_H
@@ -31,12 +31,14 @@ struct dkim_sig {
 	struct strv     domain, selector, algorithm, identity;
 	struct strv     names;          /* h=, not unfolded */
 	char            b[9];           /* the first 8 of b= */
+	struct strv     signature;      /* octets of b= */
+	struct strv     body_hash;      /* octets of bh=: CRYPT_SHA256 */
 	enum crypt_kind kind;
 	enum canon_form body_form;
 	bool            has_length;     /* l= */
 	uint64_t        length;
 	struct strv     key_name;       /* SELECTOR._domainkey.DOMAIN */
-	struct strv     key;            /* the record as the library gets it; absent: none yet */
+	struct strv     key;            /* octets of its p=, within bounds; absent: none yet */
 	bool            testing;        /* t=y in the key */
 	bool            partial;        /* it passes, and l= left out a part of the body */
 	bool            settled;        /* result is the last word */

@@ -155,11 +155,11 @@ keep_start_of_b(struct dkim_sig *s, struct strv b)
 static bool
 read_hashes(struct reading *r)
 {
-	if (tags_base64(r->a, tags_get(r->tags, "b")).n == 0)
+	r->s->signature = tags_base64(r->a, tags_get(r->tags, "b"));
+	if (r->s->signature.n == 0)
 		return neutral(r, SV("b= is no base64"));
-	if (tags_base64(r->a, tags_get(r->tags, "bh")).n != CRYPT_SHA256)
-		return neutral(r, SV("bh= is no hash"));
-	return true;
+	r->s->body_hash = tags_base64(r->a, tags_get(r->tags, "bh"));
+	return r->s->body_hash.n == CRYPT_SHA256 || neutral(r, SV("bh= is no hash"));
 }
 
 /* RFC 6376 5.4: From must be among them. */

@@ -11,10 +11,12 @@
 struct arena;
 struct crypt_digest;    /* SHA-256 that is under way */
 struct crypt_key;       /* a private key */
+struct crypt_kept;      /* public keys that OpenSSL has made ready */
 
 #define CRYPT_SHA256     32
 #define CRYPT_RSA_MAX    4096   /* bits; more is refused: RFC 6376 3.3.3, and it costs */
 #define CRYPT_SIGN_MAX   512    /* octets of a signature */
+#define CRYPT_KEPT       64     /* keys; about 4 KiB each */
 
 enum crypt_kind { CRYPT_RSA, CRYPT_ED25519 };
 enum crypt_rc { CRYPT_OK, CRYPT_WRONG /* the signature is not of this */, CRYPT_BAD /* no such key, or out of bounds */ };
@@ -41,11 +43,17 @@ struct strv crypt_key_public(struct arena *a, const struct crypt_key *k);
 struct strv crypt_sign(struct arena *a, const struct crypt_key *k, const unsigned char digest[CRYPT_SHA256]);
 
 /*
+ * Room for the RSA keys that sign most of the mail: making one ready takes as long as using it.  Only octets that are
+ * the same find it, so a key that changes in the DNS is another key.  a owns it; one a thread.
+ */
+struct crypt_kept *crypt_kept_new(struct arena *a);
+/*
  * crypt_verify -- is `signature' one of `digest' by that public key (octets of p=, base64 undone)?
  *
+ *   kept      NULL: the key is made for this signature alone
  *   minimum   bits of RSA; fewer, more than CRYPT_RSA_MAX, and absurd exponents are CRYPT_BAD
  */
-enum crypt_rc crypt_verify(enum crypt_kind kind, struct strv public, unsigned minimum,
+enum crypt_rc crypt_verify(struct crypt_kept *kept, enum crypt_kind kind, struct strv public, unsigned minimum,
     const unsigned char digest[CRYPT_SHA256], struct strv signature);
 /* Bits of an RSA key in p=, 0: it is none. */
 unsigned crypt_public_bits(struct strv der);

@@ -73,7 +73,7 @@ read_key(struct arena *a, struct tags *tags, struct strv record)
 
 	FUZZ_CHECK(key.p != NULL ? key.n > 0 : why != NULL);
 	if (key.p != NULL)
-		FUZZ_CHECK(crypt_verify(CRYPT_RSA, key, 1024, digest, SV("x")) != CRYPT_OK);
+		FUZZ_CHECK(crypt_verify(NULL, CRYPT_RSA, key, 1024, digest, SV("x")) != CRYPT_OK);
 }
 
 int

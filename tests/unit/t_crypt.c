@@ -114,17 +114,18 @@ signatures(void)
 		T_CHECK(crypt_key_kind(k) == rows[i].kind);
 		T_EQ_NUM(crypt_key_bits(k), rows[i].bits);
 		T_EQ_STRV(crypt_sign(a, k, fox()), sig);
-		T_CHECK(crypt_verify(rows[i].kind, p, 1024, fox(), sig) == CRYPT_OK);
+		T_CHECK(crypt_verify(NULL, rows[i].kind, p, 1024, fox(), sig) == CRYPT_OK);
 		for (size_t bit = 0; bit < sig.n * 8; bit++) {
 			struct strv bad = arena_dup(a, sig);
 
 			((char *)bad.p)[bit / 8] ^= (char)(1 << bit % 8);
-			T_CHECK(crypt_verify(rows[i].kind, p, 1024, fox(), bad) == CRYPT_WRONG);
+			T_CHECK(
+			    crypt_verify(NULL, rows[i].kind, p, 1024, fox(), bad) == CRYPT_WRONG);
 		}
 		for (size_t n = 0; n < sig.n; n++)
-			T_CHECK(crypt_verify(rows[i].kind, p, 1024, fox(), strv_first(sig, n)) ==
-			    CRYPT_WRONG);
-		T_CHECK(crypt_verify(rows[i].kind, p, 1024,
+			T_CHECK(crypt_verify(NULL, rows[i].kind, p, 1024, fox(),
+				    strv_first(sig, n)) == CRYPT_WRONG);
+		T_CHECK(crypt_verify(NULL, rows[i].kind, p, 1024,
 			    (const unsigned char *)digest_of(SV("another fox"), 3).p,
 			    sig) == CRYPT_WRONG);
 		T_CHECK(ERR_peek_error() == 0);
@@ -144,9 +145,10 @@ public_keys(void)
 	T_EQ_NUM(crypt_public_bits(bare), 1024);
 	T_EQ_NUM(crypt_public_bits(crypt_key_public(a, key_of(KEY_RSA_2048))), 2048);
 	T_EQ_NUM(crypt_public_bits(SV("")), 0);
-	T_CHECK(crypt_verify(CRYPT_RSA, bare, 1024, fox(), unhex(FOX_RSA)) == CRYPT_OK);
-	T_CHECK(crypt_verify(CRYPT_RSA, bare, 1025, fox(), unhex(FOX_RSA)) == CRYPT_BAD);
-	T_CHECK(crypt_verify(CRYPT_ED25519, bare, 1024, fox(), unhex(FOX_ED25519)) == CRYPT_BAD);
+	T_CHECK(crypt_verify(NULL, CRYPT_RSA, bare, 1024, fox(), unhex(FOX_RSA)) == CRYPT_OK);
+	T_CHECK(crypt_verify(NULL, CRYPT_RSA, bare, 1025, fox(), unhex(FOX_RSA)) == CRYPT_BAD);
+	T_CHECK(
+	    crypt_verify(NULL, CRYPT_ED25519, bare, 1024, fox(), unhex(FOX_ED25519)) == CRYPT_BAD);
 }
 
 /* Cut anywhere, or with an octet changed, it is no key or another; with one more behind it, none. */
@@ -160,11 +162,11 @@ mangled_keys(void)
 		struct strv cut = strv(copy, n);
 
 		memcpy(copy, spki.p, n);
-		T_CHECK(crypt_verify(CRYPT_RSA, cut, 1024, fox(), sig) == CRYPT_BAD);
+		T_CHECK(crypt_verify(NULL, CRYPT_RSA, cut, 1024, fox(), sig) == CRYPT_BAD);
 		copy[n] = 0x55;
 		if (n >= 22)
-			T_CHECK(crypt_verify(CRYPT_RSA, strv_from(strv(copy, n), 22), 1024, fox(),
-				    sig) == CRYPT_BAD);
+			T_CHECK(crypt_verify(NULL, CRYPT_RSA, strv_from(strv(copy, n), 22), 1024,
+				    fox(), sig) == CRYPT_BAD);
 		free(copy);
 	}
 	for (size_t i = 0; i < spki.n; i++)
@@ -173,11 +175,11 @@ mangled_keys(void)
 
 			((char *)other.p)[i] = (char)v;
 			if (!strv_eq(other, spki))
-				T_CHECK(
-				    crypt_verify(CRYPT_RSA, other, 1024, fox(), sig) != CRYPT_OK);
+				T_CHECK(crypt_verify(NULL, CRYPT_RSA, other, 1024, fox(), sig) !=
+				    CRYPT_OK);
 		}
-	T_CHECK(
-	    crypt_verify(CRYPT_RSA, arena_concat(a, spki, SV("x")), 1024, fox(), sig) == CRYPT_BAD);
+	T_CHECK(crypt_verify(NULL, CRYPT_RSA, arena_concat(a, spki, SV("x")), 1024, fox(), sig) ==
+	    CRYPT_BAD);
 	T_CHECK(ERR_peek_error() == 0);
 }
 
@@ -204,22 +206,31 @@ put_integer(char *p, struct strv v)
 	return n + v.n;
 }
 
+/* An RSAPublicKey of those two. */
+static struct strv
+public_of(struct strv modulus, struct strv e)
+{
+	char  *p = arena_bytes(a, modulus.n + e.n + 100);
+	size_t n = 5 + put_integer(p + 5, modulus);
+
+	n += put_integer(p + n, e);
+	put_head(p, 0x30, n - 5);
+	return strv(p, n);
+}
+
 /* A modulus of that many bits (all of them 1, or its last 0), and that exponent. */
 static struct strv
 made_up(size_t bits, bool even, struct strv e)
 {
-	size_t octets = (bits + 7) / 8, n;
-	char  *p = arena_bytes(a, octets + e.n + 100), *m = arena_bytes(a, octets + 1);
+	size_t octets = (bits + 7) / 8;
+	char  *m = arena_bytes(a, octets + 1);
 
 	memset(m, 0xff, octets);
 	if (bits % 8 != 0)
 		m[0] = (char)((1 << bits % 8) - 1);
 	if (even)
 		m[octets - 1] = (char)0xfe;
-	n = 5 + put_integer(p + 5, strv(m, octets));
-	n += put_integer(p + n, e);
-	put_head(p, 0x30, n - 5);
-	return strv(p, n);
+	return public_of(strv(m, octets), e);
 }
 
 #define F4 SV("\x01\x00\x01")
@@ -257,11 +268,65 @@ absurd_keys(void)
 
 		t_row = rows[i].name;
 		sig = strv(memset(arena_bytes(a, n), 0x11, n), n);
-		T_CHECK(crypt_verify(CRYPT_RSA, p, 1024, fox(), sig) == rows[i].want);
-		T_CHECK(crypt_verify(CRYPT_RSA, p, 1024, fox(), SV("")) == rows[i].want);
+		T_CHECK(crypt_verify(NULL, CRYPT_RSA, p, 1024, fox(), sig) == rows[i].want);
+		T_CHECK(crypt_verify(NULL, CRYPT_RSA, p, 1024, fox(), SV("")) == rows[i].want);
 	}
 	t_row = NULL;
 	T_EQ_NUM(crypt_public_bits(made_up(1000000, false, F4)), 1000000);
+}
+
+/* A modulus of 1024 bits that nobody has the primes of. */
+static struct strv
+stranger(uint64_t *random)
+{
+	struct strv p = made_up(1024, false, F4);
+	char       *octets = (char *)(uintptr_t)p.p;
+
+	for (size_t i = p.n / 2; i < p.n / 2 + 32; i++)
+		octets[i] = (char)t_random(random);
+	return p;
+}
+
+/* Keys that are kept say what keys say that are not: one of ours among many more than there are places for. */
+static void
+kept_keys(void)
+{
+	struct crypt_kept *kept = crypt_kept_new(a);
+	struct strv        ours = crypt_key_public(a, key_of(KEY_RSA_1024)), good = unhex(FOX_RSA);
+	struct strv        bad = arena_dup(a, good), ed = crypt_key_public(a, key_of(KEY_ED25519));
+	uint64_t           random = 1;
+
+	((char *)(uintptr_t)bad.p)[100] ^= 1;
+	for (unsigned i = 0; i < 4 * CRYPT_KEPT; i++) {
+		T_CHECK(crypt_verify(kept, CRYPT_RSA, ours, 1024, fox(), good) == CRYPT_OK);
+		T_CHECK(crypt_verify(kept, CRYPT_RSA, ours, 1024, fox(), bad) == CRYPT_WRONG);
+		T_CHECK(crypt_verify(kept, CRYPT_RSA, ours, 1025, fox(), good) == CRYPT_BAD);
+		T_CHECK(crypt_verify(kept, CRYPT_ED25519, ours, 1024, fox(), good) == CRYPT_BAD);
+		T_CHECK(crypt_verify(kept, CRYPT_ED25519, ed, 1024, fox(), unhex(FOX_ED25519)) ==
+		    CRYPT_OK);
+		T_CHECK(crypt_verify(kept, CRYPT_RSA, stranger(&random), 1024, fox(), good) ==
+		    CRYPT_WRONG);
+	}
+	T_CHECK(ERR_peek_error() == 0);
+}
+
+/* DER that is longer than it need be, by zeros before the modulus: as good a key, and no place is that large. */
+static void
+keys_too_long_to_keep(void)
+{
+	struct crypt_kept *kept = crypt_kept_new(a);
+	char              *m = arena_bytes(a, 200 + 512), sig[512];
+
+	memset(m, 0, 200);
+	memset(m + 200, 0xff, 512);
+	memset(sig, 0x11, sizeof(sig));
+	for (unsigned i = 0; i < 2 * CRYPT_KEPT; i++) {
+		struct strv p = public_of(strv(m + i, 200 + 512 - i), F4);
+
+		m[400 + i] = 0x7f;
+		T_CHECK(crypt_verify(kept, CRYPT_RSA, p, 1024, fox(), strv(sig, sizeof(sig))) ==
+		    CRYPT_WRONG);
+	}
 }
 
 /* Not DER, or not that: none of it is a key. */
@@ -278,9 +343,10 @@ no_keys(void)
 
 	for (size_t i = 0; i < T_COUNT(rows); i++) {
 		t_row = rows[i];
-		T_CHECK(crypt_verify(CRYPT_RSA, unhex(rows[i]), 0, fox(), SV("x")) == CRYPT_BAD);
 		T_CHECK(
-		    crypt_verify(CRYPT_ED25519, unhex(rows[i]), 0, fox(), SV("x")) == CRYPT_BAD);
+		    crypt_verify(NULL, CRYPT_RSA, unhex(rows[i]), 0, fox(), SV("x")) == CRYPT_BAD);
+		T_CHECK(crypt_verify(NULL, CRYPT_ED25519, unhex(rows[i]), 0, fox(), SV("x")) ==
+		    CRYPT_BAD);
 	}
 	t_row = NULL;
 }
@@ -321,6 +387,8 @@ main(int argc, char **argv)
 	T_RUN(public_keys);
 	T_RUN(mangled_keys);
 	T_RUN(absurd_keys);
+	T_RUN(kept_keys);
+	T_RUN(keys_too_long_to_keep);
 	T_RUN(no_keys);
 	T_RUN(unfit_private_keys);
 	arena_free(a);

@@ -150,7 +150,7 @@ broken_chain(void)
 	crypt_digest_end(d, digest);
 	T_CHECKF(arc_seal_read(st.conf, tags, msg.h[0].raw, &s, &why), "%s", why);
 	key = arc_key_read(st.conf, tags, key_record(KEY_RSA_1024), CRYPT_RSA, &why);
-	T_CHECK(crypt_verify(CRYPT_RSA, key, 1024, digest, s.b) == CRYPT_OK);
+	T_CHECK(crypt_verify(NULL, CRYPT_RSA, key, 1024, digest, s.b) == CRYPT_OK);
 	go(sealed);
 	T_EQ_TEXT(st.out.result,
 	    "arc=fail reason=\"ARC-Seal i=3 says cv=fail\" smtp.remote-ip=192.0.2.1");
