@@ -1,27 +1,20 @@
 /*
- * arc -- who passed it on, and what they saw: the chain of ARC sets.  RFC 8617 5.2.
+ * arc -- who passed it on, and what they saw: the facts of a chain of ARC sets, and how they are told.  RFC 8617 6.
  *
- * What the header alone can tell is settled when it is complete, so a broken chain costs no look-up; the keys of
- * the newest signatures are asked for then, and the body is hashed as it comes.  A chain is a stranger's: sets,
- * names and older signatures that are looked at are bounded, and so is the time that its keys may take.
+ * arc_check.c looks at the chain, once a message, for the fact `arc'; the other facts wait for that one.  The policy
+ * sees a word, the operator and Authentication-Results the reason, too.
  */
-#include "filters/arc_own.h"
+#include "filters/arc_check.h"
 #include "filters/auth.h"
 #include "filters/filters.h"
 #include "filters/registry.h"
 #include "proxy/base/arena.h"
+#include "proxy/base/crypt.h"
 #include "proxy/base/log.h"
 #include "proxy/base/loop.h"
-#include "proxy/base/world.h"
 #include "proxy/mail/authres.h"
-#include "proxy/mail/tags.h"
 
 enum { ARC, ARC_SEALER, ARC_OLDEST, ARC_RESULT };
-enum result { NONE, PASS, FAIL, TEMPERROR };
-enum {
-	KEYS_AHEAD = 8,   /* names of keys that are asked for before they are needed */
-	KEYS_TIME = 30000 /* ms for all keys of a message */
-};
 
 /* clang-format off */
 static const char *const results[] = { "none", "pass", "fail", "temperror", NULL };
@@ -40,358 +33,47 @@ static const struct fact_def facts[] = {
 /* clang-format on */
 
 struct shared {
-	const struct auth_conf *auth;
-	const struct fact_def  *defs;
-	struct crypt_kept      *kept;
-	unsigned                arc, txt; /* numbers of facts */
-};
-
-struct digesting { /* of a body, in one form */
-	struct canon_body    canon;
-	struct crypt_digest *digest; /* NULL: nobody wants that form */
-	uint64_t             octets;
-	unsigned char        hash[CRYPT_SHA256];
-};
-
-struct message_signature {
-	struct arc_signature s;
-	const char          *why; /* not NULL: it cannot be verified */
-};
-
-struct work { /* of a message that has a chain */
-	struct arena             *a;
-	struct tags              *tags; /* scratch */
-	struct view_field        *field;
-	unsigned                  n_field;
-	struct arc_chain         *chain;
-	struct message_signature *message; /* the newest first; n_message of them are looked at */
-	unsigned                  n_message;
-	struct arc_signature     *seal; /* by instance; all of the chain */
-	struct digesting          body[2];
-	bool                      body_ended;
-	uint64_t                  until; /* loop_now: keys that are late are not waited for */
-	enum result               result;
-	unsigned                  oldest;
-	struct strv               why;
+	struct arc_use use;
+	unsigned       arc; /* the number of that fact */
 };
 
 struct seat {
 	const struct shared *shared;
-	struct arena        *a;    /* the transaction's */
-	struct work         *work; /* NULL: there is no chain, or no header yet */
+	struct arena        *a;     /* the transaction's */
+	struct arc_check    *check; /* NULL: there is no chain, or no header yet */
 };
 
-/* ---- the header ------------------------------------------------------------------------------ */
-
-static void
-fail(struct work *w, struct strv why)
+static const struct arc_verdict *
+verdict_of(const struct seat *s)
 {
-	w->result = FAIL;
-	w->why = why;
+	static const struct arc_verdict none;
+
+	return s->check != NULL ? arc_check_verdict(s->check) : &none;
 }
 
-static void
-fail_of(struct work *w, const char *what, unsigned instance, const char *why)
-{
-	fail(w, arena_printf(w->a, "%s i=%u: %s", what, instance, why));
-}
-
-static void
-hash_piece(void *arg, struct strv piece)
-{
-	struct digesting *d = arg;
-
-	d->octets += piece.n;
-	crypt_digest_add(d->digest, piece);
-}
-
-static void
-want_body(struct work *w, enum canon_form form)
-{
-	struct digesting *d = &w->body[form];
-
-	if (d->digest != NULL)
-		return;
-	d->digest = crypt_digest_begin(w->a);
-	d->canon = (struct canon_body){ .form = form, .out = hash_piece, .arg = d };
-}
-
-/* The newest one must be good, older ones only tell how far back the message is unchanged. RFC 8617 5.2, 4 and 5 */
-static bool
-read_messages(struct work *w, unsigned older)
-{
-	w->n_message = older + 1 < w->chain->n ? older + 1 : w->chain->n;
-	w->message = arena_array(w->a, w->n_message, sizeof(*w->message));
-	for (unsigned i = 0; i < w->n_message; i++) {
-		struct message_signature *m = &w->message[i];
-		struct strv               raw = w->chain->set[w->chain->n - 1 - i].message;
-
-		if (arc_message_read(w->a, w->tags, raw, &m->s, &m->why)) {
-			m->why = NULL;
-			want_body(w, m->s.body);
-		} else if (i == 0) {
-			fail_of(w, ARC_MESSAGE, w->chain->n, m->why);
-			return false;
-		}
-	}
-	return true;
-}
-
-static bool
-read_seals(struct work *w)
-{
-	const char *why = NULL;
-
-	w->seal = arena_array(w->a, w->chain->n, sizeof(*w->seal));
-	for (unsigned i = w->chain->n; i > 0; i--)
-		if (!arc_seal_read(
-			w->a, w->tags, w->chain->set[i - 1].seal, &w->seal[i - 1], &why)) {
-			fail_of(w, ARC_SEAL, i, why);
-			return false;
-		}
-	return true;
-}
-
-static void
-read_chain(struct work *w, const struct auth_conf *auth)
-{
-	w->chain = arc_chain_read(w->a, w->field, w->n_field);
-	if (w->chain->n == 0) {
-		fail(w, w->chain->why);
-		return;
-	}
-	w->tags = arena_alloc(w->a, sizeof(*w->tags));
-	if (read_messages(w, auth->signatures))
-		(void)read_seals(w);
-}
-
-/* As received: hidden fields may be under a signature. */
-static struct work *
-begin_work(struct arena *a, const struct message *m)
-{
-	struct work *w;
-	bool         any = false;
-
-	for (unsigned i = 0; i < m->n_h && !any; i++)
-		any = arc_is_field(header_name(&m->h[i]));
-	if (!any)
-		return NULL;
-	w = arena_alloc(a, sizeof(*w));
-	w->a = a;
-	w->field = arena_array(a, m->n_h, sizeof(*w->field));
-	w->n_field = m->n_h;
-	for (unsigned i = 0; i < m->n_h; i++)
-		w->field[i] = (struct view_field){ header_name(&m->h[i]), m->h[i].raw };
-	return w;
-}
-
-/* Keys that are sure to be asked for: of the newest seals, whose chain is not known to be broken. */
-static void
-start_keys(const struct seat *s, const struct work *w, const struct findings *found)
-{
-	unsigned n = w->chain->n, txt = s->shared->txt;
-
-	found->start(found, txt, w->message[0].s.key);
-	for (unsigned i = 0; i < n && i < KEYS_AHEAD; i++)
-		found->start(found, txt, w->seal[n - 1 - i].key);
-	for (unsigned i = 1; i < w->n_message && i < KEYS_AHEAD; i++)
-		if (w->message[i].why == NULL)
-			found->start(found, txt, w->message[i].s.key);
-}
+/* ---- the message ----------------------------------------------------------------------------- */
 
 static enum filter_rc
 arc_at(
     void *self, enum stage at, const struct mail *m, const struct view *v, struct findings *found)
 {
 	struct seat *s = self;
-	struct work *w = begin_work(s->a, m->msg);
 
 	(void)at, (void)v;
-	if (w == NULL)
-		return FILTER_OK;
-	read_chain(w, s->shared->auth);
-	if (w->result != FAIL)
-		start_keys(s, w, found);
-	s->work = w;
+	s->check = arc_check_begin(s->a, &s->shared->use, m->msg);
+	if (s->check != NULL)
+		arc_check_start(s->check, found);
 	return FILTER_OK;
 }
 
 static enum filter_rc
 arc_body(void *self, struct strv text)
 {
-	struct work *w = ((struct seat *)self)->work;
+	struct seat *s = self;
 
-	if (w == NULL || w->result == FAIL)
-		return FILTER_OK;
-	for (unsigned form = 0; form < 2; form++)
-		if (w->body[form].digest != NULL)
-			canon_body_add(&w->body[form].canon, text);
+	if (s->check != NULL)
+		arc_check_body(s->check, text);
 	return FILTER_OK;
-}
-
-static void
-end_body(struct work *w)
-{
-	for (unsigned form = 0; form < 2 && !w->body_ended; form++)
-		if (w->body[form].digest != NULL) {
-			canon_body_end(&w->body[form].canon);
-			crypt_digest_end(w->body[form].digest, w->body[form].hash);
-		}
-	w->body_ended = true;
-}
-
-/* ---- keys ------------------------------------------------------------------------------------ */
-
-enum key_rc { KEY_OK, KEY_NONE /* why */, KEY_UNKNOWN, KEY_CANCELLED };
-
-/* The first record that is one: RFC 6376 3.6.2.2 leaves open which. */
-MAY_YIELD static enum key_rc
-find_key(const struct seat *s, const struct mail *m, const struct arc_signature *sig,
-    struct strv *key, const char **why)
-{
-	const struct shared *g = s->shared;
-	struct work         *w = s->work;
-	struct fact         *f;
-
-	if (loop_now(fiber_loop()) >= w->until)
-		return KEY_UNKNOWN;
-	if (fact_get(m->facts, g->defs, g->txt, 0, sig->key, &f) == WAIT_CANCELLED)
-		return KEY_CANCELLED;
-	if (f->state != FACT_KNOWN)
-		return KEY_UNKNOWN;
-	*why = "there is no key";
-	for (unsigned i = 0; i < f->v.texts.n; i++) {
-		*key = arc_key_read(w->a, w->tags, f->v.texts.v[i], sig->kind, why);
-		if (key->p != NULL)
-			return KEY_OK;
-	}
-	return KEY_NONE;
-}
-
-/* KEY_OK: the signature is of that digest. */
-MAY_YIELD static enum key_rc
-verify(const struct seat *s, const struct mail *m, const struct arc_signature *sig,
-    const unsigned char *digest, const char **why)
-{
-	struct strv key;
-	enum key_rc rc = find_key(s, m, sig, &key, why);
-
-	if (rc != KEY_OK)
-		return rc;
-	if (fiber_heavy() == WAIT_CANCELLED)
-		return KEY_CANCELLED;
-	switch (crypt_verify(
-	    s->shared->kept, sig->kind, key, s->shared->auth->minimum_key, digest, sig->b)) {
-	case CRYPT_OK:
-		return KEY_OK;
-	case CRYPT_WRONG:
-		*why = "the signature does not verify";
-		break;
-	case CRYPT_BAD:
-		*why = sig->kind == CRYPT_RSA && crypt_public_bits(key) > 0 &&
-			crypt_public_bits(key) < s->shared->auth->minimum_key ?
-		    "the key is too short" :
-		    "the key cannot be used";
-	}
-	return KEY_NONE;
-}
-
-/* ---- the chain ------------------------------------------------------------------------------- */
-
-static const char *
-body_differs(const struct work *w, const struct arc_signature *s)
-{
-	const struct digesting *d = &w->body[s->body];
-
-	if (memcmp(s->hash.p, d->hash, CRYPT_SHA256) != 0)
-		return "the body has changed";
-	/* RFC 6376 8.2: behind l= anything may have been added. */
-	if (s->length != UINT64_MAX && s->length != d->octets)
-		return "it covers but a part of the body";
-	return NULL;
-}
-
-MAY_YIELD static enum key_rc
-verify_message(
-    const struct seat *s, const struct mail *m, const struct message_signature *x, const char **why)
-{
-	struct work  *w = s->work;
-	uint64_t      now = loop_world(fiber_loop())->wall(loop_world(fiber_loop())) / 1000000;
-	unsigned char digest[CRYPT_SHA256];
-
-	*why = x->why != NULL ? x->why : body_differs(w, &x->s);
-	if (*why == NULL && x->s.expires != 0 && x->s.expires < now)
-		*why = "it has expired";
-	if (*why != NULL)
-		return KEY_NONE;
-	arc_message_digest(w->field, w->n_field, &x->s, digest);
-	return verify(s, m, &x->s, digest, why);
-}
-
-/* RFC 8617 5.2, 6. */
-MAY_YIELD static enum key_rc
-verify_seals(const struct seat *s, const struct mail *m)
-{
-	struct work *w = s->work;
-	unsigned char(*digest)[CRYPT_SHA256] = arena_array(w->a, w->chain->n, sizeof(*digest));
-	const char *why = NULL;
-
-	arc_seal_digests(w->chain, digest);
-	for (unsigned i = w->chain->n; i > 0; i--) {
-		enum key_rc rc = verify(s, m, &w->seal[i - 1], digest[i - 1], &why);
-
-		if (rc == KEY_NONE)
-			fail_of(w, ARC_SEAL, i, why);
-		if (rc != KEY_OK)
-			return rc;
-	}
-	return KEY_OK;
-}
-
-/* RFC 8617 5.2, 5.  What is not looked at is not said to hold; a key that cannot be had ends it, too. */
-MAY_YIELD static enum key_rc
-find_oldest(const struct seat *s, const struct mail *m)
-{
-	struct work *w = s->work;
-	unsigned     i = 1;
-	const char  *why;
-
-	for (; i < w->n_message; i++) {
-		enum key_rc rc = verify_message(s, m, &w->message[i], &why);
-
-		if (rc == KEY_CANCELLED)
-			return rc;
-		if (rc != KEY_OK)
-			break;
-	}
-	w->oldest = i == w->chain->n ? 0 : w->chain->n - i + 1;
-	return KEY_OK;
-}
-
-MAY_YIELD static enum key_rc
-verify_chain(const struct seat *s, const struct mail *m)
-{
-	struct work *w = s->work;
-	const char  *why = NULL;
-	enum key_rc  rc;
-
-	end_body(w);
-	w->until = loop_now(fiber_loop()) + KEYS_TIME;
-	rc = verify_message(s, m, &w->message[0], &why);
-	if (rc == KEY_NONE)
-		fail_of(w, ARC_MESSAGE, w->chain->n, why);
-	if (rc == KEY_OK)
-		rc = verify_seals(s, m);
-	if (rc == KEY_OK)
-		rc = find_oldest(s, m);
-	if (rc == KEY_OK)
-		w->result = PASS;
-	else if (rc == KEY_UNKNOWN) {
-		/* RFC 8617 5.2.1 would call it a failure; but it may pass when it comes again. */
-		w->result = TEMPERROR;
-		w->why = SV("a key cannot be had now");
-	}
-	return rc;
 }
 
 /* ---- facts ----------------------------------------------------------------------------------- */
@@ -410,80 +92,82 @@ remote_ip(struct arena *a, const struct client *c)
 
 /* RFC 8617 6; RFC 8601 2.2. */
 static void
-tell(struct arena *a, const struct work *w, const struct client *c, struct fact *f)
+tell(struct arena *a, const struct arc_verdict *v, const struct client *c, struct fact *f)
 {
 	struct strv *text = arena_alloc(a, sizeof(*text)), ip = remote_ip(a, c), why;
-	enum result  result = w != NULL ? w->result : NONE;
 
-	if (result == PASS) {
+	if (v->result == ARC_PASS) {
 		*text = arena_printf(
-		    a, "arc=pass header.oldest-pass=%u%.*s", w->oldest, (int)ip.n, ip.p);
-	} else if (result == NONE) {
+		    a, "arc=pass header.oldest-pass=%u%.*s", v->oldest, (int)ip.n, ip.p);
+	} else if (v->result == ARC_NONE) {
 		*text = arena_concat(a, SV("arc=none"), ip);
 	} else {
-		why = authres_words(a, w->why);
-		*text = arena_printf(a, "arc=%s reason=\"%.*s\"%.*s", results[result], (int)why.n,
-		    why.p, (int)ip.n, ip.p);
+		why = authres_words(a, v->why);
+		*text = arena_printf(a, "arc=%s reason=\"%.*s\"%.*s", results[v->result],
+		    (int)why.n, why.p, (int)ip.n, ip.p);
 	}
 	f->v.texts.v = text;
 	f->v.texts.n = 1;
 }
 
 static void
-source_of(struct fact *f, const struct work *w)
+source_of(struct fact *f, const struct seat *s)
 {
-	if (w == NULL)
+	const struct arc_verdict *v = verdict_of(s);
+
+	if (s->check == NULL)
 		f->source = SV("no ARC fields");
-	else if (w->why.p != NULL)
-		f->source = authres_words(f->a, w->why);
+	else if (v->why.p != NULL)
+		f->source = authres_words(f->a, v->why);
 	else
-		f->source = arena_printf(f->a, "%u ARC sets", w->chain->n);
+		f->source = arena_printf(f->a, "%u ARC sets", v->sets);
 }
 
 /* The others build on `arc': who asks while it is on its way waits for it. */
 MAY_YIELD static enum filter_rc
 ask_of_chain(struct seat *s, struct fact *f, const struct mail *m)
 {
-	struct work *w;
-	struct fact *arc;
+	const struct arc_verdict *v;
+	struct fact              *arc;
 
-	if (fact_get(m->facts, s->shared->defs, s->shared->arc, 0, strv(NULL, 0), &arc) ==
+	if (fact_get(m->facts, s->shared->use.defs, s->shared->arc, 0, strv(NULL, 0), &arc) ==
 	    WAIT_CANCELLED)
 		return FILTER_CANCELLED;
 	if (arc->state != FACT_KNOWN)
 		return FILTER_TEMP;
-	w = s->work;
-	source_of(f, w);
+	v = verdict_of(s);
+	source_of(f, s);
 	if (f->def->own == ARC_RESULT) {
-		tell(f->a, w, m->client, f);
+		tell(f->a, v, m->client, f);
 		return FILTER_OK;
 	}
 	f->v = (union fact_value){ 0 };
 	if (f->def->own == ARC_OLDEST)
 		f->v.number = FACT_NUMBER_ABSENT;
-	if (w != NULL && w->result == TEMPERROR)
+	if (v->result == ARC_TEMPERROR)
 		return FILTER_TEMP;
-	if (w == NULL || w->result != PASS)
+	if (v->result != ARC_PASS)
 		return FILTER_OK;
 	if (f->def->own == ARC_OLDEST)
-		f->v.number = w->oldest;
+		f->v.number = v->oldest;
 	else
-		f->v.text = w->seal[w->chain->n - 1].domain;
+		f->v.text = v->sealer;
 	return FILTER_OK;
 }
 
 /* A chain that is broken or cannot be judged: the policy sees a word, the operator the reason. */
 static void
-tell_of_failure(const struct work *w, const struct mail *m)
+tell_of_failure(const struct seat *s, const struct mail *m)
 {
-	struct log_line *l;
+	const struct arc_verdict *v = verdict_of(s);
+	struct log_line          *l;
 
-	if (w->why.p == NULL)
+	if (v->why.p == NULL)
 		return;
-	l = arena_alloc(w->a, sizeof(*l));
+	l = arena_alloc(s->a, sizeof(*l));
 	log_begin(l, loop_world(fiber_loop()), strv_z(m->id), "arc-error");
-	log_z(l, "arc", results[w->result]);
-	log_strv(l, "reason", authres_words(w->a, w->why));
+	log_z(l, "arc", results[v->result]);
+	log_strv(l, "reason", authres_words(s->a, v->why));
 	log_end(l);
 }
 
@@ -498,13 +182,11 @@ arc_ask(void *self, struct fact *f, const struct mail *m)
 	if (f->def->own != ARC)
 		rc = ask_of_chain(s, f, m);
 	else {
-		if (s->work != NULL && s->work->result == NONE &&
-		    verify_chain(s, m) == KEY_CANCELLED)
+		if (s->check != NULL && arc_check_end(s->check, m) == WAIT_CANCELLED)
 			return FILTER_CANCELLED;
-		if (s->work != NULL)
-			tell_of_failure(s->work, m);
-		source_of(f, s->work);
-		f->v.word = s->work != NULL ? s->work->result : NONE;
+		tell_of_failure(s, m);
+		source_of(f, s);
+		f->v.word = verdict_of(s)->result;
 	}
 	if (rc == FILTER_OK)
 		f->state = FACT_KNOWN;
@@ -523,13 +205,13 @@ arc_make(struct arena *conf, const struct filter_use *use)
 
 	for (unsigned i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
 		wanted = wanted || use->asked[registry_number(ours[i])];
-	g->auth = use->auth;
-	g->defs = registry_facts(&n);
+	g->use.auth = use->auth;
+	g->use.defs = registry_facts(&n);
 	g->arc = registry_number("arc");
-	g->txt = registry_number("txt");
+	g->use.txt = registry_number("txt");
 	if (!wanted)
 		return NULL;
-	g->kept = crypt_kept_new(conf);
+	g->use.kept = crypt_kept_new(conf);
 	return g;
 }
 
@@ -549,13 +231,13 @@ arc_begin(void *self, struct arena *transaction)
 	struct seat *s = self;
 
 	s->a = transaction;
-	s->work = NULL;
+	s->check = NULL;
 }
 
 static void
 arc_end(void *self)
 {
-	((struct seat *)self)->work = NULL;
+	((struct seat *)self)->check = NULL;
 }
 
 const struct filter arc_filter = {

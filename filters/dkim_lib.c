@@ -1,11 +1,13 @@
 /*
- * dkim_lib -- the part of a verification that is libopendkim's: canonical forms and hashes; and the public key.
+ * dkim_lib -- the part of a verification that is libopendkim's: canonical forms and hashes; and what these prove.
  *
  * Nothing here parks, so no fiber is ever inside the library.  What is handed in is bounded: of the header only fields
- * that a signature names, and no signature that dkim_sig.c has not understood.
+ * that dkim_fields.c wants, and no signature to be checked that dkim_sig.c has not understood.
  * The library would hand OpenSSL each key as DER, whose decoders take half of all the time that a message takes it;
  * and of two keys at one name it uses the first.  So as the body has ended we take the hashes, and tell it that it
- * need not go on.
+ * need not go on.  No signature passes that it would have failed, but by a key that it cannot read (a bare RSAPublicKey):
+ * what it found wrong stays wrong, and b= and bh= must be what they are in its reading, too, which joins tags whose
+ * names differ in case (bh, bH) and has bh= in one form.
  *
  * Three things of libopendkim 2.11 that the code goes around:
  * - Choosing the fields of h= it writes one pointer behind an array where every field it has is named and h= goes on:
@@ -17,7 +19,6 @@
 #include "filters/dkim_own.h"
 
 #include "proxy/base/arena.h"
-#include "proxy/base/hash.h"
 #include "proxy/mail/tags.h"
 
 #if HAVE_OPENDKIM
@@ -25,8 +26,6 @@
 #include <stdio.h>
 
 #include <opendkim/dkim.h>
-
-enum { NAMES_MAX = 400 }; /* of all signatures together */
 
 #define UNNAMED "no field:" /* a blank inside a name: h= never has one */
 
@@ -46,7 +45,15 @@ struct dkim_check {
 	unsigned n_fed;
 	char     last[2]; /* octets of the body */
 	bool     any;
+	bool     lost; /* the library did not take all of the body */
 };
+
+/* The library would have them writable, and writes nothing there. */
+static unsigned char *
+octets_of(struct strv v)
+{
+	return (unsigned char *)(uintptr_t)v.p;
+}
 
 /* ---- the hashes, and what they prove --------------------------------------------------------- */
 
@@ -83,12 +90,29 @@ settle_pass(struct dkim_sig *s)
 	    s, DKIM_PASS, s->partial ? SV("l= leaves out a part of the body") : strv(NULL, 0));
 }
 
+/* The value of a tag as the library has it, without white space; empty: it has none. */
+static struct strv
+tag_of(DKIM_SIGINFO *info, const char *tag)
+{
+	const unsigned char *v = dkim_sig_gettagvalue(info, false, octets_of(strv_z(tag)));
+
+	return v != NULL ? strv_z((const char *)v) : SV("");
+}
+
+/* As the library compares them: the text of its bh= is the hash in base64, padding and all. */
+static bool
+is_body(struct arena *a, const struct dkim_sig *s, DKIM_SIGINFO *info, struct strv body)
+{
+	return strv_eq(s->body_hash, body) && strv_eq(tag_of(info, "bh"), tags_to_base64(a, body));
+}
+
 /* RFC 6376 6.1.3: the key first, so that a body that has changed is told of where the signer's own header says so. */
 static void
-settle_hashes(
-    struct crypt_kept *kept, struct dkim_sig *s, const unsigned char *header, struct strv body)
+settle_hashes(struct dkim_check *c, struct dkim_sig *s, DKIM_SIGINFO *info,
+    const unsigned char *header, struct strv body)
 {
-	switch (crypt_verify(kept, s->kind, s->key, MINIMUM_KEY_DEFAULT, header, s->signature)) {
+	switch (crypt_verify(
+	    c->lib->kept, s->kind, s->key, MINIMUM_KEY_DEFAULT, header, s->signature)) {
 	case CRYPT_BAD:
 		dkim_settle(s, DKIM_PERMERROR, SV("the key is no good"));
 		return;
@@ -98,24 +122,25 @@ settle_hashes(
 	case CRYPT_OK:
 		break;
 	}
-	if (strv_eq(s->body_hash, body))
+	if (is_body(c->a, s, info, body))
 		settle_pass(s);
 	else
 		dkim_settle(s, DKIM_FAIL, SV("the body has changed"));
 }
 
 static void
-settle_one(struct crypt_kept *kept, struct dkim_sig *s, DKIM_SIGINFO *info)
+settle_one(struct dkim_check *c, struct dkim_sig *s, DKIM_SIGINFO *info)
 {
 	void  *header = NULL, *body = NULL;
 	size_t n_header = 0, n_body = 0;
 	int    error = dkim_sig_geterror(info);
 
-	if (error != DKIM_SIGERROR_UNKNOWN && error != DKIM_SIGERROR_OK)
+	if (error != DKIM_SIGERROR_UNKNOWN) /* as each is until its key has been used */
 		settle_error(s, error);
-	else if (dkim_sig_gethashes(info, &header, &n_header, &body, &n_body) == DKIM_STAT_OK &&
+	else if (strv_eq(s->signature, tags_base64(c->a, tag_of(info, "b"))) &&
+	    dkim_sig_gethashes(info, &header, &n_header, &body, &n_body) == DKIM_STAT_OK &&
 	    n_header == CRYPT_SHA256)
-		settle_hashes(kept, s, header, strv(body, n_body));
+		settle_hashes(c, s, info, header, strv(body, n_body));
 }
 
 /* The library calls it when the body's hashes are there, before it would look at a key. */
@@ -126,7 +151,7 @@ settle_all(DKIM *dkim, DKIM_SIGINFO **list, int n)
 
 	for (int i = 0; i < n; i++) {
 		if ((unsigned)i < c->n_fed && c->fed[i] != NULL && !c->fed[i]->settled)
-			settle_one(c->lib->kept, c->fed[i], list[i]);
+			settle_one(c, c->fed[i], list[i]);
 		dkim_sig_ignore(list[i]);
 	}
 	return DKIM_CBSTAT_CONTINUE;
@@ -178,93 +203,6 @@ free_handle(void *arg)
 	c->dkim = NULL;
 }
 
-/* ---- which fields ---------------------------------------------------------------------------- */
-
-struct name {
-	struct strv v;
-	uint64_t    hash;
-};
-
-struct names { /* of all h= that count, each once */
-	struct name *v;
-	unsigned     n, max;
-	bool         signatures; /* DKIM-Signature is among them */
-};
-
-static bool
-is_named(const struct names *all, struct strv name)
-{
-	uint64_t hash = hash_name(name);
-
-	for (unsigned i = 0; i < all->n; i++)
-		if (all->v[i].hash == hash && strv_ieq(all->v[i].v, name))
-			return true;
-	return false;
-}
-
-/* False: there is no room for them. */
-static bool
-add_names(struct arena *a, struct names *all, struct strv list)
-{
-	struct strv name;
-
-	while (tags_word(&list, &name)) {
-		if (name.n == 0 || is_named(all, name))
-			continue;
-		if (all->n == NAMES_MAX)
-			return false;
-		all->v = arena_grow(a, all->v, &all->max, all->n + 1, sizeof(*all->v));
-		all->v[all->n++] = (struct name){ name, hash_name(name) };
-	}
-	return true;
-}
-
-static unsigned
-count_signatures(const struct message *m)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < m->n_h; i++)
-		n += dkim_is_signature(&m->h[i]);
-	return n;
-}
-
-/* The library takes each DKIM-Signature of the header for one to be checked, so they are counted before. */
-static void
-collect_names(struct dkim_check *c, const struct message *m, struct names *all)
-{
-	bool many = count_signatures(m) > SIGNATURES_MAX;
-
-	for (unsigned i = 0; i < c->n; i++) {
-		struct dkim_sig *s = &c->v[i];
-
-		if (s->settled)
-			continue;
-		if (many && tags_lists(s->names, SV("DKIM-Signature")))
-			dkim_settle(s, DKIM_POLICY, SV("it signs too many signatures"));
-		else if (!add_names(c->a, all, s->names))
-			dkim_settle(s, DKIM_POLICY, SV("too many fields are signed"));
-	}
-	all->signatures = is_named(all, SV("DKIM-Signature"));
-}
-
-static struct dkim_sig *
-sig_of(const struct dkim_check *c, const struct header *h)
-{
-	for (unsigned i = 0; i < c->n; i++)
-		if (c->v[i].field == h && !c->v[i].settled)
-			return &c->v[i];
-	return NULL;
-}
-
-static bool
-is_wanted(const struct dkim_check *c, const struct names *all, const struct header *h)
-{
-	if (dkim_is_signature(h))
-		return all->signatures || sig_of(c, h) != NULL;
-	return h->name_n > 0 && is_named(all, header_name(h));
-}
-
 /* ---- the header ------------------------------------------------------------------------------ */
 
 static void
@@ -283,12 +221,6 @@ unsettled(const struct dkim_check *c)
 	for (unsigned i = 0; i < c->n; i++)
 		n += !c->v[i].settled;
 	return n;
-}
-
-static unsigned char *
-octets_of(struct strv v)
-{
-	return (unsigned char *)(uintptr_t)v.p;
 }
 
 /* A field without its last CRLF. */
@@ -310,19 +242,19 @@ pass_over(struct dkim_check *c, struct strv name)
 
 /* False: too many. */
 static bool
-feed_fields(struct dkim_check *c, const struct message *m, const struct names *all)
+feed_fields(struct dkim_check *c, const struct message *m, const struct dkim_fields *fields)
 {
-	unsigned fields = 0;
+	unsigned n = 0;
 
 	for (unsigned i = 0; i < m->n_h; i++) {
 		const struct header *h = &m->h[i];
 
-		if (!is_wanted(c, all, h))
+		if (!dkim_fields_want(fields, h))
 			continue;
-		if (++fields > DKIM_FIELDS_MAX)
+		if (++n > DKIM_FIELDS_MAX)
 			return false;
 		if (dkim_is_signature(h))
-			c->fed[c->n_fed++] = sig_of(c, h);
+			c->fed[c->n_fed++] = dkim_fields_signature(fields, h);
 		/* A signature that is no good, and is signed, is a field as any other. */
 		if (!feed(c, h->raw) && !dkim_is_signature(h))
 			pass_over(c, header_name(h));
@@ -371,9 +303,9 @@ struct dkim_check *
 dkim_check_begin(
     struct arena *a, struct dkim_lib *lib, const struct message *m, struct dkim_sig *v, unsigned n)
 {
-	struct dkim_check *c = arena_alloc(a, sizeof(*c));
-	struct names       all = { 0 };
-	DKIM_STAT          stat;
+	struct dkim_check        *c = arena_alloc(a, sizeof(*c));
+	const struct dkim_fields *fields;
+	DKIM_STAT                 stat;
 
 	c->a = a;
 	c->lib = lib;
@@ -381,7 +313,7 @@ dkim_check_begin(
 	c->n = n;
 	if (unsettled(c) == 0)
 		return NULL;
-	collect_names(c, m, &all);
+	fields = dkim_fields_of(a, m, v, n);
 	if (unsettled(c) == 0)
 		return NULL;
 	c->fed = arena_array(a, SIGNATURES_MAX + n, sizeof(struct dkim_sig *));
@@ -390,7 +322,7 @@ dkim_check_begin(
 	if (c->dkim != NULL) {
 		arena_defer(a, free_handle, c);
 		dkim_set_user_context(c->dkim, c);
-		if (feed_fields(c, m, &all) && end_header(c)) {
+		if (feed_fields(c, m, fields) && end_header(c)) {
 			count_bodies(c);
 			return c;
 		}
@@ -402,12 +334,19 @@ dkim_check_begin(
 
 /* ---- the body, and the end ------------------------------------------------------------------- */
 
+/* Hashes of what is left of it would be those of another body. */
+static void
+feed_body(struct dkim_check *c, struct strv text)
+{
+	c->lost = dkim_body(c->dkim, octets_of(text), text.n) != DKIM_STAT_OK || c->lost;
+}
+
 void
 dkim_check_body(struct dkim_check *c, struct strv text)
 {
 	if (text.n == 0 || c->dkim == NULL)
 		return;
-	dkim_body(c->dkim, octets_of(text), text.n);
+	feed_body(c, text);
 	for (unsigned i = 0; i < c->n; i++)
 		if (c->v[i].count.out != NULL)
 			canon_body_add(&c->v[i].count, text);
@@ -420,8 +359,8 @@ void
 dkim_check_end(struct dkim_check *c)
 {
 	if (c->any && (c->last[0] != '\r' || c->last[1] != '\n'))
-		dkim_body(c->dkim, octets_of(SV("\r\n")), 2);
-	if (unsettled(c) > 0)
+		feed_body(c, SV("\r\n"));
+	if (!c->lost && unsettled(c) > 0)
 		dkim_eom(c->dkim, NULL);
 	settle_rest(c, DKIM_NEUTRAL, SV("it cannot be checked"));
 	arena_undefer(c->a, free_handle, c);

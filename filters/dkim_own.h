@@ -72,6 +72,16 @@ struct strv dkim_sig_resinfo(struct arena *a, const struct dkim_sig *s);
  */
 void dkim_key_read(struct arena *a, struct dkim_sig *s, const struct strv *records, unsigned n, unsigned minimum);
 
+/* ---- dkim_fields.c: what of a header is handed over ---- */
+
+struct dkim_fields;                     /* of one message */
+
+/* Those that the signatures v of n sign in the header of m; who signs too much is settled. In a, and views into v. */
+struct dkim_fields *dkim_fields_of(struct arena *a, const struct message *m, struct dkim_sig *v, unsigned n);
+bool dkim_fields_want(const struct dkim_fields *f, const struct header *h);
+/* Which of v stands there; NULL: none that is not settled. */
+struct dkim_sig *dkim_fields_signature(const struct dkim_fields *f, const struct header *h);
+
 /* ---- dkim_lib.c: libopendkim ---- */
 
 struct dkim_lib;                        /* one a worker */

@@ -1,5 +1,5 @@
 /*
- * dns_wire -- packets as they are made, for dns_wire.c and dns_table.c alone.
+ * dns_wire -- packets as they are made, and the bounds of those that are read: for dns_*.c alone.
  */
 #ifndef PROXY_BASE_DNS_WIRE_H
 #define PROXY_BASE_DNS_WIRE_H

@@ -115,11 +115,11 @@ keys_field(struct strv header, struct strv name, unsigned n)
 }
 
 /*
- * A DKIM-Signature field over header and body.  tags: without bh= and b=, which stand behind it here, and with an h=;
- * c= says the forms, l= how much.
+ * A DKIM-Signature field over header and body.  tags: with an h=, and without b=, nor bh= if it is to be true, which
+ * stand behind it here; c= says the forms, l= how much.
  */
 T_UNUSED static struct strv
-keys_sign(struct arena *a, enum crypt_kind kind, const char *tags, struct strv header, struct strv body)
+keys_sign_with(struct arena *a, const struct crypt_key *key, const char *tags, struct strv header, struct strv body)
 {
 	struct tags         *t = arena_alloc(a, sizeof(*t));
 	struct crypt_digest *d = crypt_digest_begin(a);
@@ -134,7 +134,8 @@ keys_sign(struct arena *a, enum crypt_kind kind, const char *tags, struct strv h
 	if (!tags_number(tags_get(t, "l"), &length))
 		length = UINT64_MAX;
 	bh = keys_body_hash(a, form, body, length);
-	raw = arena_printf(a, "DKIM-Signature: %s; bh=%.*s;\r\n b=", tags, (int)bh.n, bh.p);
+	raw = tags_get(t, "bh").p != NULL ? arena_printf(a, "DKIM-Signature: %s;\r\n b=", tags) :
+					    arena_printf(a, "DKIM-Signature: %s; bh=%.*s;\r\n b=", tags, (int)bh.n, bh.p);
 	names = tags_get(t, "h");
 	while (names.p != NULL && n < 64) {
 		unsigned same = 0;
@@ -149,8 +150,15 @@ keys_sign(struct arena *a, enum crypt_kind kind, const char *tags, struct strv h
 	}
 	crypt_digest_add(d, canon_signature(a, head, raw));
 	crypt_digest_end(d, hash);
-	b = tags_to_base64(a, crypt_sign(a, keys_read(a, kind), hash));
+	b = tags_to_base64(a, crypt_sign(a, key, hash));
 	return arena_printf(a, "%.*s%.*s\r\n", (int)raw.n, raw.p, (int)b.n, b.p);
+}
+
+/* The same with the key of the RFCs' examples. */
+T_UNUSED static struct strv
+keys_sign(struct arena *a, enum crypt_kind kind, const char *tags, struct strv header, struct strv body)
+{
+	return keys_sign_with(a, keys_read(a, kind), tags, header, body);
 }
 
 #endif
