@@ -68,22 +68,30 @@ struct act {
 
 enum answer { ANSWER_NO, ANSWER_MAYBE, ANSWER_YES };
 
-/* ---- prove_act.c: the session ---- */
+/* ---- prove_vars.c: the variables of a session ---- */
 
 void act_init(struct act *t, const struct policy *p, struct arena *a, struct arena *scratch, unsigned *left);
 struct var *act_var(struct act *t, enum var_kind kind, unsigned rcpt);          /* found or made; NULL: full */
 /* The variables of an expression, and of a line of the gate. */
 void act_learn(struct act *t, const struct rule *r);
 void act_learn_line(struct act *t, const struct gate_line *line);
-/* What the session says to one line of the gate; to an expression; to the whole policy at a stage. */
-enum answer act_ask_line(struct act *t, const struct gate_line *line);
-enum answer act_ask_rule(struct act *t, struct rule *r);
-struct verdict act_ask_policy(struct act *t, enum stage at, struct policy_case *c);
+/* Of which kind of variable, and which part of it, the fact is. */
+enum var_kind act_role(const struct act *t, const struct fact_def *def, enum var_part *part);
+
+/* ---- prove_value.c: its facts ---- */
+
 union fact_value act_absent(enum fact_type type);
 union fact_value act_part(const union fact_value *v, enum var_part part);        /* of a path: local part, domain */
 const struct path *act_mailbox(struct arena *a, struct strv local, struct strv domain);
 /* The value that a fact has in this session; false: it is open. */
 bool act_value(const struct act *t, const struct fact_def *def, unsigned rcpt, struct strv arg, union fact_value *out);
+
+/* ---- prove_act.c: what is said to it ---- */
+
+/* What the session says to one line of the gate; to an expression; to the whole policy at a stage. */
+enum answer act_ask_line(struct act *t, const struct gate_line *line);
+enum answer act_ask_rule(struct act *t, struct rule *r);
+struct verdict act_ask_policy(struct act *t, enum stage at, struct policy_case *c);
 /*
  * act_find -- a choice of values to which ask() says yes; they stay at hand
  *
@@ -126,18 +134,32 @@ bool outside_has(const struct outside *o, const struct addr *addr);
 /* Is that a domain which the gate names as one that mail is taken for? */
 bool outside_ours(const struct outside *o, struct strv domain);
 struct strv outside_foreign(const struct outside *o, struct arena *a);          /* one that is not */
-/* Can a stranger talk to that listener without authentication?  To any of them, wherever it listens? */
-bool outside_reaches(const struct policy *p, struct strv listener);
-bool outside_enters(const struct policy *p);
 /* The i-th name that conditions on recipients have, d, .d, @d, u@d; absent behind the last. */
 struct strv outside_name(const struct outside *o, unsigned i);
 struct strv outside_domain(const struct outside *o, unsigned i);                /* only its domain, without the dot */
-/* More of the public Internet than a /8 of IPv4 or a /16 of IPv6: no list of hosts that somebody knows. */
+
+/* ---- prove_public.c: the public Internet ---- */
+
+struct breadth {                        /* how much of it some networks are; begins with zeros */
+	uint64_t four, six;             /* addresses; networks /64 */
+};
+
+void breadth_add(struct breadth *b, const struct addr_range *r);
+/* More than a /8 of IPv4 or a /16 of IPv6: no list of hosts that somebody knows. */
+bool breadth_wide(const struct breadth *b);
 bool nets_wide(const struct netset *s);
 /* The first public address of the range; false: there is none. */
 bool range_public(const struct addr_range *r, struct addr *out);
 /* "com", ".com": one label, which is no name that one owner has, but for those that stay inside (".lan"). */
 bool suffix_wide(struct strv v);
+
+/* ---- prove_listen.c: listeners ---- */
+
+/* The next of them and its name, else its address (absent: neither); *at: 0 for the first. False: there is none. */
+bool listener_next(const struct conf *c, unsigned *at, struct strv *name);
+/* Can a stranger talk to that listener without authentication?  To any of them, wherever it listens? */
+bool outside_reaches(const struct policy *p, struct strv listener);
+bool outside_enters(const struct policy *p);
 
 /* ---- prove_same.c: expressions as they are written ---- */
 

@@ -233,18 +233,11 @@ prove_name(struct accept *s, struct strv name)
 static void
 find_listeners(struct accept *s)
 {
-	const struct conf *c = s->x->p->conf;
+	struct strv name;
+	unsigned    at = 0;
 
-	for (unsigned i = 0; i < c->n_plain && s->n_listener < LISTENERS; i++) {
-		const struct conf_plain *x = &c->plain[i];
-		struct strv              name = x->n > 0 ? x->v[0].text : strv(NULL, 0);
-
-		for (unsigned k = 1; k + 1 < x->n; k++) {
-			if (strv_eq(x->v[k].text, SV("name")))
-				name = x->v[k + 1].text;
-		}
-		if (strv_eq(x->keyword, SV("listen")) && name.p != NULL &&
-		    outside_reaches(s->x->p, name))
+	while (s->n_listener < LISTENERS && listener_next(s->x->p->conf, &at, &name)) {
+		if (name.p != NULL && outside_reaches(s->x->p, name))
 			s->listener[s->n_listener++] = name;
 	}
 }

@@ -1,17 +1,14 @@
 /*
  * prove_outside -- what a stranger can be, and what is ours, as the relay block itself tells it.
  *
- * The rule for addresses: a list that holds more of the public Internet than a /8 of IPv4 (or a /16 of
- * IPv6) is no list of hosts that somebody knows, so a stranger may be in it; in a smaller one he is
- * not.  Ours are the domains that conditions on recipients name; ".com" and its like name nothing.
+ * A stranger is in no list of the gate that is not wide (prove_public.c), but may be in one that is.  Ours are the
+ * domains that conditions on recipients name; ".com" and its like name nothing.
  */
 #include "policy/match.h"
 #include "policy/prove.h"
 #include "proxy/base/arena.h"
 
-#define WIDE4     ((uint64_t)1 << 24) /* addresses of a /8 */
-#define WIDE6     ((uint64_t)1 << 48) /* networks /64 of a /16 */
-#define NAMES_MAX 10000               /* values of maps that are ours, one by one */
+#define NAMES_MAX 10000 /* values of maps that are ours, one by one */
 
 struct outside {
 	const struct policy    *p;
@@ -28,93 +25,7 @@ struct outside {
 	unsigned       n_text, max_text;
 };
 
-/* ---- addresses ---- */
-
-/* Not of the public Internet: RFC 6890, 1918, 6598, multicast and above. Documentation nets are. */
-static const struct {
-	uint32_t lo, hi;
-} reserved[] = { { 0x00000000, 0x00ffffff }, { 0x0a000000, 0x0affffff }, { 0x64400000, 0x647fffff },
-	{ 0x7f000000, 0x7fffffff }, { 0xa9fe0000, 0xa9feffff }, { 0xac100000, 0xac1fffff },
-	{ 0xc0000000, 0xc00000ff }, { 0xc0a80000, 0xc0a8ffff }, { 0xc6120000, 0xc613ffff },
-	{ 0xe0000000, 0xffffffff } };
-
-#define N_RESERVED (sizeof(reserved) / sizeof(reserved[0]))
-#define PUBLIC6_LO 0x2000000000000000u /* 2000::/3, the upper half of the address */
-#define PUBLIC6_HI 0x3fffffffffffffffu
-
-static uint64_t
-octets(const struct addr *a, unsigned n)
-{
-	uint64_t v = 0;
-
-	for (unsigned i = 0; i < n; i++)
-		v = v << 8 | a->b[i];
-	return v;
-}
-
-/* How many of lo..hi are public; *first is the first. */
-static uint64_t
-public4(uint64_t lo, uint64_t hi, uint64_t *first)
-{
-	uint64_t sum = 0;
-
-	for (unsigned i = 0; i < N_RESERVED && lo <= hi; i++) {
-		if (lo < reserved[i].lo) {
-			uint64_t end = hi < reserved[i].lo ? hi : reserved[i].lo - 1;
-
-			*first = sum == 0 ? lo : *first;
-			sum += end - lo + 1;
-		}
-		lo = lo > reserved[i].hi ? lo : (uint64_t)reserved[i].hi + 1;
-	}
-	return sum;
-}
-
-static uint64_t
-public6(uint64_t lo, uint64_t hi, uint64_t *first)
-{
-	lo = lo < PUBLIC6_LO ? PUBLIC6_LO : lo;
-	hi = hi > PUBLIC6_HI ? PUBLIC6_HI : hi;
-	*first = lo;
-	return lo > hi ? 0 : hi - lo + 1;
-}
-
-static uint64_t
-range_size(const struct addr_range *r, uint64_t *first)
-{
-	return r->lo.family == ADDR_IP4 ? public4(octets(&r->lo, 4), octets(&r->hi, 4), first) :
-					  public6(octets(&r->lo, 8), octets(&r->hi, 8), first);
-}
-
-bool
-range_public(const struct addr_range *r, struct addr *out)
-{
-	unsigned n = r->lo.family == ADDR_IP4 ? 4 : 8;
-	uint64_t first = 0;
-
-	if (range_size(r, &first) == 0)
-		return false;
-	*out = r->lo;
-	if (octets(&r->lo, n) == first)
-		return true;
-	memset(out->b, 0, sizeof(out->b));
-	for (unsigned i = n; i-- > 0; first >>= 8)
-		out->b[i] = (uint8_t)first;
-	return true;
-}
-
-bool
-nets_wide(const struct netset *s)
-{
-	uint64_t four = 0, six = 0, first;
-
-	for (size_t i = 0; i < netset_count(s); i++) {
-		struct addr_range r = netset_at(s, i);
-
-		*(r.lo.family == ADDR_IP4 ? &four : &six) += range_size(&r, &first);
-	}
-	return four > WIDE4 || six > WIDE6;
-}
+/* ---- addresses and names ---- */
 
 bool
 outside_has(const struct outside *o, const struct addr *addr)
@@ -129,25 +40,6 @@ outside_has(const struct outside *o, const struct addr *addr)
 			return false;
 	}
 	return !netset_has(o->sites, addr);
-}
-
-/* ---- names ---- */
-
-bool
-suffix_wide(struct strv v)
-{
-	/* RFC 6762 appendix G, RFC 9476 and ICANN's ".internal": names that stay inside. */
-	static const char *const inside[] = { "local", "localdomain", "localhost", "internal",
-		"intranet", "private", "corp", "home", "lan", "invalid" };
-
-	v = strv_starts(v, SV(".")) ? strv_from(v, 1) : v;
-	if (strv_chr(v, '.') < v.n || strv_starts(v, SV("[")))
-		return false;
-	for (unsigned i = 0; i < sizeof(inside) / sizeof(inside[0]); i++) {
-		if (strv_ieq(v, strv_z(inside[i])))
-			return false;
-	}
-	return true;
 }
 
 /* Does the set name the domain, or a parent of it that is no wide suffix? */
@@ -306,16 +198,16 @@ add_sites(struct outside *o, const struct maptable *t)
 	size_t            at = 0;
 
 	while (maptable_next(t, &at, &key)) {
-		uint64_t four = 0, six = 0, first;
+		struct breadth b = { 0 };
 
 		if (!maptable_find(t, key, &v))
 			continue;
 		again = v;
 		while (map_values_next(&v, &one)) {
 			if (addr_range_parse(one, &r, &why))
-				*(r.lo.family == ADDR_IP4 ? &four : &six) += range_size(&r, &first);
+				breadth_add(&b, &r);
 		}
-		while (four <= WIDE4 && six <= WIDE6 && map_values_next(&again, &one)) {
+		while (!breadth_wide(&b) && map_values_next(&again, &one)) {
 			if (addr_range_parse(one, &r, &why))
 				netset_add(o->sites, &r);
 		}
@@ -449,69 +341,4 @@ outside_new(const struct policy *p, struct arena *a)
 	}
 	netset_seal(o->sites);
 	return o;
-}
-
-/* ---- listeners ---- */
-
-static bool
-has_word(const struct conf_plain *x, struct strv word)
-{
-	for (unsigned i = 1; i < x->n; i++) {
-		if (x->v[i].kind == CONF_WORD && strv_eq(x->v[i].text, word))
-			return true;
-	}
-	return false;
-}
-
-static bool
-is_named(const struct conf_plain *x, struct strv name)
-{
-	for (unsigned i = 1; i + 1 < x->n; i++) {
-		if (x->v[i].kind == CONF_WORD && strv_eq(x->v[i].text, SV("name")))
-			return strv_eq(x->v[i + 1].text, name);
-	}
-	return x->n > 0 && strv_eq(x->v[0].text, name);
-}
-
-/* Behind AUTH there is no stranger; on loopback there is none unless a proxy brings him. */
-static bool
-is_open(struct arena *a, const struct conf_plain *x)
-{
-	struct endpoint at;
-	const char     *why;
-
-	if (has_word(x, SV("require-auth")))
-		return false;
-	return has_word(x, SV("proxy-protocol")) || has_word(x, SV("xclient")) ||
-	    !endpoint_parse(a, x->v[0].text, &at, &why) ||
-	    (at.addr.family != ADDR_UNIX && !addr_is_loopback(&at.addr));
-}
-
-bool
-outside_reaches(const struct policy *p, struct strv listener)
-{
-	for (unsigned i = 0; i < p->conf->n_plain; i++) {
-		const struct conf_plain *x = &p->conf->plain[i];
-
-		if (strv_eq(x->keyword, SV("listen")) && x->n > 0 && is_named(x, listener))
-			return is_open(p->a, x);
-	}
-	return true;
-}
-
-bool
-outside_enters(const struct policy *p)
-{
-	bool any = false;
-
-	for (unsigned i = 0; i < p->conf->n_plain; i++) {
-		const struct conf_plain *x = &p->conf->plain[i];
-
-		if (!strv_eq(x->keyword, SV("listen")))
-			continue;
-		any = true;
-		if (!has_word(x, SV("require-auth")))
-			return true;
-	}
-	return !any;
 }

@@ -176,18 +176,10 @@ other_hosts(struct act *t, struct var *v)
 static void
 listeners(struct act *t, struct var *v)
 {
-	const struct conf *c = t->p->conf;
+	struct strv name;
+	unsigned    at = 0;
 
-	for (unsigned i = 0; i < c->n_plain; i++) {
-		const struct conf_plain *x = &c->plain[i];
-		struct strv              name = x->n > 0 ? x->v[0].text : strv(NULL, 0);
-
-		if (!strv_eq(x->keyword, SV("listen")))
-			continue;
-		for (unsigned k = 1; k + 1 < x->n; k++) {
-			if (strv_eq(x->v[k].text, SV("name")))
-				name = x->v[k + 1].text;
-		}
+	while (listener_next(t->p->conf, &at, &name)) {
 		if (name.p != NULL)
 			picks_add_text(t, v, name, true);
 	}

@@ -219,10 +219,11 @@ has_text(const struct pick *x)
 static bool
 is_one_of_many(const struct conf *c)
 {
-	unsigned n = 0;
+	struct strv name;
+	unsigned    at = 0, n = 0;
 
-	for (unsigned i = 0; i < c->n_plain; i++)
-		n += strv_eq(c->plain[i].keyword, SV("listen"));
+	while (listener_next(c, &at, &name))
+		n++;
 	return n > 1;
 }
 

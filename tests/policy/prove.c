@@ -77,8 +77,10 @@ names_of(struct arena *a, const struct conf *c)
 			continue;
 		v[names.n_listener] = x->v[0].text;
 		for (unsigned k = 1; k + 1 < x->n; k++) {
-			if (strv_eq(x->v[k].text, SV("name")))
-				v[names.n_listener] = x->v[k + 1].text;
+			if (!strv_eq(x->v[k].text, SV("name")))
+				continue;
+			v[names.n_listener] = x->v[k + 1].text;
+			break;
 		}
 		names.n_listener++;
 	}
