@@ -1,250 +1,16 @@
 /*
- * judge -- hears the filters, then asks the policy.  Decides nothing itself and knows no SMTP.
+ * judge -- one stage after the other: hears the filters, then asks the policy.
  *
- * Invariant: every seat that was opened is closed, every begin has its end.
+ * Decides nothing itself and knows no SMTP.
+ *
+ * Invariant: of verdicts that are held the first stays; only HELO again takes back what HELO brought.
  */
 #include "proxy/judge_own.h"
 
-#include <assert.h>
-
-#include "filters/milter_conf.h"
-#include "filters/registry.h"
 #include "proxy/base/arena.h"
 #include "proxy/base/loop.h"
 
-/* Who advises may edit, too. */
-#define DOES_EDIT (DOES_HEADER_EDIT | DOES_BODY_EDIT | DOES_ENVELOPE_EDIT | DOES_SEAL | DOES_ADVISE)
-
-static unsigned
-filters_of_build(void)
-{
-	unsigned n = 0;
-
-	while (registry_filters[n] != NULL)
-		n++;
-	return n;
-}
-
-/* What the policy has to say, by stage, so that a stage without checks costs nothing. */
-static void
-ask_stages(struct judge *j)
-{
-	unsigned first;
-
-	for (unsigned at = 0; at < STAGE_MAX; at++) {
-		if (policy_has(j->policy, (enum stage)at))
-			j->checked |= 1u << at;
-		if (policy_wants(j->policy, (enum stage)at, &first) > 0)
-			j->wanted |= 1u << at;
-		if (policy_has_advised(j->policy, (enum stage)at))
-			j->asked_of |= 1u << at;
-	}
-	j->edits = j->edits || policy_edits(j->policy);
-}
-
-/* By number: may the policy ask for that fact? */
-static const bool *
-what_is_asked(const struct judge *j, struct arena *a)
-{
-	bool *asked = arena_array(a, j->n_facts, sizeof(*asked));
-
-	for (unsigned i = 0; i < j->n_facts && j->policy != NULL; i++)
-		asked[i] = policy_asks(j->policy, i);
-	return asked;
-}
-
-/* What a filter that takes part means for all sessions. */
-static void
-note_filter(struct judge *j, const struct filter *f)
-{
-	if (f->at != NULL && (f->does & DOES_ADVISE))
-		j->tells |= f->stages;
-	else if (f->at != NULL)
-		j->stages |= f->stages;
-	j->wants_body = j->wants_body || (f->does & DOES_BODY);
-	j->edits = j->edits || (f->does & DOES_EDIT);
-}
-
-/* A filter that has nothing to do in this configuration has no seat, and costs nothing. */
-static void
-seat_filters(struct judge *j, struct arena *a, const struct filter_use *use)
-{
-	unsigned n = filters_of_build();
-
-	j->filter = arena_array(a, n, sizeof(*j->filter));
-	j->shared = arena_array(a, n, sizeof(*j->shared));
-	j->seat_of = arena_array(a, n, sizeof(*j->seat_of));
-	for (unsigned i = 0; i < n; i++) {
-		const struct filter *f = registry_filters[i];
-		void                *shared = f->make != NULL ? f->make(a, use) : NULL;
-
-		j->seat_of[i] = NO_SEAT;
-		if (f->make != NULL && shared == NULL)
-			continue;
-		assert(j->n_filters < 32);
-		j->seat_of[i] = (uint8_t)j->n_filters;
-		j->filter[j->n_filters] = f;
-		j->shared[j->n_filters++] = shared;
-		note_filter(j, f);
-	}
-}
-
-struct judge *
-judge_new(struct arena *a, const struct judge_conf *c)
-{
-	static const struct milters_conf none = { .n = 0 };
-	struct judge                    *j = arena_alloc(a, sizeof *j);
-	struct filter_use                use = { .auth = c->auth,
-			       .milters = c->milters != NULL ? c->milters : &none };
-
-	j->policy = c->policy;
-	j->decide_within = c->decide_within > 0 ? c->decide_within : DECIDE_WITHIN;
-	j->no_gate = c->no_gate;
-	j->facts = registry_facts(&j->n_facts);
-	use.asked = what_is_asked(j, a);
-	seat_filters(j, a, &use);
-	if (j->policy != NULL)
-		ask_stages(j);
-	j->n_milters = use.milters->n;
-	j->advises = j->tells | j->asked_of;
-	return j;
-}
-
-bool
-judge_edits(const struct judge *j)
-{
-	return j->edits;
-}
-
-bool
-judge_routes(const struct judge *j)
-{
-	return j->policy != NULL && policy_routes(j->policy);
-}
-
-enum wait_rc
-judge_route(struct hearing *h, unsigned i, struct strv *pool, struct strv *class, bool *unknown)
-{
-	struct transaction *tx = h->tx;
-
-	*pool = *class = strv(NULL, 0);
-	*unknown = false;
-	if (!judge_routes(h->judge))
-		return WAIT_OK;
-	return policy_route(h->judge->policy, i, &tx->facts, tx->a, pool, class, unknown);
-}
-
-bool
-judge_wants_body(const struct judge *j)
-{
-	return j->wants_body;
-}
-
-static enum fact_state
-state_of(enum filter_rc rc)
-{
-	return rc == FILTER_OK ? FACT_KNOWN : FACT_UNKNOWN;
-}
-
-/*
- * The one inversion: a fact that nobody asked for yet is asked of the filter that owns it.  One of the session
- * sees no transaction: who asks may outlive it.
- */
-static enum wait_rc
-judge_ask(void *ctx, struct fact *f)
-{
-	struct hearing *h = ctx;
-	unsigned        at = h->judge->seat_of[registry_owner(f->number)];
-	struct seat    *seat = at != NO_SEAT ? &h->seat[at] : NULL;
-	enum filter_rc  rc = FILTER_BUG;
-
-	f->state = FACT_RUNNING;
-	if (seat != NULL && seat->filter != NULL && seat->filter->ask != NULL)
-		rc = seat->filter->ask(
-		    seat->self, f, h->tx != NULL && !f->def->per_session ? &h->tx->mail : &h->mail);
-	f->state = state_of(rc);
-	return rc == FILTER_CANCELLED ? WAIT_CANCELLED : WAIT_OK;
-}
-
-static void
-open_seats(struct hearing *h)
-{
-	h->seat = arena_array(h->a, h->judge->n_filters, sizeof *h->seat);
-	for (unsigned i = 0; i < h->judge->n_filters; i++) {
-		const struct filter *f = h->judge->filter[i];
-		struct seat         *s = &h->seat[i];
-
-		if (f->open != NULL)
-			s->self = f->open(h->a, h->judge->shared[i], h->client);
-		s->filter = f->open == NULL || s->self != NULL ? f : NULL;
-	}
-}
-
-#define BEFORE_MAIL (AT(CONNECT) | AT(HELO) | AT(AUTH))
-
-static struct policy_case *
-case_of_session(struct hearing *h)
-{
-	struct policy_case *c = arena_alloc(h->a, sizeof *c);
-
-	c->a = h->a;
-	c->facts = &h->facts;
-	c->edits = arena_alloc(h->a, sizeof *c->edits);
-	return c;
-}
-
-struct hearing *
-judge_open(const struct judge *j, struct arena *a, const struct client *client)
-{
-	struct hearing *h = arena_alloc(a, sizeof *h);
-
-	h->judge = j;
-	h->a = a;
-	h->client = client;
-	h->mail.client = client;
-	h->mail.facts = &h->facts;
-	h->facts.a = a;
-	h->facts.ask = judge_ask;
-	h->facts.ctx = h;
-	open_seats(h);
-	if (((j->checked | j->advises) & BEFORE_MAIL) && j->policy != NULL)
-		h->checks = case_of_session(h);
-	if (j->tells != 0)
-		h->advice = arena_array(a, j->n_milters, sizeof *h->advice);
-	return h;
-}
-
-void
-judge_explains(struct hearing *h, bool all, void (*look)(void *arg, const struct look *), void *arg)
-{
-	if (h->judge->policy == NULL)
-		return;
-	if (h->checks == NULL)
-		h->checks = case_of_session(h);
-	h->checks->mode = all ? POLICY_EXPLAIN : POLICY_TEST;
-	h->checks->look = look;
-	h->checks->look_arg = arg;
-}
-
-void
-judge_close(struct hearing *h)
-{
-	if (h == NULL)
-		return;
-	judge_end(h);
-	lookup_end(h, true);
-	for (unsigned i = 0; i < h->judge->n_filters; i++)
-		if (h->seat[i].filter != NULL && h->seat[i].filter->close != NULL)
-			h->seat[i].filter->close(h->seat[i].self);
-}
-
-void
-judge_forget(struct hearing *h)
-{
-	facts_forget(&h->facts, STAGE_CONNECT);
-}
-
-/* --- a stage ---------------------------------------------------------------------------------- */
+/* ---- filters --------------------------------------------------------------------------------- */
 
 /* Behind a verdict nothing is sure to be wanted. */
 static void
@@ -296,7 +62,7 @@ hear_filters(struct hearing *h, enum stage at)
 	return rc;
 }
 
-/* ---- the policy ---- */
+/* ---- the policy ------------------------------------------------------------------------------ */
 
 /* Effects that delay; a client that has gone ends it.  The turn's own time is up: so is the delay. */
 enum wait_rc
@@ -346,6 +112,8 @@ judge_notes(struct hearing *h)
 		c->notes.first = c->notes.last = NULL;
 	return first;
 }
+
+/* ---- a stage --------------------------------------------------------------------------------- */
 
 /* One stage in its order: who looks, who decides, who advises, who decides upon that. */
 static enum wait_rc
@@ -411,54 +179,7 @@ judge_stage(struct hearing *h, enum stage at, struct verdict *out)
 	return rc;
 }
 
-static void
-begin_checks(struct hearing *h, struct transaction *tx)
-{
-	struct policy_case *c;
-
-	/* Where nothing can be noted nothing is kept. */
-	if (h->judge->checked == 0 && h->judge->advises == 0 &&
-	    (h->judge->policy == NULL || policy_seals(h->judge->policy) == 0))
-		return;
-	c = tx->checks = arena_alloc(tx->a, sizeof *c);
-	c->a = tx->a;
-	c->facts = &tx->facts;
-	c->env = &tx->env;
-	c->edits = &tx->edits;
-	c->no_gate = h->judge->no_gate;
-	if (h->checks == NULL)
-		return;
-	c->mode = h->checks->mode;
-	c->look = h->checks->look;
-	c->look_arg = h->checks->look_arg;
-	policy_begin(h->judge->policy, h->checks, c);
-}
-
-struct transaction *
-judge_begin(struct hearing *h, struct arena *a)
-{
-	struct transaction *tx = arena_alloc(a, sizeof *tx);
-
-	assert(h->tx == NULL);
-	tx->a = a;
-	tx->mail = (struct mail){ .client = h->client,
-		.env = &tx->env,
-		.msg = &tx->msg,
-		.facts = &tx->facts,
-		.id = tx->id,
-		.session = h->mail.session };
-	tx->facts = (struct facts){ .outer = &h->facts, .a = a, .ask = judge_ask, .ctx = h };
-	tx->verdict = h->held;
-	h->tx = tx;
-	begin_checks(h, tx);
-	if (h->advice != NULL)
-		tx->advice = advice_of_session(h, a);
-	h->deaf = 0;
-	for (unsigned i = 0; i < h->judge->n_filters; i++)
-		if (h->seat[i].filter != NULL && h->seat[i].filter->begin != NULL)
-			h->seat[i].filter->begin(h->seat[i].self, a);
-	return tx;
-}
+/* ---- a recipient ----------------------------------------------------------------------------- */
 
 enum wait_rc
 judge_rcpt(struct hearing *h, unsigned i, struct verdict *out)
@@ -486,6 +207,20 @@ judge_gate(struct hearing *h, unsigned i, struct verdict *out)
 		return WAIT_OK;
 	return policy_gate(h->judge->policy, i, &h->tx->facts, out);
 }
+
+enum wait_rc
+judge_route(struct hearing *h, unsigned i, struct strv *pool, struct strv *class, bool *unknown)
+{
+	struct transaction *tx = h->tx;
+
+	*pool = *class = strv(NULL, 0);
+	*unknown = false;
+	if (!judge_routes(h->judge))
+		return WAIT_OK;
+	return policy_route(h->judge->policy, i, &tx->facts, tx->a, pool, class, unknown);
+}
+
+/* ---- the message ----------------------------------------------------------------------------- */
 
 /* A filter that fails here hears no more of this text; what that means for its facts it knows itself. */
 enum wait_rc
@@ -573,16 +308,4 @@ judge_message(struct hearing *h, struct verdict *out)
 	if (f != NULL)
 		f->deadline = before;
 	return rc;
-}
-
-void
-judge_end(struct hearing *h)
-{
-	if (h->tx == NULL)
-		return;
-	lookup_end(h, false);
-	for (unsigned i = 0; i < h->judge->n_filters; i++)
-		if (h->seat[i].filter != NULL && h->seat[i].filter->end != NULL)
-			h->seat[i].filter->end(h->seat[i].self);
-	h->tx = NULL;
 }

@@ -1,5 +1,5 @@
 /*
- * judge_own -- what judge.c, judge_advice.c and judge_lookup.c share; nobody else includes it.
+ * judge_own -- what judge.c and the judge_*.c share; nobody else includes it.
  */
 #ifndef PROXY_JUDGE_OWN_H
 #define PROXY_JUDGE_OWN_H

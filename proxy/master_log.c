@@ -16,9 +16,9 @@
 #include "config.h"
 #include "proxy/base/log.h"
 #include "proxy/base/tls.h"
+#include "proxy/drop.h"
 #include "proxy/master_own.h"
 #include "proxy/syslog.h"
-#include "proxy/worker.h"
 
 #define LOGGER_MS 1000 /* from the birth of a logger to that of the next */
 
@@ -176,13 +176,13 @@ start_logger(struct master *m)
 	prctl(PR_SET_NAME, "postern-log", 0, 0, 0);
 	/* It must not hold the end that it waits for. */
 	world_real_log_fd(m->w, -1);
-	worker_signals();
+	drop_signals();
 	master_leave(m);
 	sockets_close(&m->sockets);
 	close(m->log.pipe[1]);
 	/* It lives long and turns nothing: from the key of today come those of all days to come. */
 	tls_tickets_forget();
-	if (worker_drop(m->s->user, &why))
+	if (drop_privileges(m->s->user, &why))
 		syslog_pump(lines);
 	_exit(0);
 }

@@ -16,10 +16,10 @@
 
 #include "proxy/base/arena.h"
 #include "proxy/base/log.h"
+#include "proxy/drop.h"
 #include "proxy/master_own.h"
 #include "proxy/plugincheck.h"
 #include "proxy/trial.h"
-#include "proxy/worker.h"
 
 #define CHECK_MS 60000 /* how long a configuration may take to read */
 
@@ -50,7 +50,7 @@ be_checker(struct master *m)
 	struct diags     d = { .a = a };
 	struct settings *s;
 
-	worker_signals();
+	drop_signals();
 	prctl(PR_SET_NAME, "postern-check", 0, 0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	master_leave(m);

@@ -20,8 +20,8 @@
 #include "proxy/base/counters.h"
 #include "proxy/base/log.h"
 #include "proxy/base/loop.h"
+#include "proxy/drop.h"
 #include "proxy/smtp/resend.h"
-#include "proxy/worker.h"
 
 #define SAID_MAX  (1024 * 1024)
 #define HEAD_READ (64 * 1024)
@@ -388,7 +388,7 @@ release_send(const struct settings *s, struct world *w, struct arena *a, const c
 
 	/* Files of a Maildir are its user's; and a server that hangs up is no end of ours. */
 	signal(SIGPIPE, SIG_IGN);
-	if (counters == NULL || !worker_drop(s->user, &why)) {
+	if (counters == NULL || !drop_privileges(s->user, &why)) {
 		emit(strv_z(why), arg);
 		return n;
 	}

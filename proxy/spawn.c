@@ -20,7 +20,7 @@
 #include "proxy/base/arena.h"
 #include "proxy/base/asan.h"
 #include "proxy/base/log.h"
-#include "proxy/worker.h"
+#include "proxy/drop.h"
 
 #define PROGRAM   "postern-plugind"
 #define FAILED    127
@@ -172,7 +172,7 @@ spawn_start(const struct spawn *s)
 	a = arena_new(4096, 0);
 	take_descriptors(s);
 	default_signals();
-	if (!worker_drop(s->user, &why))
+	if (!drop_privileges(s->user, &why))
 		fail("postern", why);
 	/* Behind the change of user, which forgets it. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);

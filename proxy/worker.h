@@ -21,12 +21,4 @@ struct worker_start {                   /* what a worker has from its master; al
 /* The status to exit with. Other descriptors of the master are closed already. */
 int worker_run(const struct worker_start *start);
 
-/*
- * Becomes `user` for good where we are root (NULL: stays who we are), and gives up whatever new
- * privileges an exec could give.  False: *why is static text, and this process must end.
- */
-bool worker_drop(const char *user, const char **why);
-/* Signals as a child of the master has them: its terminal's and its master's are not for it. */
-void worker_signals(void);
-
 #endif

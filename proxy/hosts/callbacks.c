@@ -10,27 +10,19 @@
 #include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdlib.h>
-#include <sys/un.h>
 
 #include <libmilter/mfapi.h>
 #include <libmilter/mfdef.h>
 
 #include "proxy/base/arena.h"
+#include "proxy/hosts/callbacks_own.h"
 
-#define STEP_MS     28000 /* the loop gives up before: visit.c */
+#define STEP_MS     28000 /* the loop gives up before: visit_step.c */
 #define PROGRESS_MS 5000  /* how often we say that we are still there, at the end of a message */
-#define WORDS_ROOM  4096  /* octets of all macros of one call; longer ones are left out */
-#define REPLY_LINES 32    /* that libmilter takes; and octets of a line */
-#define REPLY_LINE  900
 
 #define ACTIONS \
 	(SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_ADDRCPT | SMFIF_DELRCPT | SMFIF_QUARANTINE | \
 	    SMFIF_SETSYMLIST)
-
-/* TLS once more: who says no EHLO behind STARTTLS is heard of here. */
-#define MAIL_MACROS \
-	"i {auth_type} {auth_authen} {auth_author} {tls_version} {cipher} {cipher_bits} {cert_subject} {verify}"
 
 struct peer {
 	struct visit *visit;  /* NULL: the loop does not know of it */
@@ -50,29 +42,13 @@ static atomic_ulong last_steps;
 static struct visit_call *
 new_call(struct peer *p, enum visit_ask ask, size_t room)
 {
-	return visit_call_new(conf.visits, p->visit, ask, room + WORDS_ROOM);
+	return visit_call_new(conf.visits, p->visit, ask, room + MACROS_ROOM);
 }
 
 static struct strv
 keep(struct visit_call *c, const char *z)
 {
 	return visit_call_keep(c, z, z == NULL ? 0 : strlen(z));
-}
-
-/* room: octets that new_call was given. */
-static void
-keep_words(SMFICTX *ctx, struct visit_call *c, size_t room)
-{
-#define X(name, macro) macro,
-	static const char *const names[] = { VISIT_WORDS(X) };
-#undef X
-
-	for (unsigned i = 0; i < WORD_MAX; i++) {
-		const char *value = smfi_getsymval(ctx, (char *)names[i]);
-
-		if (value != NULL && c->call.octets + strlen(value) + 1 <= room + WORDS_ROOM)
-			c->word[i] = keep(c, value);
-	}
 }
 
 /* To the end of a message: "a milter should send this if it takes longer"; a mail server that has gone fails it. */
@@ -109,111 +85,11 @@ tell(struct peer *p, enum visit_ask what)
 		visit_call_free(c);
 }
 
-/* ---- answers --------------------------------------------------------------------------------- */
-
-/* RFC 5321 4.2: lines; libmilter reads % as printf would (smfi_setreply), so each is doubled. */
-static void
-cut_reply(const char *text, char *room, char **line)
-{
-	unsigned n = 0;
-	size_t   at = 0;
-
-	line[n] = room;
-	for (; *text != '\0'; text++) {
-		if (*text == '\n' && n + 1 < REPLY_LINES) {
-			*room++ = '\0';
-			line[++n] = room;
-			at = 0;
-			continue;
-		}
-		if (at + 2 > REPLY_LINE || *text == '\n')
-			continue;
-		*room++ = *text;
-		at++;
-		if (*text == '%') {
-			*room++ = '%';
-			at++;
-		}
-	}
-	*room = '\0';
-	for (unsigned i = 0; i <= n; i++)
-		if (*line[i] == '\0')
-			line[i] = (char *)"-";
-}
-
-static void
-set_reply(SMFICTX *ctx, const struct visit_answer *a)
-{
-	const char *text = a->text.p + a->reply;
-	char       *l[REPLY_LINES] = { NULL }, *room = mem_alloc(2 * strlen(text) + 2);
-	char        code[4] = { (char)('0' + a->code / 100), (char)('0' + a->code / 10 % 10),
-		       (char)('0' + a->code % 10), '\0' };
-
-	cut_reply(text, room, l);
-	/* A NULL ends the list. */
-	(void)smfi_setmlreply(ctx, code, a->enh[0] != '\0' ? a->enh : NULL, l[0], l[1], l[2], l[3],
-	    l[4], l[5], l[6], l[7], l[8], l[9], l[10], l[11], l[12], l[13], l[14], l[15], l[16],
-	    l[17], l[18], l[19], l[20], l[21], l[22], l[23], l[24], l[25], l[26], l[27], l[28],
-	    l[29], l[30], l[31], NULL);
-	mem_free(room);
-}
-
-static bool
-do_edit(SMFICTX *ctx, const struct visit_answer *a, const struct visit_edit *e)
-{
-	char *name = a->text.p + e->name, *value = a->text.p + e->value;
-
-	switch (e->op) {
-	case VISIT_CHANGE:
-		return smfi_chgheader(ctx, name, e->at, e->gone ? NULL : value) == MI_SUCCESS;
-	case VISIT_INSERT:
-		return smfi_insheader(ctx, e->at, name, value) == MI_SUCCESS;
-	case VISIT_ADD:
-		return smfi_addheader(ctx, name, value) == MI_SUCCESS;
-	case VISIT_DELETE_RCPT:
-		return smfi_delrcpt(ctx, value) == MI_SUCCESS;
-	case VISIT_ADD_RCPT:
-		return smfi_addrcpt(ctx, value) == MI_SUCCESS;
-	case VISIT_QUARANTINE:
-		return smfi_quarantine(ctx, value) == MI_SUCCESS;
-	}
-	return false;
-}
-
-/* A value with its own blank, or one that the mail server puts in. */
-static bool
-do_edits(SMFICTX *ctx, struct visit_answer *a)
-{
-	const struct peer *p = smfi_getpriv(ctx);
-
-	for (unsigned i = 0; i < a->n_edit; i++) {
-		struct visit_edit *e = &a->edit[i];
-
-		if (!(p->steps & SMFIP_HDR_LEADSPC) && e->op <= VISIT_ADD &&
-		    a->text.p[e->value] == ' ')
-			e->value++;
-		if (!do_edit(ctx, a, e))
-			return false;
-	}
-	return true;
-}
-
-/* What edits did before one failed the mail server forgets with the message. */
 static sfsistat
-finish(SMFICTX *ctx, struct visit_call *c)
+finish(SMFICTX *ctx, struct peer *p, struct visit_call *c)
 {
-	static const sfsistat said[] = {
-		[VISIT_GO_ON] = SMFIS_CONTINUE,
-		[VISIT_TEMPFAIL] = SMFIS_TEMPFAIL,
-		[VISIT_REJECT] = SMFIS_REJECT,
-		[VISIT_DISCARD] = SMFIS_DISCARD,
-	};
-	sfsistat rc = said[c->answer.say];
+	sfsistat rc = callbacks_say(ctx, (p->steps & SMFIP_HDR_LEADSPC) != 0, &c->answer);
 
-	if (c->answer.code != 0)
-		set_reply(ctx, &c->answer);
-	if (rc == SMFIS_CONTINUE && !do_edits(ctx, &c->answer))
-		rc = SMFIS_TEMPFAIL;
 	visit_call_free(c);
 	return rc;
 }
@@ -221,7 +97,7 @@ finish(SMFICTX *ctx, struct visit_call *c)
 static sfsistat
 ask_and_finish(SMFICTX *ctx, struct peer *p, struct visit_call *c)
 {
-	return ask(ctx, p, c) ? finish(ctx, c) : SMFIS_TEMPFAIL;
+	return ask(ctx, p, c) ? finish(ctx, p, c) : SMFIS_TEMPFAIL;
 }
 
 /*
@@ -246,23 +122,6 @@ peer_of(SMFICTX *ctx)
 }
 
 /* ---- the session ----------------------------------------------------------------------------- */
-
-/* Which macros we ask for, where the mail server lets us: more than those of its defaults, or fewer. */
-static void
-ask_for_macros(SMFICTX *ctx)
-{
-	static const char *const lists[] = {
-		[SMFIM_CONNECT] = "v {daemon_name} {if_addr} {daemon_addr} {daemon_port}",
-		[SMFIM_HELO] = "{tls_version} {cipher} {cipher_bits} {cert_subject} {verify}",
-		[SMFIM_ENVFROM] = MAIL_MACROS,
-		[SMFIM_ENVRCPT] = "i",
-		[SMFIM_EOM] = "i",
-	};
-
-	for (int i = 0; i <= SMFIM_EOM; i++)
-		if (lists[i] != NULL)
-			(void)smfi_setsymlist(ctx, i, (char *)lists[i]);
-}
 
 static struct peer *
 new_peer(SMFICTX *ctx, unsigned long steps)
@@ -295,7 +154,7 @@ on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps, unsigned 
 	atomic_store(&last_steps, *our_steps);
 	(void)new_peer(ctx, *our_steps);
 	if (actions & SMFIF_SETSYMLIST)
-		ask_for_macros(ctx);
+		callbacks_ask_macros(ctx);
 	return SMFIS_CONTINUE;
 }
 
@@ -323,11 +182,11 @@ on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *from)
 		p = new_peer(ctx, atomic_load(&last_steps));
 	c = new_call(p, VISIT_CONNECT, 0);
 	keep_address(c, from);
-	keep_words(ctx, c, 0);
+	callbacks_keep_macros(ctx, c, 0);
 	if (!ask(ctx, p, c))
 		return SMFIS_TEMPFAIL;
 	p->visit = c->visit;
-	return finish(ctx, c);
+	return finish(ctx, p, c);
 }
 
 static sfsistat
@@ -341,7 +200,7 @@ on_helo(SMFICTX *ctx, char *name)
 		return SMFIS_TEMPFAIL;
 	c = new_call(p, VISIT_HELO, room);
 	c->text = keep(c, name);
-	keep_words(ctx, c, room);
+	callbacks_keep_macros(ctx, c, room);
 	return ask_and_finish(ctx, p, c);
 }
 
@@ -373,7 +232,7 @@ ask_path(SMFICTX *ctx, enum visit_ask what, char **argv)
 		((char *)one.p)[one.n] = ' ';
 	}
 	c->params = strv((char *)(c + 1) + at, c->call.octets - at);
-	keep_words(ctx, c, room);
+	callbacks_keep_macros(ctx, c, room);
 	return ask_and_finish(ctx, p, c);
 }
 
@@ -460,7 +319,7 @@ on_end(SMFICTX *ctx)
 	if (p == NULL || !send_header(ctx, p))
 		return SMFIS_TEMPFAIL;
 	c = new_call(p, VISIT_END, 0);
-	keep_words(ctx, c, 0);
+	callbacks_keep_macros(ctx, c, 0);
 	rc = ask_and_finish(ctx, p, c);
 	forget_message(p);
 	return rc;

@@ -25,11 +25,11 @@
 #include "proxy/base/arena.h"
 #include "proxy/base/log.h"
 #include "proxy/base/loop.h"
+#include "proxy/drop.h"
 #include "proxy/hosts/callbacks.h"
 #include "proxy/judge.h"
 #include "proxy/options.h"
 #include "proxy/syslog.h"
-#include "proxy/worker.h"
 
 #define DEFAULT_FILE SYSCONFDIR "/postern/postern.conf"
 #define FLIGHT_MAX   (64u << 20) /* octets that threads have handed over */
@@ -140,8 +140,8 @@ start_logger(const char *user, const char **why)
 	if (pid == 0) {
 		close(p[1]);
 		prctl(PR_SET_NAME, "postern-log", 0, 0, 0);
-		worker_signals();
-		if (worker_drop(user, &refused))
+		drop_signals();
+		if (drop_privileges(user, &refused))
 			syslog_pump(p[0]);
 		_exit(0);
 	}
@@ -389,7 +389,7 @@ serve(struct milterd *m)
 	world_real_log_fd(m->w, m->log_fd);
 	if (!write_pid(m->given.pid))
 		return EXIT_MISTAKES;
-	if (!worker_drop(m->s->user, &why))
+	if (!drop_privileges(m->s->user, &why))
 		return fail("cannot start", why);
 	if (!start_loop(m))
 		return EXIT_MISTAKES;

@@ -50,6 +50,11 @@ visit_tx(const struct visit *v)
 	return v->hearing->tx;
 }
 
+/* What a call asks, CLOSE alone excepted, and its answer: visit_step.c */
+MAY_YIELD void visit_step(struct visit *v, struct visit_call *c);
+/* None, too; v->hearing is ready for the next one. */
+MAY_YIELD void visit_end_transaction(struct visit *v);
+
 /* What the mail server tells of its client: visit_client.c */
 void visit_learn_addresses(struct visit *v, const struct visit_call *c);        /* once, at connect */
 void visit_learn_client(struct visit *v, const struct visit_call *c);           /* TLS and AUTH */
