@@ -22,7 +22,7 @@ struct signing { /* of one message */
 	struct sign_text        text;
 	bool                    read; /* text is there */
 	const struct mail      *mail;
-	const struct view      *view;
+	struct sign_source      from;
 	struct findings        *found;
 };
 
@@ -100,19 +100,19 @@ key_for(const struct sign_rule *r, struct strv domain)
 
 /* Of From, if it is one. Absent: it is none, or several. */
 static struct strv
-domain_of(struct arena *a, const struct view *v)
+domain_of(struct arena *a, const struct sign_source *s)
 {
-	unsigned                 n, from = 0;
-	const struct view_field *fields = view_fields(a, v, &n), *it = NULL;
+	unsigned                 n = 0;
+	const struct view_field *it = NULL;
 	struct mailboxes         all = { 0 };
 	char                     name[DNS_NAME_MAX];
 
-	for (unsigned i = 0; i < n; i++)
-		if (strv_ieq(fields[i].name, SV("From"))) {
-			it = &fields[i];
-			from++;
+	for (unsigned i = 0; i < s->n_field; i++)
+		if (strv_ieq(s->field[i].name, SV("From"))) {
+			it = &s->field[i];
+			n++;
 		}
-	if (from != 1)
+	if (n != 1)
 		return strv(NULL, 0);
 	mailboxes_parse(a, strv_from(it->raw, strv_chr(it->raw, ':') + 1), &all);
 	if (all.n == 0 || all.mixed || !dns_name(all.first.domain, name))
@@ -154,7 +154,7 @@ sign_with(struct signing *g, const struct sign_key *k)
 	};
 
 	if (!g->read) {
-		g->read = sign_read(g->a, g->view, seconds_now(), &g->text, &why);
+		g->read = sign_read(g->a, &g->from, seconds_now(), &g->text, &why);
 		if (!g->read) {
 			tell(g, k, why);
 			return;
@@ -172,7 +172,7 @@ sign_at(void *self, enum stage at, const struct mail *m, const struct view *view
 	struct seat   *s = self;
 	struct signing g = { .a = s->a,
 		.mail = m,
-		.view = view,
+		.from = { .view = view },
 		.found = found,
 		.text = { .header = s->auth->sign_header, .text = s->auth->sign_body } };
 	unsigned       meant = 0;
@@ -182,7 +182,8 @@ sign_at(void *self, enum stage at, const struct mail *m, const struct view *view
 		meant += found->holds[s->auth->sign[i].number];
 	if (meant == 0 || s->a == NULL || m->msg == NULL)
 		return FILTER_OK;
-	g.domain = domain_of(s->a, view);
+	g.from.field = view_fields(s->a, view, &g.from.n_field);
+	g.domain = domain_of(s->a, &g.from);
 	/* In file order, the first on top. */
 	for (unsigned i = s->auth->n_sign; g.domain.n > 0 && i-- > 0;) {
 		const struct sign_key *k;

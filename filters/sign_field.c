@@ -123,17 +123,16 @@ gather(struct gathering *g, const struct signed_name *s, const struct view_field
 }
 
 static bool
-read_header(struct arena *a, const struct view *v, struct sign_text *out, const char **why)
+read_header(
+    struct arena *a, const struct sign_source *from, struct sign_text *out, const char **why)
 {
-	unsigned                 n;
-	const struct view_field *fields = view_fields(a, v, &n);
-	struct gathering         g = {
-			.a = a, .form = out->header, .names = { .out = new_buf(a, 16384), .line = 3 }
+	struct gathering g = {
+		.a = a, .form = out->header, .names = { .out = new_buf(a, 16384), .line = 3 }
 	};
 
-	g.hashed = new_buf(a, (size_t)v->msg->header_max + 65536);
+	g.hashed = new_buf(a, (size_t)from->view->msg->header_max + 65536);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		gather(&g, &names[i], fields, n);
+		gather(&g, &names[i], from->field, from->n_field);
 	*why = g.n > SIGNED_MAX                 ? "too many fields to sign" :
 	    g.hashed->full || g.names.out->full ? "the header is too large" :
 						  NULL;
@@ -171,11 +170,11 @@ read_body(struct arena *a, struct spool *body, struct sign_text *out, const char
 }
 
 bool
-sign_read(
-    struct arena *a, const struct view *v, uint64_t now, struct sign_text *out, const char **why)
+sign_read(struct arena *a, const struct sign_source *from, uint64_t now, struct sign_text *out,
+    const char **why)
 {
 	out->now = now;
-	return read_header(a, v, out, why) && read_body(a, view_body(v), out, why);
+	return read_header(a, from, out, why) && read_body(a, view_body(from->view), out, why);
 }
 
 /* ---- the field ------------------------------------------------------------------------------- */

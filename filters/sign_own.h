@@ -17,8 +17,15 @@ struct sign_text {
 	enum canon_form header, text;           /* forms of both; by the caller */
 };
 
+/* The message as it is to be signed, its fields looked up once. */
+struct sign_source {
+	const struct view       *view;
+	const struct view_field *field;         /* view_fields of it */
+	unsigned                 n_field;
+};
+
 /* Reads the message once, for all signatures, in the forms that `out' says. False: *why. In a. */
-bool sign_read(struct arena *a, const struct view *v, uint64_t now, struct sign_text *out, const char **why);
+bool sign_read(struct arena *a, const struct sign_source *from, uint64_t now, struct sign_text *out, const char **why);
 /*
  * The value of a DKIM-Signature field (for edits_add) of d=, s= with that key; absent: the key does not sign.
  * In a.

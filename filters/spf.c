@@ -305,7 +305,7 @@ ask_explanation(struct seat *s, struct fact *f, const struct mail *m)
 	return FILTER_OK;
 }
 
-/* RFC 8601 2.7.2 */
+/* RFC 8601 2.7.2: the property is the identity that was looked at (2.3). */
 static struct strv
 resinfo(struct arena *a, const struct fact *f, const char *property, struct strv value)
 {
@@ -314,6 +314,7 @@ resinfo(struct arena *a, const struct fact *f, const char *property, struct strv
 	    a, "spf=%s smtp.%s=%.*s", results[f->v.word], property, (int)value.n, value.p);
 }
 
+/* Without HELO there is nothing to tell of it; of neither identity that is absent, hence "spf=none" (RFC 7208 2.6.1). */
 MAY_YIELD static enum filter_rc
 ask_result(struct seat *s, struct fact *f, const struct mail *m)
 {
@@ -330,10 +331,11 @@ ask_result(struct seat *s, struct fact *f, const struct mail *m)
 		if (rc == FILTER_OK)
 			v[n++] = resinfo(f->a, one, "mailfrom", path_text(&m->env->from));
 	}
-	if (rc == FILTER_OK)
+	if (rc == FILTER_OK && m->client->helo.n > 0) {
 		rc = get(s->shared, m, s->shared->helo, &one);
-	if (rc == FILTER_OK)
-		v[n++] = resinfo(f->a, one, "helo", m->client->helo);
+		if (rc == FILTER_OK)
+			v[n++] = resinfo(f->a, one, "helo", m->client->helo);
+	}
 	f->v.texts.n = n;
 	return rc;
 }

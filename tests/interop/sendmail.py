@@ -15,6 +15,7 @@ PACKAGES = ("sendmail-bin", "sendmail-cf", "m4", "libsigsegv2")
 PARTS = ("usr/bin", "usr/lib", "usr/libexec", "usr/share/sendmail/cf")  # make reads all files of obj that end in .d
 CACHE = os.path.join(os.path.dirname(os.path.abspath(PROGRAM)), "obj", "tests", "interop", "sendmail")
 MANUAL = os.path.join(SOURCE, "doc", "postern-milter.8")
+PAGE = os.path.join(SOURCE, "doc", "before-sendmail.d")
 
 MC = """divert(0)dnl
 VERSIONID(`of an interop test')dnl
@@ -119,6 +120,11 @@ def of_manual(title="Sendmail", which=0):
     return blocks[which]
 
 
+def of_page(name):
+    """A file of doc/before-sendmail.d."""
+    return read(os.path.join(PAGE, name))
+
+
 # --- the process
 
 class Log(threading.Thread):
@@ -153,7 +159,10 @@ class Sendmail:
             run.folder(name, below)
         self.put("resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
         self.put("hosts", HOSTS)
-        text = compiled(run, where, MC.format(dir=self.dir, far=far, port=self.port, more=more))
+        mc = MC.format(dir=self.dir, far=far, port=self.port, more=more.replace("Port=10025", f"Port={self.port}"))
+        if "DAEMON_OPTIONS" in more:  # in place of ours, which comes first
+            mc = re.sub(r"^DAEMON_OPTIONS\(`Name=MTA,.*\n", "", mc, flags=re.M)
+        text = compiled(run, where, mc)
         self.conf = self.put("sendmail.cf", text)
         if users:
             self.users(**users)

@@ -1,4 +1,4 @@
-"""Sendmail: postern-milter as its milter, set up as postern-milter(8) says, and Sendmail itself behind Postern."""
+"""Sendmail: postern-milter as its milter, and Sendmail itself behind Postern, set up as doc/before-sendmail says."""
 import base64
 import os
 import re
@@ -8,19 +8,20 @@ import time
 from client import Client, Crowd, Refused, context
 from harness import read, until
 from letters import stuffed
-from sendmail import Sendmail, of_manual
+from sendmail import Sendmail, of_manual, of_page
 from senders import Key, dkim, fields, letter, need, results, sign, verdicts, whole
-from servers import FarEnd, Postern, pool_of, tls_files
+from servers import FarEnd, Postern, nobody, tls_files
 from t_milterd import FORGED, OTHERS, OUTSIDE, Milterd, inbound, send, titled, zone_of
 
 MANUAL_SOCKET = "unix:/run/postern/milter"
 
 
 def behind(run, conf, more="", users=None):
-    """postern-milter, Sendmail with the lines of the manual, the far end."""
+    """postern-milter, Sendmail with the lines of the page, which are the manual's, the far end."""
     milterd = Milterd(run, conf, path=os.path.join(run.folder("sendmail"), "milter"))
-    lines = of_manual()
-    run.has("the manual has the socket that is meant", lines, MANUAL_SOCKET)
+    lines = of_page("milter.mc")
+    run.same("the manual has what the page has", of_manual(), lines)
+    run.has("with the socket that is meant", lines, MANUAL_SOCKET)
     far = FarEnd(run, keep=True)
     return milterd, far, Sendmail(run, far.port, lines.replace(MANUAL_SOCKET, "unix:/mnt/milter") + more, users=users)
 
@@ -245,17 +246,62 @@ def holds(run, far, sendmail, zone, name, text):
 
 LIMITS = """define(`confMAX_DAEMON_CHILDREN', `4')dnl
 define(`confMAX_RCPTS_PER_MESSAGE', `3')dnl
-LOCAL_RULESETS
-SLocal_check_rcpt
-R<gone@$*>	$#error $@ 5.1.1 $: "550 not here"
 """
+GONE = """R<gone@$*>	$#error $@ 5.1.1 $: "550 not here"
+"""
+
+
+def page_conf(port, sendmail, more=""):
+    """The page's postern.conf, at ports of ours."""
+    text = of_page("postern.conf").replace("0.0.0.0:25", f"127.0.0.1:{port}").replace("listen    [::]:25\n", "")
+    text = text.replace("127.0.0.1:10025", f"127.0.0.1:{sendmail.port} connections 3")
+    return re.sub(r"^user .*", f"user {nobody()}", text, flags=re.M) + "workers 1\ndrain 20s\n" + more
+
+
+def before(run, limits="", gone=""):
+    """The far end, Sendmail with the lines of the page, Postern in front of it."""
+    far = FarEnd(run, keep=True)
+    first, mark, rules = of_page("sendmail.mc").partition("SForUs\n")
+    sendmail = Sendmail(run, far.port, limits + first + gone + mark + rules)
+    postern = Postern(run, "", start=False)
+    postern.write(page_conf(postern.port, sendmail))
+    postern.start()
+    return far, sendmail, postern
+
+
+def test_sendmail_page(run):
+    """doc/before-sendmail: neither Postern nor Sendmail, which sees 127.0.0.1 alone, sends on what is not for us"""
+    far, sendmail, postern = before(run)
+    for to in ("x@foreign.example", "x%foreign.example@example.com", "foreign.example!x@example.com"):
+        for what, port in (("Postern", postern.port), ("Sendmail", sendmail.port)):
+            with Client(port) as c:
+                c.ehlo()
+                c.ask("MAIL FROM:<a@client.example>", 250)
+                run.same(f"{what} refuses {to}", c.ask(f"RCPT TO:<{to}>").code, 550)
+    for to in ("x@example.com", "x@sub.example.com", "postmaster@example.com"):
+        with Client(postern.port) as c:
+            c.ehlo()
+            c.ask("MAIL FROM:<a@client.example>", 250)
+            run.same(f"both take {to}", c.ask(f"RCPT TO:<{to}>").code, 250)
+    with Client(sendmail.port) as c:
+        c.ehlo()
+        c.ask("MAIL FROM:<a@client.example>", 250)
+        for to in ("x@mx.example.com", "postmaster"):
+            run.same(f"Sendmail takes {to}", c.ask(f"RCPT TO:<{to}>").code, 250)
+    with Client(postern.port, source=OUTSIDE) as c:
+        c.ehlo("client.example")
+        c.mail(["one@example.com"])
+        run.same("a message is taken", c.text_by_data(titled(b"x")).code, 250)
+    entry = far.wait_for("one@example.com")
+    trace = fields(far.text(entry), "Received") if entry else []
+    run.ok("Sendmail's field names Postern, the one below it the client",
+           len(trace) > 1 and b"[127.0.0.1]" in trace[0] and b"[127.0.0.3]" in trace[1], trace)  # fmt: skip
+    run.same("Postern ends well", postern.stop(), 0)
 
 
 def test_sendmail_upstream(run):
     """Sendmail behind Postern: connections are used again, its refusals are the client's, its limits are kept"""
-    far = FarEnd(run)
-    sendmail = Sendmail(run, far.port, LIMITS)
-    postern = Postern(run, pool_of(f"upstream 127.0.0.1:{sendmail.port} connections 3\n", workers=1))
+    far, sendmail, postern = before(run, LIMITS, GONE)
     with Client(postern.port) as c:
         c.ehlo()
         for word in ("PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "SIZE", "DSN", "CHUNKING"):

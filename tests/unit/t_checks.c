@@ -381,6 +381,26 @@ fields_for_recipients(void)
 	clean();
 }
 
+/* The same is what is so in all of it: check, name (of any case) and value, and what is done. */
+static void
+once_is_enough_of_the_same(void)
+{
+	static const char field[] =
+	    "{ when rcpt in { @ours.example }  add-header \"T\" \"v\"  add-header \"U\" \"v\"\n"
+	    " add-header \"t\" \"v\"  add-header \"T\" \"V\"  delete-header \"T\"  add-header \"U\" \"\"  delete-header \"U\" }\n";
+	struct policy *p = rules(
+	    arena_printf(arena, "%scheck a %scheck b %s", RELAY, field, field).p);
+	struct life *l = begin();
+
+	add_rcpt(l, "x@ours.example");
+	at(l, p, STAGE_RCPT, 0);
+	T_EQ_STR(edits(&l->edits), "+T: v|+U: v|+T: V|-T|+U: |-U|+T: v|+U: v|+T: V|-T|+U: |-U");
+	add_rcpt(l, "y@ours.example");
+	at(l, p, STAGE_RCPT, 1);
+	T_EQ_NUM(l->edits.n, 12);
+	clean();
+}
+
 static void
 skipped_by_recipients(void)
 {
@@ -755,6 +775,7 @@ main(int argc, char **argv)
 	T_RUN(what_a_session_leaves_to_its_transactions);
 	T_RUN(each_recipient_by_itself);
 	T_RUN(fields_for_recipients);
+	T_RUN(once_is_enough_of_the_same);
 	T_RUN(skipped_by_recipients);
 	T_RUN(arguments);
 	T_RUN(arguments_that_are_none);
