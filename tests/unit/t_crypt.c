@@ -297,15 +297,17 @@ kept_keys(void)
 	uint64_t           random = 1;
 
 	((char *)(uintptr_t)bad.p)[100] ^= 1;
-	for (unsigned i = 0; i < 4 * CRYPT_KEPT; i++) {
+	for (unsigned i = 0; i < 2 * CRYPT_KEPT; i++) {
 		T_CHECK(crypt_verify(kept, CRYPT_RSA, ours, 1024, fox(), good) == CRYPT_OK);
+		T_CHECK(crypt_verify(kept, CRYPT_RSA, stranger(&random), 1024, fox(), good) ==
+		    CRYPT_WRONG);
+		if (i % 8 != 0)
+			continue;
 		T_CHECK(crypt_verify(kept, CRYPT_RSA, ours, 1024, fox(), bad) == CRYPT_WRONG);
 		T_CHECK(crypt_verify(kept, CRYPT_RSA, ours, 1025, fox(), good) == CRYPT_BAD);
 		T_CHECK(crypt_verify(kept, CRYPT_ED25519, ours, 1024, fox(), good) == CRYPT_BAD);
 		T_CHECK(crypt_verify(kept, CRYPT_ED25519, ed, 1024, fox(), unhex(FOX_ED25519)) ==
 		    CRYPT_OK);
-		T_CHECK(crypt_verify(kept, CRYPT_RSA, stranger(&random), 1024, fox(), good) ==
-		    CRYPT_WRONG);
 	}
 	T_CHECK(ERR_peek_error() == 0);
 }
