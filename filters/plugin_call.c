@@ -104,6 +104,9 @@ plugin_call(struct plugin_end *e, enum plugin_callback which, struct plugin_call
 
 	if (round != e->round || began == 0)
 		began = now(e);
+	/* It may not come back, and what others are answered in this round is theirs whatever becomes of us. */
+	if (e->loop != NULL)
+		loop_send(e->loop);
 	c->x = &e->ctx;
 	c->d = &e->plugin->desc;
 	doing_begin(e->plugin->conf->name, callbacks[which].name);

@@ -202,6 +202,9 @@ static const char libraries[] = ""
 #if HAVE_UNBOUND
 				" libunbound"
 #endif
+#if HAVE_URING
+				" liburing"
+#endif
 #if HAVE_OPENDKIM
 				" libopendkim"
 #endif

@@ -15,6 +15,7 @@
 #include "proxy/acceptor.h"
 #include "proxy/base/arena.h"
 #include "proxy/base/counters.h"
+#include "proxy/base/io.h"
 #include "proxy/base/log.h"
 #include "proxy/base/loop.h"
 #include "proxy/base/tls.h"
@@ -202,6 +203,9 @@ begin(struct worker *w, const char **why)
 	world_real_log_room(start->world, counters_log(start->counters, start->column));
 	if (!world_real_dns(start->world, &start->settings->resolver, why))
 		log_event(start->world, SV("worker"), "dns", "there is no resolver: %s", *why);
+	if (!io_batch_start(w->loop, why) && *why != NULL)
+		log_event(start->world, SV("worker"), "io-uring", "replies are sent one by one: %s",
+		    *why);
 	w->hard = (struct timer){ .fn = hard_end, .arg = w };
 	w->tickets = (struct timer){ .fn = tickets_due, .arg = w };
 	tickets_due(w);
@@ -234,6 +238,7 @@ end(struct worker *w)
 		return;
 	}
 	smtp_free(w->smtp);
+	io_batch_stop(w->loop);
 	world_real_stop(w->start->world);
 	loop_free(w->loop);
 	arena_free(w->a);

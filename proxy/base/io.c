@@ -73,6 +73,8 @@ event(void *arg, unsigned what)
 	struct conn *c = arg;
 	bool faulty = c->fault, reads = (what & (LOOP_READ | LOOP_CLOSED)) != 0, writes = false;
 
+	/* before the rest goes out below: what came is no answer to that */
+	c->crossed |= reads && c->out.n > 0;
 	if (what & LOOP_CLOSED)
 		c->eof = true;
 	if (what & LOOP_FAULT)
@@ -172,6 +174,8 @@ conn_close(struct conn *c)
 
 	if (c->fd < 0 || c->loop == NULL)
 		return;
+	conn_flush(c);
+	io_unhold(c);
 	if (c->tls != NULL)
 		tls_free(c->tls);
 	c->tls = NULL;

@@ -39,13 +39,16 @@ struct conn {
 	bool          hung;             /* an event told of a fault, maybe behind octets: no event tells of it again */
 	bool          connecting;       /* not yet known whether connect() worked */
 	bool          want_write;       /* a write was short: none is tried until the socket is writable */
+	bool          crossed;          /* octets came while some of c->out waited; its reader forgets it */
 	/* io*.c's own */
 	bool          ended;            /* recv gave the end or a fault: nothing more comes in */
 	bool          listens_write;    /* it is watched for writing, too; that stays, edges cost nothing */
 	bool          sending;          /* conn_send is in the middle: c->out goes behind it */
 	bool          shut;             /* conn_shutdown: the end follows when all is out */
 	bool          more;             /* what is sent now is held for the end that follows at once */
+	bool          now;              /* what is sent now has no place in a batch */
 	unsigned      full;             /* reads in a row that filled the buffer */
+	unsigned      held;             /* its place in the round's batch + 1; 0: nothing is held */
 	bool         *reader_gone, *writer_gone;        /* on the stack of the fiber that waits */
 	struct loop_fd watch;
 };
@@ -67,8 +70,8 @@ struct endpoint;
 bool conn_dial(struct conn *c, struct loop *l, const struct endpoint *to, void (*on_event)(void *),
     void *arg, const char **why);
 /*
- * Unsent octets are dropped; the descriptor is closed; fibers that wait on it wake with WAIT_CLOSED and
- * do not look at c again.  Twice, or on a conn that is all zero, is harmless.
+ * Octets that the kernel refused are dropped (those that are held go out first); the descriptor is closed; fibers that
+ * wait on it wake with WAIT_CLOSED and do not look at c again.  Twice, or on a conn that is all zero, is harmless.
  */
 void conn_close(struct conn *c);
 /* As conn_close, but with a RST (SO_LINGER 0) so that the peer cannot take the end for an orderly one. */
@@ -95,12 +98,25 @@ enum io_rc conn_recv(struct conn *c, void *p, size_t n, size_t *got);
 MAY_YIELD enum wait_rc conn_wait(struct conn *c, uint64_t deadline);
 
 /*
+ * io_batch_start -- send what one round of the loop sends together
+ *
+ * What is sent from here on over connections of this loop without TLS, up to 16 KiB each, is held, and goes out at the
+ * end of the round (loop_send), all of it in one system call.  A fault of the peer is then heard of there and not by
+ * who sends.  False: *why says why not (static text; NULL: not in this build), and all goes out
+ * as it comes.
+ */
+bool io_batch_start(struct loop *l, const char **why);
+void io_batch_stop(struct loop *l);             /* sends what is held; harmless without a start */
+
+/*
  * conn_queue_v -- send without waiting: at once what the kernel takes, the rest is copied into c->out and
- * goes when it can, in order.  Before a connection is made, and behind a conn_send that waits, all is
- * copied.  False: fault, or the rest does not fit below CONN_OUT_MAX (nothing of it is kept, c->fault
- * is set).
+ * goes when it can, in order.  With a batch it is copied, and sent when the round ends.  Before a connection is
+ * made, and behind a conn_send that waits, all is copied.  False: fault, or the rest does not fit below
+ * CONN_OUT_MAX (nothing of it is kept, c->fault is set).
  */
 bool conn_queue_v(struct conn *c, struct strv v);
+/* The same for a secret: it is never held, so c->out has no copy of it but of what the kernel refused. */
+bool conn_queue_secret(struct conn *c, struct strv v);
 /*
  * conn_queue_last -- conn_queue_v and conn_shutdown in one: nothing can be queued behind it, and where the
  * kernel takes v at once the end travels in the segment of its last octets.  conn_close must still come.
@@ -116,6 +132,7 @@ bool conn_queue_bye(struct conn *c, struct strv v);
  * empty before it).  WAIT_OK; WAIT_CLOSED: fault or closed; WAIT_TIMEOUT, WAIT_CANCELLED: part may be
  * sent, and if so c->fault is set, since nothing that makes sense could follow.
  * The iovecs are changed.  The octets must stay where they are until it returns.
+ * With a batch a small unit is copied, and on its way when the round ends: then WAIT_OK says so much.
  */
 MAY_YIELD enum wait_rc conn_send(struct conn *c, struct iovec *v, unsigned n, uint64_t deadline);
 /* The same from a file: octets [at, at+n) of fd, by sendfile() where there is no TLS. */
@@ -134,7 +151,9 @@ int conn_peek(struct conn *c);
 bool conn_waits(struct conn *c);
 /* For tls.c: nothing goes on until the socket is writable. */
 void conn_want_write(struct conn *c);
-/* How many octets wait unsent. */
+/* What is held for c goes out now. */
+void conn_flush(struct conn *c);
+/* How many octets wait unsent, those that are only held included. */
 static inline size_t
 conn_unsent(const struct conn *c)
 {

@@ -4,6 +4,7 @@
  * io         what the loop tells, opening and closing, reading
  * io_write   what goes out at once or is queued, and the end behind it
  * io_send    fibers that wait: until it is connected, until all is out, for a unit that goes out by reference
+ * io_batch   what one round sends goes out together
  *
  * Invariant: what was given first goes out first: c->out, then the unit that is under way (c->sending), then what
  * was queued meanwhile, then the end (c->shut).  Between a short write and the event that there is room
@@ -30,5 +31,18 @@ enum io_rc io_push(struct conn *c, struct strv v, size_t *sent);
 enum io_rc io_short(struct conn *c, ssize_t r, size_t *sent);
 /* What is queued goes on, and the end behind it; not in the middle of a unit, nor where there is no room. */
 void io_flush(struct conn *c);
+/* Nothing can go out now but what is going out already. */
+static inline bool
+io_must_wait(const struct conn *c)
+{
+	return c->connecting || c->want_write || c->sending;
+}
+
+/* --- io_batch.c --- */
+
+/* Whether n more octets of c->out may wait for the end of the round; if so, c has a place in the batch. */
+bool io_hold(struct conn *c, size_t n);
+/* The place is given back; the octets stay in c->out. */
+void io_unhold(struct conn *c);
 
 #endif

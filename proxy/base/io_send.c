@@ -65,6 +65,7 @@ conn_drain(struct conn *c, uint64_t deadline)
 	bool         gone = false;
 
 	while (rc == WAIT_OK) {
+		conn_flush(c); /* nothing is held back from who waits for it */
 		if (c->fd < 0 || c->fault)
 			return WAIT_CLOSED;
 		if (!c->connecting && c->out.n == 0)
@@ -172,14 +173,32 @@ skip(struct iovec **v, unsigned *n, size_t sent)
 	(*v)->iov_len -= sent;
 }
 
+/* A small unit goes with the rest of the round's. */
+static bool
+hold(struct conn *c, const struct iovec *v, unsigned n)
+{
+	size_t all = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		all += v[i].iov_len;
+	if (c->fd < 0 || c->fault || c->shut || !io_hold(c, all))
+		return false;
+	for (unsigned i = 0; i < n; i++)
+		(void)buf_add(&c->out, strv(v[i].iov_base, v[i].iov_len));
+	return true;
+}
+
 MAY_YIELD enum wait_rc
 conn_send(struct conn *c, struct iovec *v, unsigned n, uint64_t deadline)
 {
 	bool         begun = false, gone = false;
-	enum wait_rc rc = begin_unit(c, deadline);
+	enum wait_rc rc;
 	enum io_rc   io;
 	size_t       sent;
 
+	if (hold(c, v, n))
+		return WAIT_OK;
+	rc = begin_unit(c, deadline);
 	if (rc != WAIT_OK)
 		return rc;
 	skip(&v, &n, 0);

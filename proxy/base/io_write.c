@@ -70,20 +70,13 @@ io_flush(struct conn *c)
 	(void)shutdown(c->fd, SHUT_WR);
 }
 
-/* Nothing can go out now but what is going out already. */
-static bool
-must_wait(const struct conn *c)
-{
-	return c->connecting || c->want_write || c->sending;
-}
-
 void
 conn_shutdown(struct conn *c)
 {
 	if (c->fd < 0 || c->fault || c->shut)
 		return;
 	c->shut = true;
-	if (!must_wait(c))
+	if (!io_must_wait(c) && c->held == 0)
 		io_flush(c);
 }
 
@@ -104,7 +97,11 @@ conn_queue_v(struct conn *c, struct strv v)
 
 	if (c->fd < 0 || c->fault || c->shut)
 		return false;
-	if (c->out.n == 0 && !must_wait(c))
+	if (io_hold(c, v.n))
+		return keep(c, v);
+	if (c->fault)
+		return false; /* what was held has met it */
+	if (c->out.n == 0 && !io_must_wait(c))
 		while (v.n > 0 && rc == IO_OK) {
 			rc = io_push(c, v, &sent);
 			v = strv_from(v, sent);
@@ -113,10 +110,23 @@ conn_queue_v(struct conn *c, struct strv v)
 }
 
 bool
+conn_queue_secret(struct conn *c, struct strv v)
+{
+	bool ok;
+
+	conn_flush(c);
+	c->now = true;
+	ok = conn_queue_v(c, v);
+	c->now = false;
+	return ok;
+}
+
+bool
 conn_queue_bye(struct conn *c, struct strv v)
 {
 	bool ok;
 
+	conn_flush(c);
 	c->more = true;
 	ok = conn_queue_v(c, v);
 	c->more = false;

@@ -46,6 +46,7 @@ struct loop {
 	struct epoll_event ready[READY_MAX];
 	int                at, n_ready; /* the next to be told of */
 	unsigned           n_watched;
+	struct call        sender;
 	struct call        hooks[HOOKS_MAX];
 	unsigned           n_hooks;
 	bool               stopped, did;
@@ -214,6 +215,7 @@ loop_heavy(struct loop *l, struct fiber *f)
 {
 	if (l->n_heavy < LOOP_HEAVY && l->heavy.n == 0) {
 		l->n_heavy++;
+		loop_send(l);
 		return true;
 	}
 	ring_add(&l->heavy, resume, f);
@@ -229,6 +231,8 @@ loop_heavy(struct loop *l, struct fiber *f)
 static void
 heavy_run(struct loop *l)
 {
+	if (l->heavy.n > 0)
+		loop_send(l);
 	for (; l->n_heavy < LOOP_HEAVY && l->heavy.n > 0; l->n_heavy++)
 		ring_call(l, &l->heavy);
 	l->n_heavy = 0;
@@ -328,6 +332,25 @@ hooks_run(struct loop *l)
 		l->hooks[i].fn(l->hooks[i].arg);
 }
 
+void
+loop_set_sender(struct loop *l, void (*send)(void *arg), void *arg)
+{
+	l->sender = (struct call){ send, arg };
+}
+
+void *
+loop_sender(const struct loop *l)
+{
+	return l->sender.arg;
+}
+
+void
+loop_send(struct loop *l)
+{
+	if (l->sender.fn != NULL)
+		l->sender.fn(l->sender.arg);
+}
+
 /* How long a round may sleep, for epoll_wait(). */
 static int
 sleep_ms(const struct loop *l)
@@ -356,6 +379,7 @@ round_once(struct loop *l, bool block)
 	timers_run(l);
 	queue_run(l);
 	heavy_run(l);
+	loop_send(l);
 	hooks_run(l);
 	return l->did;
 }

@@ -69,8 +69,17 @@ void loop_defer(struct loop *l, void (*fn)(void *arg), void *arg);
 void loop_at_round_end(struct loop *l, void (*hook)(void *arg), void *arg);
 
 /*
+ * What a round has to send may be held and go out together (io_batch.c): send(arg) is called before heavy work and at
+ * the end of a round, in front of the hooks.  NULL: nobody holds anything.
+ */
+void loop_set_sender(struct loop *l, void (*send)(void *arg), void *arg);
+void *loop_sender(const struct loop *l);        /* its arg; NULL: there is none */
+void loop_send(struct loop *l);                 /* before what takes long or may not return: nothing is held now */
+
+/*
  * One round: ready descriptors, due timers, the wake queue until it is empty (bounded: what wakes
- * itself for ever is put off to the next round), fibers whose turn it is to do heavy work, hooks.
+ * itself for ever is put off to the next round), fibers whose turn it is to do heavy work, what was held to be sent,
+ * hooks.
  * `block`: sleep until something is ready or due.
  * Returns whether anything was done (with block false: false means nothing was ready: the simulated
  * world then moves its clock to loop_next_timer()).  Never called from a fiber.

@@ -132,6 +132,7 @@ tls_begin(struct conn *c, struct tls_context *x)
 	BIO        *b = NULL;
 
 	assert(c->tls == NULL);
+	conn_flush(c);
 	if (c->out.n > 0)
 		return NULL; /* it was meant to go out in plain text */
 	t = mem_alloc(sizeof(*t));

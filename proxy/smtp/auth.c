@@ -187,7 +187,8 @@ ask(struct session *s, struct buf *line, struct reply *r)
 	buf_reserve(&up->cmds, line->n);
 	buf_add(&up->cmds, buf_view(line));
 	line_fini(line);
-	sent = upstream_flush(up);
+	sent = !up->cmds.full && conn_queue_secret(&up->io, buf_view(&up->cmds));
+	buf_clear(&up->cmds);
 	if (up->cmds.p != NULL)
 		explicit_bzero(up->cmds.p, up->cmds.room);
 	if (sent)

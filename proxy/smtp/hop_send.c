@@ -138,7 +138,8 @@ hop_send_spooled(struct session *s, const struct render *r, bool dotted)
 
 /*
  * Has the server said something although it does not have all yet?  `readable` is set by the loop alone, so
- * right after a send it tells of octets that came before the last ones went out: no answer to them.
+ * right after a send it tells of octets that came before the last ones went out: no answer to them.  Of those
+ * that come while the last ones still wait in c->out hop_final_reply hears by io.crossed.
  */
 enum up_rc
 hop_spoke_early(struct upstream *up)

@@ -107,12 +107,31 @@ hop_failed(struct session *s, enum up_rc rc, struct reply *out)
 	*out = s->relay.refusal;
 }
 
-/* RFC 1047: the octets are out and no answer came; the client will come again, perhaps with a copy. */
+/*
+ * RFC 1047: the octets are out and no answer came; the client will come again, perhaps with a copy.  Of what the
+ * kernel did not take the server has never seen the end.
+ */
 void
 hop_unknown(struct session *s, enum up_rc rc, struct reply *out)
 {
+	struct conn *c = &s->relay.up->io;
+	bool         whole;
+
+	conn_flush(c);
+	whole = conn_unsent(c) == 0;
 	hop_failed(s, rc, out);
-	s->relay.outcome = OUTCOME_UNKNOWN;
+	if (whole)
+		s->relay.outcome = OUTCOME_UNKNOWN;
+}
+
+/* The end of the text waited still, or was never taken, as the server spoke.  Its no may be of what it has seen. */
+static bool
+crossed(struct upstream *up)
+{
+	if (!up->io.crossed && conn_unsent(&up->io) == 0)
+		return false;
+	up->parser.why = "an answer before the end of the text";
+	return true;
 }
 
 void
@@ -122,16 +141,17 @@ hop_final_reply(struct session *s, struct reply *out)
 	struct reply     r;
 	enum up_rc       rc = hop_spoke_early(up);
 
+	up->io.crossed = false;
 	if (rc == UP_OK)
 		rc = upstream_reply(up, upstream_ms(up, OWED_TEXT), &r);
-	if (rc == UP_OK && r.code / 100 == 3)
+	if (rc == UP_OK && (r.code / 100 == 3 || (reply_is_ok(&r) && crossed(up))))
 		rc = UP_BAD;
 	if (rc != UP_OK) {
 		hop_unknown(s, rc, out);
 		return;
 	}
 	up->dirty = false;
-	up->tainted = up->tainted || up->in != NULL;
+	up->tainted = up->tainted || up->in != NULL || crossed(up);
 	if (!reply_is_ok(&r)) {
 		hop_refused(s, &r, out);
 		return;

@@ -92,6 +92,7 @@ session_closing(struct session *s)
 {
 	if (s->deferred)
 		return;
+	conn_flush(&s->io);
 	if (s->gone || s->io.fault) {
 		session_free(s);
 		return;
