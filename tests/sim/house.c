@@ -3,7 +3,11 @@
  *
  * It plays nobody.  Invariant: after house_close nothing of the proxy is alive in the world.
  */
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "proxy/base/counters.h"
+#include "proxy/base/io.h"
 #include "proxy/judge.h"
 #include "proxy/smtp/pool_own.h"
 #include "proxy/smtp/session.h"
@@ -13,6 +17,56 @@
 
 #define HOUSE_PLACES 8 /* columns of the counters: generations that may live side by side */
 #define END_WITHIN   (4 * 3600000u) /* of the clock, for what is left when clients are gone */
+
+/* ---- how it sends ---- */
+
+const char *const house_mode_name[HOUSE_MODES] = { "plain", "batch" };
+
+/* NULL: the kernel grants an io_uring. */
+static const char *
+why_no_batch(void)
+{
+	struct sim *s = sim_new(1);
+	const char *why = NULL;
+	bool        can = io_batch_start(s->loop, &why);
+
+	sim_free(s);
+	if (can)
+		return NULL;
+	return why == NULL ? "it is not in this build" : why;
+}
+
+bool
+house_modes(struct house_modes *m, const char *name)
+{
+	const char *why;
+
+	*m = (struct house_modes){ 0 };
+	for (unsigned i = 0; i < HOUSE_MODES; i++)
+		m->on[i] = name == NULL || strcmp(name, house_mode_name[i]) == 0;
+	if (!m->on[HOUSE_PLAIN] && !m->on[HOUSE_BATCH])
+		printf("the modes are %s and %s\n", house_mode_name[0], house_mode_name[1]);
+	why = m->on[HOUSE_BATCH] ? why_no_batch() : NULL;
+	if (why != NULL) {
+		printf("note: not played with io_uring: %s\n", why);
+		m->on[HOUSE_BATCH] = false;
+		m->lacking = 1;
+	}
+	return m->on[HOUSE_PLAIN] || m->on[HOUSE_BATCH];
+}
+
+void
+house_mode(struct sim *s, enum house_mode mode)
+{
+	const char *why = "";
+
+	if (mode == HOUSE_PLAIN || io_batch_start(s->loop, &why))
+		return;
+	fprintf(stderr, "io_uring was there a moment ago: %s\n", why);
+	abort();
+}
+
+/* ---- from a configuration to what runs ---- */
 
 /* Does a line of text begin with that word, or with `no' and that word (it asks for no default)? */
 static bool

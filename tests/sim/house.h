@@ -11,6 +11,19 @@
 
 struct counters;
 
+/*
+ * The two ways in which a worker sends: as it comes, and all of a round at its end (io_batch_start).  Nobody but the
+ * kernel may notice which it is, so what is played is played both ways.
+ */
+enum house_mode { HOUSE_PLAIN, HOUSE_BATCH, HOUSE_MODES };
+
+extern const char *const house_mode_name[HOUSE_MODES];
+
+struct house_modes {
+	bool     on[HOUSE_MODES];
+	unsigned lacking;               /* how many are wanted and not to be had */
+};
+
 struct house_generation {               /* what one configuration runs; the youngest takes connections */
 	struct arena     *a;
 	struct settings  *settings;
@@ -26,6 +39,14 @@ struct house {
 	struct house_generation *now;
 	unsigned          generations;
 };
+
+/*
+ * Those that can be played of both, or of the one that is named.  What is lacking is printed, in a line that
+ * `make check' shows.  False: nothing can be played (the name is none, or that one is lacking).
+ */
+bool house_modes(struct house_modes *m, const char *name);
+/* How s goes on; before house_open. */
+void house_mode(struct sim *s, enum house_mode mode);
 
 /*
  * The statements given, with defaults for hostname, listen, upstream, networks, domains and relay

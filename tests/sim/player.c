@@ -245,7 +245,7 @@ run(struct play *p)
 }
 
 bool
-play(struct strv path, struct strv text, bool verbose)
+play(struct strv path, struct strv text, enum house_mode mode, bool verbose)
 {
 	struct arena *a = arena_new(4096, 0);
 	struct play   p = { .script = script_parse(a, path, text) };
@@ -257,11 +257,12 @@ play(struct strv path, struct strv text, bool verbose)
 		return false;
 	}
 	p.sim = sim_new(1);
+	house_mode(p.sim, mode);
 	p.sim->sndbuf = (int)p.script->sndbuf;
 	run(&p);
 	if (verbose || p.failed)
-		printf("---- %.*s: %.*s\n%.*s", (int)path.n, path.p, (int)p.script->title.n,
-		    p.script->title.p, (int)p.sim->story.n, p.sim->story.p);
+		printf("---- %.*s (%s): %.*s\n%.*s", (int)path.n, path.p, house_mode_name[mode],
+		    (int)p.script->title.n, p.script->title.p, (int)p.sim->story.n, p.sim->story.p);
 	if (p.failed)
 		return false;
 	sim_free(p.sim);

@@ -36,6 +36,6 @@ void client_start(struct play *p, const struct client_script *c);
 void play_check(struct play *p);
 
 /* Plays the file's text; true: all is as expected. Else, or if `verbose`, the story is printed. */
-bool play(struct strv path, struct strv text, bool verbose);
+bool play(struct strv path, struct strv text, enum house_mode mode, bool verbose);
 
 #endif

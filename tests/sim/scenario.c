@@ -1,9 +1,9 @@
 /*
  * scenario -- plays the scenario files given, in order.
  *
- *     scenario [-v] FILE...          -v: tell the whole story
+ *     scenario [-v] [-m MODE] FILE...    -v: tell the whole story; -m: plain or batch alone (house.h)
  *
- * Prints "ok" or "not ok" for each and ends with "N passed, N failed, N skipped".
+ * Each is played in both modes.  Prints "ok" or "not ok" for each and ends with "N passed, N failed, N skipped".
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -35,7 +35,7 @@ read_whole(const char *path, struct buf *out)
 
 /* In a process of its own, so that an abort or an endless loop costs one scenario. */
 static bool
-play_file(const char *path, bool verbose)
+play_file(const char *path, enum house_mode mode, bool verbose)
 {
 	struct buf text;
 	int        status = 0;
@@ -52,7 +52,7 @@ play_file(const char *path, bool verbose)
 		bool good;
 
 		alarm(FILE_WITHIN);
-		good = play(strv_z(path), buf_view(&text), verbose);
+		good = play(strv_z(path), buf_view(&text), mode, verbose);
 		buf_fini(&text);
 		fflush(stdout);
 		exit(good ? 0 : 1);
@@ -61,32 +61,56 @@ play_file(const char *path, bool verbose)
 	if (pid < 0 || waitpid(pid, &status, 0) < 0)
 		return false;
 	if (WIFSIGNALED(status))
-		printf("%s: ended by signal %d\n", path, WTERMSIG(status));
+		printf(
+		    "%s (%s): ended by signal %d\n", path, house_mode_name[mode], WTERMSIG(status));
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* How many modes it failed in. */
+static unsigned
+play_modes(const char *path, const struct house_modes *m, bool verbose)
+{
+	const char *name = strrchr(path, '/');
+	unsigned    failed = 0;
+
+	for (enum house_mode mode = 0; mode < HOUSE_MODES; mode++)
+		if (m->on[mode] && !play_file(path, mode, verbose)) {
+			failed++;
+			printf("not ok  %s (%s)\n", path, house_mode_name[mode]);
+		}
+	if (failed == 0)
+		printf("ok      %s\n", name == NULL ? path : name + 1);
+	return failed;
 }
 
 int
 main(int argc, char **argv)
 {
-	unsigned passed = 0, failed = 0;
-	bool     verbose = false;
+	unsigned           files, each, failed = 0;
+	const char        *only = NULL;
+	bool               verbose = false;
+	struct house_modes m;
+	int                o;
 
 	signal(SIGPIPE, SIG_IGN);
-	for (int i = 1; i < argc; i++) {
-		const char *name = strrchr(argv[i], '/');
-
-		if (strcmp(argv[i], "-v") == 0) {
+	while ((o = getopt(argc, argv, "m:v")) != -1)
+		switch (o) {
+		case 'm':
+			only = optarg;
+			break;
+		case 'v':
 			verbose = true;
-			continue;
+			break;
+		default:
+			return 2;
 		}
-		if (play_file(argv[i], verbose)) {
-			passed++;
-			printf("ok      %s\n", name == NULL ? argv[i] : name + 1);
-		} else {
-			failed++;
-			printf("not ok  %s\n", argv[i]);
-		}
-	}
-	printf("%u passed, %u failed, 0 skipped\n", passed, failed);
-	return failed > 0 || passed == 0;
+	if (!house_modes(&m, only))
+		return 2;
+	files = (unsigned)(argc - optind);
+	each = (unsigned)m.on[HOUSE_PLAIN] + m.on[HOUSE_BATCH];
+	for (int i = optind; i < argc; i++)
+		failed += play_modes(argv[i], &m, verbose);
+	printf(
+	    "%u passed, %u failed, %u skipped\n", files * each - failed, failed, files * m.lacking);
+	return failed > 0 || files == 0;
 }

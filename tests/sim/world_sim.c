@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "proxy/base/io.h"
 #include "tests/sim/dns_sim.h"
 #include "tests/sim/world_sim.h"
 
@@ -393,6 +394,7 @@ sim_free(struct sim *s)
 		s->places = p->next;
 		mem_free(p);
 	}
+	io_batch_stop(s->loop);
 	loop_free(s->loop);
 	buf_fini(&s->log);
 	buf_fini(&s->story);

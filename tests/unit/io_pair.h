@@ -1,5 +1,5 @@
 /*
- * io_pair -- one connection under test and the bare descriptor of its peer, for t_io and t_io_write.
+ * io_pair -- one connection under test and the bare descriptor of its peer, for t_io and t_io_write; and what io_lines needs.
  */
 #ifndef TESTS_UNIT_IO_PAIR_H
 #define TESTS_UNIT_IO_PAIR_H

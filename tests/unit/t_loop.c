@@ -244,6 +244,37 @@ deferred_calls_keep_their_order(void)
 }
 
 static void
+compute(void *arg)
+{
+	T_CHECK(loop_heavy(the_loop, NULL));
+	note(arg);
+}
+
+/* What is held goes out before heavy work, and behind all else that a round does, but for the hooks. */
+static void
+sender_is_called_before_heavy_work_and_hooks(void)
+{
+	the_loop = loop_new(&fake);
+	n_order = 0;
+	T_CHECK(loop_sender(the_loop) == NULL);
+	loop_send(the_loop);
+	loop_set_sender(the_loop, note, (void *)"s");
+	T_EQ_STR(loop_sender(the_loop), "s");
+	loop_at_round_end(the_loop, note, (void *)".");
+	loop_defer(the_loop, note, (void *)"a");
+	loop_defer(the_loop, compute, (void *)"w");
+	loop_defer(the_loop, note, (void *)"b");
+	T_CHECK(loop_round(the_loop, false));
+	T_EQ_STR(order, "aswbs.");
+	loop_send(the_loop);
+	T_EQ_STR(order, "aswbs.s");
+	loop_set_sender(the_loop, NULL, NULL);
+	T_CHECK(loop_sender(the_loop) == NULL && !loop_round(the_loop, false));
+	T_EQ_STR(order, "aswbs.s.");
+	loop_free(the_loop);
+}
+
+static void
 defer_itself(void *arg)
 {
 	fired++;
@@ -621,6 +652,7 @@ main(int argc, char **argv)
 	T_RUN(sleep_ends_when_the_nearest_timer_is_due);
 	T_RUN(earlier_timer_shortens_a_sleep_that_was_set);
 	T_RUN(deferred_calls_keep_their_order);
+	T_RUN(sender_is_called_before_heavy_work_and_hooks);
 	T_RUN(call_that_defers_itself_does_not_hold_the_round);
 	T_RUN(queue_grows_in_order);
 	T_RUN(now_is_the_same_for_all_of_a_round);
