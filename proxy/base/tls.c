@@ -232,6 +232,7 @@ tls_handshake(struct conn *c, const char **why)
 	*why = "the handshake has failed before";
 	if (t->broken)
 		return IO_FAULT;
+	loop_send(c->loop); /* a crowd's handshakes in one round are many milliseconds */
 	ERR_clear_error();
 	t->wants_write = false;
 	rc = SSL_do_handshake(t->ssl);
