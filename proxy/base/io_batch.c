@@ -150,8 +150,6 @@ settle(struct batch *b, struct place *p, ssize_t r)
 	if (r > 0)
 		buf_drop(&c->out, (size_t)r);
 	io_flush(c);
-	if (c->writer != NULL)
-		fiber_wake(c->writer);
 	tell_later(b, p);
 }
 

@@ -11,7 +11,7 @@ fault_is_told_by_the_loop(void)
 		bool     tcp = how & 1, at_once = how & 2;
 		unsigned n = 1 + how / 4;
 
-		open_lines(n, tcp);
+		open_lines(n + 1, tcp);
 		for (unsigned i = 0; i < n; i++) {
 			T_CHECK(queue(&lines[i], 5) && send_by_fiber(&lines[i], 5)->rc == WAIT_OK);
 			peer_goes(&lines[i], tcp);
@@ -30,7 +30,12 @@ fault_is_told_by_the_loop(void)
 			T_EQ_NUM(conn_recv(&lines[i].c, &octet, 1, &got), IO_FAULT);
 			T_EQ_NUM(send_by_fiber(&lines[i], 5)->rc, WAIT_CLOSED);
 		}
-		close_lines(n);
+		T_CHECK(queue(&lines[n], 5)); /* another, later: of that one alone */
+		peer_goes(&lines[n], tcp);
+		pass(4);
+		for (unsigned i = 0; i <= n; i++)
+			T_EQ_NUM(lines[i].told, 2);
+		close_lines(n + 1);
 	}
 }
 
@@ -265,7 +270,7 @@ fault_seen_by_others_drops_what_is_held(void)
 		T_EQ_NUM(conn_recv(&lines[n - 1].c, &b, 1, &got), IO_FAULT);
 		pass(3);
 		for (unsigned i = 0; i < n; i++)
-			T_CHECK(lines[i].c.fault && !queue(&lines[i], 5));
+			T_CHECK(lines[i].c.fault && lines[i].told == 1 && !queue(&lines[i], 5));
 		close_lines(n);
 	}
 }
