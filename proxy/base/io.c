@@ -73,8 +73,12 @@ event(void *arg, unsigned what)
 	struct conn *c = arg;
 	bool faulty = c->fault, reads = (what & (LOOP_READ | LOOP_CLOSED)) != 0, writes = false;
 
-	/* before the rest goes out below: what came is no answer to that */
-	c->crossed |= reads && c->out.n > 0;
+	/*
+	 * Before the rest goes out below: what came is no answer to that.  The socket is asked, for what an event of this
+	 * round tells of may have been read already.
+	 */
+	if (reads && c->out.n > 0)
+		c->crossed |= conn_waits(c);
 	if (what & LOOP_CLOSED)
 		c->eof = true;
 	if (what & LOOP_FAULT)

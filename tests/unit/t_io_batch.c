@@ -592,9 +592,60 @@ children_do_no_harm(void)
 	}
 }
 
+/* ---- what crosses what is held --------------------------------------------------------------- */
+
+static void
+reads_the_other_and_answers(struct line *l)
+{
+	char   octets[100];
+	size_t got;
+
+	l->then = NULL;
+	T_EQ_NUM(conn_recv(&l->other->c, octets, sizeof(octets), &got), IO_OK);
+	T_EQ_NUM(got, 10);
+	T_CHECK(queue(l->other, 4));
+}
+
+static void
+answers_for_the_other(struct line *l)
+{
+	l->then = NULL;
+	T_CHECK(queue(l->other, 4));
+}
+
+/* In one round the first is told of, deals with the other one, and then the other one is told of. */
+static void
+one_behind_the_other(void (*then)(struct line *), bool crossed)
+{
+	struct line *a = &lines[0], *b = &lines[1];
+
+	open_lines(2, true);
+	T_EQ_NUM(send(b->peer, "12345", 5, 0), 5);
+	pass(1);
+	T_CHECK(b->told == 1 && b->c.readable);
+	a->then = then;
+	a->other = b;
+	T_EQ_NUM(send(a->peer, "x", 1, 0), 1);
+	T_EQ_NUM(send(b->peer, "67890", 5, 0), 5);
+	pass(1);
+	T_CHECK(a->told == 1 && b->told == 2);
+	T_CHECK(b->c.crossed == crossed);
+	T_EQ_NUM(peer_read(b, 100), 4);
+	close_lines(2);
+}
+
+/* An event that was due tells of octets that have been read meanwhile: those came before. */
+static void
+octets_that_were_read_cross_nothing(void)
+{
+	one_behind_the_other(reads_the_other_and_answers, false);
+	one_behind_the_other(answers_for_the_other, true);
+}
+
 static void
 with_a_ring(void)
 {
+	T_RUN(octets_that_were_read_cross_nothing);
 	T_RUN(held_until_the_round_ends);
 	T_RUN(more_than_the_batch_has_places_for);
 	T_RUN(what_is_large_goes_at_once_behind_what_is_held);
