@@ -153,6 +153,38 @@ def test_plain(run):
     run.same("Postern ends well", postern.stop(), 0)
 
 
+OWN = "    -o local_header_rewrite_clients="
+BARE = b"From: joe\r\nX-Letter: bare\r\n\r\nbody\r\n"
+
+
+def test_headers(run):
+    """Postfix edits no stranger's header; with its defaults it takes each client for a local one"""
+    rows = (
+        ("master.cf", "postern.conf", "", OUTSIDE, False),
+        ("master-plain.cf", "postern-plain.conf", "", OUTSIDE, False),
+        ("master.cf", "postern.conf", "permit_inet_interfaces", OUTSIDE, True),
+        ("master.cf", "postern.conf", "permit_mynetworks", OUTSIDE, False),
+        ("master.cf", "postern.conf", "permit_mynetworks", INSIDE, True),
+    )
+    far = FarEnd(run, keep=True)
+    for i, (master, conf, who, client, edited) in enumerate(rows):
+        options = f"{OWN}{who}\n" if who else ""
+        main = f"mynetworks = {INSIDE}/32\n"
+        postfix = Postfix(run, far.port, master, f"postfix{i}", main=main, options=options)
+        postern = Postern(run, "", start=False)
+        postern.write(before_postfix(conf, postern.port, postfix.port, "workers 1\n"))
+        postern.start()
+        to, name = f"bare{i}@example.com", f"{master} {who or 'as it stands'} {client}"
+        run.same(f"{name}: taken", send(postern.port, to, "bare", client, raw=BARE).code, 250)
+        e = far.wait_for(to)
+        text = e and far.text(e) or b""
+        run.same(f"{name}: From completed", b"\nFrom: joe@" in text, edited)
+        run.same(f"{name}: From as it was", b"\nFrom: joe\r\n" in text, not edited)
+        run.same(f"{name}: Message-ID added", b"\nMessage-I" in text, edited)
+        run.same(f"{name}: Postern ends well", postern.stop(), 0)
+        postfix.stop()
+
+
 def test_gate(run):
     """what Postfix relays for a client in mynetworks is refused by the gate"""
     rows = (
