@@ -8,42 +8,9 @@
 #include <assert.h>
 #include <errno.h>
 
-#include "proxy/base/arena.h"
-#include "proxy/base/fiber.h"
+#include "proxy/base/fiber_own.h"
 #include "proxy/base/loop.h"
 #include "proxy/base/stack.h"
-
-enum state {
-	FREE,   /* in the pool */
-	QUEUED, /* a child that has not run yet */
-	RUNNING,
-	PARKED, /* woken by fiber_wake, its timer or fiber_cancel */
-	OVER    /* back to the pool as soon as its stack is left */
-};
-
-struct fiber_own {
-	struct fiber       f;
-	struct fiber_pool *pool;
-	enum state         state;
-	bool               queued;  /* parked, but on the wake queue */
-	bool               woken;   /* fiber_wake came while it was not parked */
-	bool               joining; /* wants to hear of its last child's end */
-	enum wait_rc       rc;      /* what the park that ends will return */
-	uint64_t           until;   /* the deadline of the park it is in, 0: none */
-	struct timer       timer;   /* rings at `until` or earlier */
-	void (*fn)(void *);
-	void             *arg;
-	struct fiber     *elder;       /* the other link of the list of siblings */
-	struct fiber_own *next, *prev; /* of live ones, or of free ones (next only) */
-	struct stack     *stack;
-};
-
-struct fiber_pool {
-	struct loop      *loop;
-	size_t            stack;
-	unsigned          max, keep, n_live, n_free;
-	struct fiber_own *free, *live;
-};
 
 static struct fiber *current;
 
@@ -68,111 +35,9 @@ trampoline(void *arg)
 		o->joining = true;
 		while (o->f.children != NULL)
 			fiber_hold("the end of its children");
-		o->state = OVER;
+		o->state = FIBER_OVER;
 		stack_leave(o->stack, true);
 	}
-}
-
-/* ---- the pool -------------------------------------------------------------------------------- */
-
-static void due(void *arg);
-
-static struct fiber_own *
-own_new(struct fiber_pool *p)
-{
-	struct stack     *stack = stack_new(p->stack);
-	struct fiber_own *o;
-
-	if (stack == NULL)
-		return NULL;
-	o = mem_alloc(sizeof(*o));
-	o->pool = p;
-	o->f.own = o;
-	o->stack = stack;
-	o->timer.fn = due;
-	o->timer.arg = o;
-	return o;
-}
-
-static void
-own_free(struct fiber_own *o)
-{
-	stack_free(o->stack);
-	mem_free(o);
-}
-
-static struct fiber_own *
-take(struct fiber_pool *p)
-{
-	struct fiber_own *o = p->free;
-
-	if (p->n_live >= p->max)
-		return NULL;
-	if (o != NULL) {
-		p->free = o->next;
-		p->n_free--;
-	} else if ((o = own_new(p)) == NULL)
-		return NULL;
-	o->prev = NULL;
-	o->next = p->live;
-	if (p->live != NULL)
-		p->live->prev = o;
-	p->live = o;
-	p->n_live++;
-	return o;
-}
-
-static void
-give(struct fiber_own *o)
-{
-	struct fiber_pool *p = o->pool;
-
-	if (o->prev != NULL)
-		o->prev->next = o->next;
-	else
-		p->live = o->next;
-	if (o->next != NULL)
-		o->next->prev = o->prev;
-	p->n_live--;
-	o->state = FREE;
-	if (p->n_free >= p->keep) {
-		own_free(o);
-		return;
-	}
-	o->next = p->free;
-	p->free = o;
-	p->n_free++;
-}
-
-struct fiber_pool *
-fiber_pool_new(struct loop *loop, size_t stack, unsigned max, unsigned keep)
-{
-	struct fiber_pool *p = mem_alloc(sizeof(*p));
-
-	p->loop = loop;
-	p->stack = stack;
-	p->max = max;
-	p->keep = keep;
-	return p;
-}
-
-void
-fiber_pool_free(struct fiber_pool *p)
-{
-	struct fiber_own *o;
-
-	assert(p->n_live == 0);
-	while ((o = p->free) != NULL) {
-		p->free = o->next;
-		own_free(o);
-	}
-	mem_free(p);
-}
-
-unsigned
-fiber_pool_live(const struct fiber_pool *p)
-{
-	return p->n_live;
 }
 
 /* ---- children -------------------------------------------------------------------------------- */
@@ -213,29 +78,33 @@ fiber_resume(struct fiber *f)
 {
 	struct fiber_own *o = own(f);
 
-	assert(current == NULL && (o->state == QUEUED || o->state == PARKED));
+	assert(current == NULL && (o->state == FIBER_QUEUED || o->state == FIBER_PARKED));
 	o->queued = false;
-	o->state = RUNNING;
+	o->state = FIBER_RUNNING;
 	current = f;
 	stack_enter(o->stack, trampoline, o);
 	current = NULL;
-	if (o->state != OVER)
+	if (o->state != FIBER_OVER)
 		return;
 	timer_stop(o->pool->loop, &o->timer);
 	leave_parent(f);
-	give(o);
+	fiber_give(o);
 }
+
+static void due(void *arg);
 
 /* A fiber that has not run yet, of nobody. */
 static struct fiber *
 prepare(struct fiber_pool *p, const char *name, void (*fn)(void *), void *arg)
 {
-	struct fiber_own *o = take(p);
+	struct fiber_own *o = fiber_take(p);
 
 	if (o == NULL)
 		return NULL;
 	o->f = (struct fiber){ .name = name, .own = o };
-	o->state = QUEUED;
+	o->state = FIBER_QUEUED;
+	o->timer.fn = due;
+	o->timer.arg = o;
 	o->queued = o->woken = o->joining = false;
 	o->elder = NULL;
 	o->fn = fn;
@@ -323,7 +192,7 @@ due(void *arg)
 	struct fiber_own *o = arg;
 	struct loop      *l = o->pool->loop;
 
-	if (o->state != PARKED || o->queued || o->until == 0)
+	if (o->state != FIBER_PARKED || o->queued || o->until == 0)
 		return;
 	if (o->until <= loop_now(l))
 		wake(o, WAIT_TIMEOUT);
@@ -340,7 +209,7 @@ park(struct fiber_own *o, const char *what, uint64_t until)
 	if (until != 0 && (o->timer.pos == 0 || o->timer.at > until))
 		timer_start(o->pool->loop, &o->timer, until);
 	o->f.waits_for = what;
-	o->state = PARKED;
+	o->state = FIBER_PARKED;
 	stack_leave(o->stack, false);
 	o->f.waits_for = NULL;
 	errno = saved;
@@ -374,8 +243,8 @@ fiber_wake(struct fiber *f)
 {
 	struct fiber_own *o = own(f);
 
-	assert(o->state == QUEUED || o->state == RUNNING || o->state == PARKED);
-	if (o->state == PARKED)
+	assert(o->state == FIBER_QUEUED || o->state == FIBER_RUNNING || o->state == FIBER_PARKED);
+	if (o->state == FIBER_PARKED)
 		wake(o, WAIT_OK);
 	else
 		o->woken = true;
@@ -391,7 +260,7 @@ fiber_cancel(struct fiber *f)
 	f->cancelled = true;
 	for (struct fiber *child = f->children; child != NULL; child = child->sibling)
 		fiber_cancel(child);
-	if (o->state == PARKED)
+	if (o->state == FIBER_PARKED)
 		wake(o, WAIT_CANCELLED);
 }
 
@@ -476,8 +345,6 @@ fiber_hold(const char *what)
 	o->woken = false;
 }
 
-/* ---- looking on ------------------------------------------------------------------------------ */
-
 const char *
 wait_rc_name(enum wait_rc rc)
 {
@@ -489,12 +356,4 @@ wait_rc_name(enum wait_rc rc)
 	};
 
 	return names[rc];
-}
-
-void
-fiber_list(struct fiber_pool *p, void (*each)(const char *name, const char *waits_for, void *arg),
-    void                     *arg)
-{
-	for (const struct fiber_own *o = p->live; o != NULL; o = o->next)
-		each(o->f.name, o->f.waits_for, arg);
 }

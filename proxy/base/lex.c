@@ -225,6 +225,35 @@ bracket(struct lexer *l, enum token_kind kind)
 }
 
 static void
+comment(struct lexer *l)
+{
+	while (l->at < l->text.n && l->text.p[l->at] != '\n')
+		l->at++;
+}
+
+static void
+quoted(struct lexer *l)
+{
+	if (at_three(l, l->at))
+		long_string(l);
+	else
+		string(l);
+}
+
+/* A word, or an octet that may not stand in a file; of CR LF the CR is passed over. */
+static void
+other(struct lexer *l)
+{
+	if (!is_control(l->text.p[l->at])) {
+		word(l);
+		return;
+	}
+	if (!at_crlf(l, l->at))
+		control(l, l->at);
+	l->at++;
+}
+
+static void
 next(struct lexer *l)
 {
 	switch (l->text.p[l->at]) {
@@ -240,8 +269,7 @@ next(struct lexer *l)
 		l->at++;
 		break;
 	case '#':
-		while (l->at < l->text.n && l->text.p[l->at] != '\n')
-			l->at++;
+		comment(l);
 		break;
 	case '{':
 		bracket(l, TOKEN_OPEN);
@@ -259,19 +287,10 @@ next(struct lexer *l)
 		bracket(l, TOKEN_COMMA);
 		break;
 	case '"':
-		if (at_three(l, l->at))
-			long_string(l);
-		else
-			string(l);
+		quoted(l);
 		break;
 	default:
-		if (!is_control(l->text.p[l->at])) {
-			word(l);
-			break;
-		}
-		if (!at_crlf(l, l->at))
-			control(l, l->at);
-		l->at++;
+		other(l);
 	}
 }
 

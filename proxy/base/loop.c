@@ -1,10 +1,9 @@
 /*
- * loop -- descriptors by epoll, timers in our own heap, the wake queue, the hooks of a round.
+ * loop -- descriptors by epoll, timers (timer_heap.c), the wake queue, the hooks of a round.
  *
  * epoll and not an event library: a connection's share of this is 32 octets and, as it is closed, no system
  * call.  The kernel's clock only bounds a sleep: time belongs to the world, and a test moves it by hand.
- * The invariants: heap[i]->pos == i + 1 for every timer that runs, and no child is due before its parent;
- * of ready[at..n) none speaks of a descriptor that is not watched any more.
+ * The invariant: of ready[at..n) none speaks of a descriptor that is not watched any more.
  */
 #include <assert.h>
 #include <limits.h>
@@ -15,6 +14,7 @@
 #include "proxy/base/arena.h"
 #include "proxy/base/fiber.h"
 #include "proxy/base/loop.h"
+#include "proxy/base/timer_heap.h"
 #include "proxy/base/world.h"
 
 #define HOOKS_MAX 8
@@ -39,8 +39,7 @@ struct loop {
 	struct world      *world;
 	int                ep;
 	uint64_t           now;
-	struct timer     **heap;
-	unsigned           n_heap, max_heap;
+	struct timer_heap  timers;
 	struct ring        queue, heavy;
 	unsigned           n_heavy; /* pieces of heavy work in this round */
 	struct epoll_event ready[READY_MAX];
@@ -54,95 +53,36 @@ struct loop {
 
 /* ---- timers ---------------------------------------------------------------------------------- */
 
-static void
-put(struct loop *l, unsigned i, struct timer *t)
-{
-	l->heap[i] = t;
-	t->pos = i + 1;
-}
-
-static void
-sift_up(struct loop *l, unsigned i, struct timer *t)
-{
-	while (i > 0 && t->at < l->heap[(i - 1) / 2]->at) {
-		put(l, i, l->heap[(i - 1) / 2]);
-		i = (i - 1) / 2;
-	}
-	put(l, i, t);
-}
-
-static void
-sift_down(struct loop *l, unsigned i, struct timer *t)
-{
-	unsigned child;
-
-	while ((child = 2 * i + 1) < l->n_heap) {
-		if (child + 1 < l->n_heap && l->heap[child + 1]->at < l->heap[child]->at)
-			child++;
-		if (t->at <= l->heap[child]->at)
-			break;
-		put(l, i, l->heap[child]);
-		i = child;
-	}
-	put(l, i, t);
-}
-
-/* Finds t its place from i on, whichever way that is. */
-static void
-sift(struct loop *l, unsigned i, struct timer *t)
-{
-	if (i > 0 && t->at < l->heap[(i - 1) / 2]->at)
-		sift_up(l, i, t);
-	else
-		sift_down(l, i, t);
-}
-
 void
 timer_start(struct loop *l, struct timer *t, uint64_t at)
 {
 	assert(t->fn != NULL && at != 0);
 	t->at = at;
-	if (t->pos != 0) {
-		sift(l, t->pos - 1, t);
-		return;
-	}
-	if (l->n_heap == l->max_heap) {
-		l->max_heap = l->max_heap == 0 ? 64 : 2 * l->max_heap;
-		l->heap = mem_resize(l->heap, l->max_heap * sizeof(*l->heap));
-	}
-	sift_up(l, l->n_heap++, t);
+	timer_heap_put(&l->timers, t);
 }
 
 void
 timer_stop(struct loop *l, struct timer *t)
 {
-	unsigned      i = t->pos - 1;
-	struct timer *last;
-
-	if (t->pos == 0)
-		return;
-	assert(i < l->n_heap && l->heap[i] == t);
-	t->pos = 0;
-	last = l->heap[--l->n_heap];
-	if (last != t)
-		sift(l, i, last);
+	if (t->pos != 0)
+		timer_heap_take(&l->timers, t);
 }
 
 uint64_t
 loop_next_timer(const struct loop *l)
 {
-	return l->n_heap == 0 ? UINT64_MAX : l->heap[0]->at;
+	return l->timers.n == 0 ? UINT64_MAX : l->timers.v[0]->at;
 }
 
 /* A timer that a callback starts in the past is run in the next round: so this ends. */
 static void
 timers_run(struct loop *l)
 {
-	unsigned      left = l->n_heap;
+	unsigned      left = l->timers.n;
 	struct timer *t;
 
 	while (left-- > 0 && loop_next_timer(l) <= l->now) {
-		t = l->heap[0];
+		t = l->timers.v[0];
 		timer_stop(l, t);
 		l->did = true;
 		t->fn(t->arg);
@@ -372,7 +312,7 @@ round_once(struct loop *l, bool block)
 	bool sleeps = block && l->queue.n == 0 && l->heavy.n == 0;
 
 	assert(fiber_self() == NULL);
-	if (sleeps && l->n_watched == 0 && l->n_heap == 0)
+	if (sleeps && l->n_watched == 0 && l->timers.n == 0)
 		return -1;
 	l->did = false;
 	fds_run(l, sleeps ? sleep_ms(l) : 0);
@@ -434,7 +374,7 @@ void
 loop_free(struct loop *l)
 {
 	close(l->ep);
-	mem_free(l->heap);
+	mem_free(l->timers.v);
 	mem_free(l->queue.v);
 	mem_free(l->heavy.v);
 	mem_free(l);
