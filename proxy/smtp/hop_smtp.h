@@ -36,24 +36,28 @@ hop_arena(const struct session *s)
 	return session_tx(s) != NULL ? session_tx(s)->a : s->a;
 }
 
-/* --- the envelope: hop_smtp.c; all but hop_fail and hop_settle are struct hop's --- */
+/* --- the envelope: hop_smtp.c; the first four are struct hop's --- */
 
 MAY_YIELD void hop_mail(struct session *s, struct slot *slot);
 MAY_YIELD void hop_rcpt(struct session *s, unsigned i, struct slot *slot);
-/* Waits for all that is owed. */
-MAY_YIELD void hop_settle(struct session *s);
 void hop_end(struct session *s);
 void hop_close(struct session *s);
-/*
- * The connection failed or talked nonsense: it is closed, every reply owed becomes 451, the transaction is
- * broken.  A session bound by AUTH hears 421 and ends.
- */
-void hop_fail(struct session *s, enum up_rc rc);
 /* MAIL, with RSET in front where one is open and XFORWARD where it is wanted, and one RCPT into cmds; replies are owed. */
 void hop_queue_mail(struct session *s, struct slot *slot);
 void hop_queue_rcpt(struct session *s, unsigned i, struct slot *slot);
 /* Settles first where one more command must not be on its way at once. */
 MAY_YIELD void hop_make_room(struct session *s);
+
+/* --- the replies: hop_settle.c --- */
+
+/* Waits for all that is owed; struct hop's. */
+MAY_YIELD void hop_settle(struct session *s);
+/*
+ * The connection failed or talked nonsense: it is closed, every reply owed becomes 451, the transaction is
+ * broken.  A session bound by AUTH hears 421 and ends.
+ */
+void hop_fail(struct session *s, enum up_rc rc);
+/* The ring of replies owed: one more, behind the others (there must be room); the first one, taken out. */
 void hop_owe(struct upstream *up, enum owed_kind kind, unsigned rcpt, struct slot *slot);
 struct owed hop_owed_pop(struct upstream *up);
 

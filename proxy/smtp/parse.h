@@ -48,7 +48,7 @@ bool parse_none(struct strv rest, struct fault *f);
 /* Something must be there (VRFY, EXPN, ETRN). */
 bool parse_some(struct strv rest, struct fault *f);
 
-/* xtext (RFC 3461 4): is v well formed; decode such a one into arena a; encode v into out. */
+/* xtext (RFC 3461 4), xtext.c: is v well formed; decode such a one into arena a; encode v into out. */
 bool xtext_valid(struct strv v);
 struct strv xtext_parse(struct arena *a, struct strv v);
 bool xtext_print(struct buf *out, struct strv v);

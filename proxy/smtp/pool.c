@@ -1,9 +1,9 @@
 /*
  * pool -- which connection a session gets.  Knows no command.
  *
- * The choice is pool_choice's, places and the queue are pool_queue's, the servers' health is
- * pool_probe's; here is what uses them: taking, with the next server where one fails.  The
- * invariant is pool_own.h's.
+ * The choice is pool_choice's, the connections at hand are pool_connections', those who wait are
+ * pool_queue's, the servers' health is pool_probe's; here is what uses them: taking, with the next
+ * server where one fails.  The invariant is pool_own.h's.
  */
 #include <assert.h>
 

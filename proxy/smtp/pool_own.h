@@ -1,10 +1,11 @@
 /*
  * pool_own -- what the files of the pool share; nobody else includes it.
  *
- * pool_choice   which server: pure, over what is written down here
- * pool_queue    places, idle connections, and the sessions that wait for one
- * pool_probe    which servers are up, who asks, and connections made ahead
- * pool          taking with failover; making and freeing of the whole
+ * pool_choice       which server: pure, over what is written down here
+ * pool_connections  a server's connections, the idle ones: taken, given back, lent, closed
+ * pool_queue        the sessions that wait for one, or for a place
+ * pool_probe        which servers are up, who asks, and connections made ahead
+ * pool              taking with failover; making and freeing of the whole
  *
  * Invariant: a session waits only while no server that would be its choice has an idle connection or a
  * free place.  Whatever changes that serves the queue: a place or connection that comes free at once; a
@@ -71,23 +72,29 @@ bool pool_any_left(const struct pool_errand *e);
 /* The server with room that e is to have, counted as given; NULL: none now. */
 struct pool_server *pool_choose(const struct pool_errand *e);
 
-/* --- pool_queue.c --- */
+/* --- pool_connections.c --- */
 
+void pool_add(struct upstream *up);             /* a new one: its place is taken already */
 /* For e, from its server (which has room): an idle connection that is still quiet, else NULL and a place. */
 struct upstream *pool_claim(struct pool_errand *e);
-/* Waits until e->sv (and e->up) is set. UP_OK, UP_BUSY, UP_CANCELLED. */
-MAY_YIELD enum up_rc pool_wait(struct pool_errand *e);
-/* Serves at most `max` of those that wait, in their order, with what is free. */
-void pool_serve(struct pool *p, unsigned max);
-void pool_catch_up(struct pool *p);             /* all of them, if `changed` */
-void pool_place_free(struct pool_server *sv, bool bound);
-void pool_add(struct upstream *up);             /* a new one: its place is taken already */
 /* Gone, but its place is still ours. */
 void pool_discard(struct upstream *up);
 /* A named connection that its session leaves unused makes room: its place is ours. */
 bool pool_take_unused(struct pool_server *sv);
 /* A server's log should not say that we vanished. */
 void pool_close(struct upstream *up);
+
+/* --- pool_queue.c --- */
+
+/* Waits until e->sv (and e->up) is set. UP_OK, UP_BUSY, UP_CANCELLED. */
+MAY_YIELD enum up_rc pool_wait(struct pool_errand *e);
+/* Serves at most `max` of those that wait, in their order, with what is free. */
+void pool_serve(struct pool *p, unsigned max);
+void pool_catch_up(struct pool *p);             /* all of them, if `changed` */
+/* A place that was ours goes back, to the first that waits for one there, if any does. */
+void pool_place_free(struct pool_server *sv, bool bound);
+/* up, which nobody has, becomes the first one's that it suits.  False: nobody's.  Does not park. */
+bool pool_give_to_waiter(struct upstream *up);
 
 /* --- pool_probe.c --- */
 

@@ -1,6 +1,6 @@
 /*
  * session -- a client's connection in the loop: what an event means in each phase, when a turn begins and
- * what it does.  Opening and closing are beside this file, what commands do in their own files.
+ * what it does.  Opening, closing and the client's time are beside this file, what commands do in their own files.
  *
  * Invariant: while in_turn is true only the turn touches the session; it is freed in the loop alone.
  */
@@ -10,72 +10,6 @@
 
 #define ADVANCE_ROUNDS 4
 #define STARVED_MS     20
-
-void
-session_deadline(struct session *s, uint64_t at)
-{
-	s->deadline = at;
-	if (s->timer.pos == 0 || s->timer.at > at)
-		timer_start(s->smtp->loop, &s->timer, at);
-}
-
-/*
- * Postfix's smtpd_min_data_rate: each octet buys 1/rate seconds, the purse never holds more than
- * command-timeout.  A trickle so runs dry, a slow honest line does not.
- */
-void
-session_rate(struct session *s, size_t n)
-{
-	const struct limits *l = &s->smtp->conf->limits;
-	uint64_t             now = loop_now(s->smtp->loop), at = s->deadline;
-
-	at += l->min_data_rate > 0 ? (uint64_t)n * 1000 / l->min_data_rate : l->command_timeout;
-	if (at > now + l->command_timeout)
-		at = now + l->command_timeout;
-	if (s->text.until > 0 && at > s->text.until)
-		at = s->text.until;
-	session_deadline(s, at);
-}
-
-#define DRAIN_IDLE_MS 30000
-
-/* When a client that says nothing is given up: sooner while we are leaving, or between the chunks of a text. */
-static uint64_t
-command_deadline(const struct session *s)
-{
-	uint64_t now = loop_now(s->smtp->loop);
-	uint64_t at = now + s->smtp->conf->limits.command_timeout;
-
-	if (s->smtp->draining && at > now + DRAIN_IDLE_MS)
-		at = now + DRAIN_IDLE_MS;
-	if (s->state == SMTP_BDAT && s->text.until > 0 && at > s->text.until)
-		at = s->text.until;
-	return at;
-}
-
-/* A command, or a response of an exchange. */
-static bool
-waits_for_line(const struct session *s)
-{
-	return s->phase == PHASE_COMMAND || (s->phase == PHASE_AUTH && auth_held(s) == 0);
-}
-
-static void
-await_line(struct session *s)
-{
-	uint64_t until = command_deadline(s);
-
-	session_deadline(s, s->phase == PHASE_AUTH ? auth_thinks(s, until) : until);
-}
-
-void
-session_drain(struct session *s)
-{
-	if (!waits_for_line(s) || s->in_turn)
-		return;
-	if (s->phase == PHASE_AUTH || s->deadline > command_deadline(s))
-		await_line(s);
-}
 
 void
 session_end(struct session *s, const char *why)
@@ -232,26 +166,6 @@ check_quota(struct session *s)
 	}
 }
 
-/*
- * It is the client's move again.  Its time stood still while we, or the server, had ours: a text goes on
- * with what it had left, and so does one that dripped a line which is not whole yet.  (RFC 5321 4.5.3.2: the
- * timeouts are for the other side's silence.)
- */
-static void
-client_again(struct session *s, uint64_t began, bool took)
-{
-	uint64_t now = loop_now(s->smtp->loop);
-
-	if (s->text.until > 0)
-		s->text.until += now - began;
-	if (s->phase == PHASE_AUTH && auth_held(s) > 0)
-		session_deadline(s, auth_held(s));
-	else if (waits_for_line(s) && took)
-		await_line(s);
-	else
-		session_deadline(s, s->deadline + (now - began));
-}
-
 static void
 session_turn(void *arg)
 {
@@ -275,7 +189,7 @@ session_turn(void *arg)
 	/* The last words travel with the end: session_begin_closing. */
 	if (!s->gone && !s->ending && !slots_flush(&s->replies, &s->io))
 		session_cut(s, "client is gone");
-	client_again(s, began, took);
+	session_client_again(s, began, took);
 	s->turn = NULL;
 	s->in_turn = false;
 	if (!s->advancing)
@@ -436,57 +350,5 @@ session_event(void *arg)
 		return;
 	}
 	hear_early(s);
-	session_advance(s);
-}
-
-static void
-timed_out(struct session *s)
-{
-	switch (s->phase) {
-	case PHASE_AUTH:
-		/* The answer is due: a turn gives it. */
-		if (auth_held(s) > 0)
-			break;
-		/* fallthrough */
-	case PHASE_COMMAND:
-	case PHASE_TEXT:
-	case PHASE_CHUNK:
-	case PHASE_SKIP:
-		say(s, 421, "4.4.2", SV("timeout, closing connection"));
-		session_end(s, "timeout");
-		break;
-	case PHASE_GREET:
-		s->greeted = true;
-		say(s, 421, "4.3.2", SV("no mail server is available now"));
-		session_end(s, "no upstream");
-		break;
-	case PHASE_PROXY:
-		session_log_event(s, "proxy-header-refused", "none came in time");
-		/* fallthrough */
-	default:
-		session_cut(s, "timeout");
-	}
-}
-
-void
-session_timer(void *arg)
-{
-	struct session *s = arg;
-	uint64_t        now = loop_now(s->smtp->loop);
-
-	if (s->in_turn)
-		return;
-	if (now < s->deadline && !s->starved) {
-		timer_start(s->smtp->loop, &s->timer, s->deadline);
-		return;
-	}
-	if (!s->starved && auth_may_think(s))
-		return;
-	if (s->phase == PHASE_CLOSING)
-		s->gone = true;
-	else if (!s->starved && s->smtp->draining && waits_for_line(s))
-		session_say_shutdown(s);
-	else if (!s->starved)
-		timed_out(s);
 	session_advance(s);
 }

@@ -162,7 +162,7 @@ void tx_arena_give(struct smtp *m, struct arena *a);
 MAY_YIELD void smtp_dispatch(struct session *s, struct strv line);
 MAY_YIELD void data_turn(struct session *s);
 MAY_YIELD void bdat_turn(struct session *s);
-/* Deadlines of the client, session.c. */
+/* Deadlines of the client, session_time.c. */
 void session_deadline(struct session *s, uint64_t at);
 /* n octets of text came: the deadline moves by n / min-data-rate, never beyond command-timeout (Postfix's rule). */
 void session_rate(struct session *s, size_t n);

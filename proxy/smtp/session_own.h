@@ -1,6 +1,6 @@
 /*
- * session_own -- what session.c, session_open.c, session_close.c, xclient_in.c and resend.c share; nobody
- * else includes it.
+ * session_own -- what session.c, session_open.c, session_time.c, session_close.c, xclient_in.c and resend.c
+ * share; nobody else includes it.
  */
 #ifndef PROXY_SMTP_SESSION_OWN_H
 #define PROXY_SMTP_SESSION_OWN_H
@@ -12,7 +12,14 @@ void session_advance(struct session *s);
 /* The same from the loop's wake queue. */
 void session_later(struct session *s);
 void session_event(void *arg);           /* the connection's on_event */
+
+/* session_time.c.  The timer's: the client's time may be over, or a fiber free by now.  May free s. */
 void session_timer(void *arg);
+/*
+ * It is the client's move again, after a turn that began at `began` (ms of loop_now); took: it found something to
+ * do.  Moves the deadlines of the client and of its text.
+ */
+void session_client_again(struct session *s, uint64_t began, bool took);
 
 /* session_open.c: one that is not listed yet and has no connection; among those of m. */
 struct session *session_new(struct smtp *m, const struct listener *l, const struct endpoint *peer,
