@@ -18,38 +18,6 @@
 #include "proxy/base/loop.h"
 #include "proxy/base/world.h"
 
-enum { DKIM_FACT, DKIM_DOMAINS, DKIM_PARTIAL, DKIM_SIGNATURES, DKIM_RESULT };
-
-#if HAVE_OPENDKIM
-#define ABSENT false
-#else
-#define ABSENT true /* the facts that other filters know by name stay, and are unknown */
-#endif
-
-/* clang-format off */
-#if HAVE_OPENDKIM
-static const char *const results[] = { "none", "pass", "fail", "policy", "neutral", "temperror", "permerror", NULL };
-#endif
-static const struct fact_def facts[] = {
-#if HAVE_OPENDKIM
-	{ .own = DKIM_FACT, .name = "dkim", .type = FACT_WORD, .first = STAGE_MESSAGE, .cost = COST_TEXT,
-	    .words = results,
-	    .about = "the best result of its signatures; none: there is none" },
-	{ .own = DKIM_PARTIAL, .name = "dkim.partial", .type = FACT_BOOL, .first = STAGE_MESSAGE, .cost = COST_TEXT,
-	    .about = "a signature that passes covers but a part of the body (l=)" },
-#endif
-	{ .own = DKIM_SIGNATURES, .name = "dkim.signatures", .type = FACT_TEXTS, .first = STAGE_MESSAGE, .cost = COST_TEXT,
-	    .inner = ABSENT,
-	    .about = "each as RESULT DOMAIN SELECTOR ALGORITHM, and the reason where it does not pass" },
-	{ .own = DKIM_DOMAINS, .name = "dkim.domains", .type = FACT_TEXTS, .first = STAGE_MESSAGE, .cost = COST_TEXT,
-	    .inner = ABSENT,
-	    .about = "domains (d=) whose signatures pass, in order, each once" },
-	{ .own = DKIM_RESULT, .name = "dkim.result", .inner = true, .type = FACT_TEXTS, .first = STAGE_MESSAGE, .cost = COST_TEXT,
-	    .about = "each as resinfo of Authentication-Results" },
-	{ 0 }
-};
-/* clang-format on */
-
 #if HAVE_OPENDKIM
 
 struct shared {
@@ -297,66 +265,6 @@ finish(struct seat *s, const struct mail *m)
 	return FILTER_OK;
 }
 
-/* Pass, if one does; temperror, if that may be mended; else what the first is. */
-static unsigned
-best(const struct look *k)
-{
-	const struct dkim_sig *first = NULL;
-	bool                   temp = false;
-
-	for (unsigned i = 0; i < k->n; i++) {
-		const struct dkim_sig *s = &k->v[i];
-
-		if (s->testing)
-			continue;
-		if (s->result == DKIM_PASS)
-			return DKIM_PASS;
-		temp = temp || s->result == DKIM_TEMPERROR;
-		first = first != NULL ? first : s;
-	}
-	return temp ? DKIM_TEMPERROR : first != NULL ? first->result : DKIM_NONE;
-}
-
-static bool
-is_partial(const struct look *k)
-{
-	for (unsigned i = 0; i < k->n; i++)
-		if (k->v[i].partial)
-			return true;
-	return false;
-}
-
-static bool
-has_text(const struct strv *v, unsigned n, struct strv text)
-{
-	for (unsigned i = 0; i < n; i++)
-		if (strv_eq(v[i], text))
-			return true;
-	return false;
-}
-
-static void
-fill_texts(struct fact *f, const struct look *k)
-{
-	struct strv *v = arena_array(f->a, k->n + 1, sizeof(*v));
-	unsigned     n = 0;
-
-	for (unsigned i = 0; i < k->n; i++) {
-		const struct dkim_sig *s = &k->v[i];
-
-		if (f->def->own == DKIM_SIGNATURES)
-			v[n++] = dkim_sig_text(f->a, s);
-		else if (f->def->own == DKIM_RESULT)
-			v[n++] = dkim_sig_resinfo(f->a, s);
-		else if (s->result == DKIM_PASS && !has_text(v, n, s->domain))
-			v[n++] = s->domain;
-	}
-	if (f->def->own == DKIM_RESULT && n == 0)
-		v[n++] = SV("dkim=none");
-	f->v.texts.v = v;
-	f->v.texts.n = n;
-}
-
 MAY_YIELD static enum filter_rc
 dkim_ask(void *self, struct fact *f, const struct mail *m)
 {
@@ -370,19 +278,13 @@ dkim_ask(void *self, struct fact *f, const struct mail *m)
 	if (rc != FILTER_OK)
 		return rc;
 	f->source = arena_printf(f->a, "DKIM, %u of %u signatures", s->look->n, s->look->of);
-	if (f->def->own == DKIM_FACT)
-		f->v.word = best(s->look);
-	else if (f->def->own == DKIM_PARTIAL)
-		f->v.yes = is_partial(s->look);
-	else
-		fill_texts(f, s->look);
-	f->state = FACT_KNOWN;
+	dkim_facts_fill(f, s->look->v, s->look->n);
 	return FILTER_OK;
 }
 
 const struct filter dkim_filter = {
 	.name = "dkim",
-	.facts = facts,
+	.facts = dkim_facts,
 	.does = DOES_BODY | DOES_ORIGINAL,
 	.stages = AT(HEADERS),
 	.make = dkim_make,
@@ -405,7 +307,7 @@ dkim_make(struct arena *conf, const struct filter_use *use)
 
 const struct filter dkim_filter = {
 	.name = "dkim",
-	.facts = facts,
+	.facts = dkim_facts,
 	.make = dkim_make,
 };
 

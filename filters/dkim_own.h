@@ -72,6 +72,13 @@ struct strv dkim_sig_resinfo(struct arena *a, const struct dkim_sig *s);
  */
 void dkim_key_read(struct arena *a, struct dkim_sig *s, const struct strv *records, unsigned n, unsigned minimum);
 
+/* ---- dkim_facts.c: what all signatures of a message come to ---- */
+
+extern const struct fact_def dkim_facts[];      /* the last is { 0 } */
+
+/* Makes f, one of dkim_facts but without its source, known, from the signatures v of n, each of which has its result. */
+void dkim_facts_fill(struct fact *f, const struct dkim_sig *v, unsigned n);
+
 /* ---- dkim_fields.c: what of a header is handed over ---- */
 
 struct dkim_fields;                     /* of one message */

@@ -7,10 +7,11 @@
  *
  *   milter.c         the filter: who is told when, and what becomes of the answers
  *   milter_talk.c    one connection: opened, told, heard, dropped
+ *   milter_heard.c   what an answer means
  *   milter_fail.c    what becomes of one that fails, or whose process has died
  *   milter_tell.c    what a stage tells, and what was missed before it
  *   milter_text.c    header, body and end of a message
- *   milter_macros.c, milter_edits.c
+ *   milter_macros.c, milter_values.c, milter_edits.c
  */
 #ifndef FILTERS_MILTER_H
 #define FILTERS_MILTER_H
@@ -18,7 +19,7 @@
 #include "filters/milter_end.h"
 #include "proxy/mail/filter.h"
 
-/* --- milter_macros.c --- */
+/* --- milter_macros.c, milter_values.c --- */
 
 struct milter_ask {                     /* what macros are made of */
 	const struct milters_conf *conf;
@@ -137,6 +138,27 @@ MAY_YIELD enum milter_told milter_talk_end(struct milter_talk *t, const struct m
 void milter_talk_abort(struct milter_peer *p);
 /* Nothing more is said on this connection. Never parks. polite: QUIT. */
 void milter_talk_close(struct milter_peer *p, bool polite);
+
+/* --- milter_heard.c: an answer is written down, in the peer and the findings.  None parks; texts are copied --- */
+
+/*
+ * An answer to anything but EOM, of those that are legal to it; ask: of RCPT, else not looked at.  ON: it is told on;
+ * OVER: that answer was of the message, or of the session.
+ */
+enum milter_told milter_heard(struct milter_talk *t, const struct milter_event *e, const struct milter_answer *answer,
+    const struct milter_ask *ask);
+/*
+ * One edit, or QUARANTINE; v: the message as it was shown.  *edits: NULL before the first, made here.  False: *why says
+ * why it may not (static); the caller fails the milter, and rewinds.
+ */
+bool milter_heard_edit(struct milter_talk *t, const struct view *v, struct milter_edits **edits,
+    const struct milter_answer *answer, const char **why);
+/*
+ * The last word to EOM; edits: NULL, there were none.  *keeps: it lets the message go on, so they stay; else untouched,
+ * and the caller rewinds.  OVER; or what milter_fail_answer says, where an edit may not be.
+ */
+enum milter_told milter_heard_end(struct milter_talk *t, struct milter_edits *edits, const struct milter_event *e,
+    const struct milter_answer *answer, bool *keeps);
 
 /* --- milter_fail.c: behind these there is neither end nor answer any more; the log tells of it --- */
 

@@ -2,10 +2,11 @@
  * milter_socket -- a milter at the other end of a socket: a daemon, or an isolated plugin.
  *
  * Octets of the session are said in as few writes as the milter lets us: what needs no answer is kept back until
- * something needs one.  Not for what the answers mean (milter.c).  The invariant: an answer is read only while one is
- * owed; octets that came before their question are nonsense, since they would be taken for the next one's answer.
+ * something needs one.  Not for where it listens (milter_dial.c), nor for what the answers mean (milter_heard.c).  The
+ * invariant: an answer is read only while one is owed; octets that came before their question are nonsense, since they
+ * would be taken for the next one's answer.
  */
-#include "filters/milter_end.h"
+#include "filters/milter_socket_own.h"
 
 #include "proxy/base/arena.h"
 #include "proxy/base/io.h"
@@ -198,69 +199,7 @@ flush(struct socket_end *s, struct strv behind, uint64_t until)
 	return waited(s, rc, "it takes no more octets");
 }
 
-/* --- where it is ------------------------------------------------------------------------------ */
-
-/* HOST:PORT or PORT@HOST with the address of localhost in place of its name. */
-static struct strv
-with_address(struct arena *a, struct strv v, struct strv address)
-{
-	size_t      at = strv_chr(v, '@'), colon = strv_rchr(v, ':');
-	bool        libmilter = at < v.n;
-	struct strv host = libmilter ? strv_from(v, at + 1) : strv_first(v, colon);
-
-	if (!strv_ieq(host, SV("localhost")))
-		return v;
-	if (libmilter)
-		return arena_concat(a, strv_first(v, at + 1), address);
-	return arena_concat(a, address, strv_from(v, colon));
-}
-
-bool
-milter_socket_parse(struct arena *a, struct strv text, struct endpoint *out, const char **why)
-{
-	static const struct {
-		const char *scheme, *localhost;
-	} schemes[] = {
-		{ "unix:", NULL },
-		{ "local:", NULL },
-		{ "inet:", "127.0.0.1" },
-		{ "inet6:", "[::1]" },
-	};
-
-	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
-		struct strv scheme = strv_z(schemes[i].scheme), rest;
-
-		if (!strv_starts(text, scheme))
-			continue;
-		rest = strv_from(text, scheme.n);
-		if (schemes[i].localhost != NULL)
-			rest = with_address(a, rest, strv_z(schemes[i].localhost));
-		return endpoint_parse(a, arena_concat(a, scheme, rest), out, why);
-	}
-	*why = NULL;
-	return false;
-}
-
 /* --- the negotiation -------------------------------------------------------------------------- */
-
-MAY_YIELD static enum milter_rc
-dial(struct socket_end *s, uint64_t until)
-{
-	const char *why;
-
-	if (!conn_dial(&s->io, fiber_loop(), &s->end.conf->at, NULL, NULL, &why))
-		return fail(s, MILTER_AWAY, why);
-	switch (conn_connected(&s->io, until)) {
-	case WAIT_OK:
-		return MILTER_OK;
-	case WAIT_TIMEOUT:
-		return fail(s, MILTER_LATE, "no connection in time");
-	case WAIT_CLOSED:
-		return fail(s, MILTER_AWAY, "the connection was refused");
-	default:
-		return fail(s, MILTER_CANCELLED, "cancelled");
-	}
-}
 
 MAY_YIELD static enum milter_rc
 negotiate(struct socket_end *s, const struct milter_offer *ours, struct milter_offer *theirs,
@@ -325,7 +264,7 @@ socket_open(struct arena *a, const struct milter_conf *c, const struct milter_of
 	buf_init(&s->out, 2 * MILTER_PACKET_MAX);
 	buf_init(&s->in, 4 + MILTER_PACKET_MAX + READ_MAX);
 	buf_init(&s->lists, LISTS_MAX);
-	rc = dial(s, until);
+	rc = milter_socket_dial(&s->io, &c->at, until, &s->end.why);
 	if (rc == MILTER_OK)
 		rc = negotiate(s, ours, theirs, until);
 	*out = rc == MILTER_OK ? &s->end : NULL;

@@ -46,6 +46,7 @@ enum milter_answer_kind {
 
 const char *milter_answer_name(enum milter_answer_kind k);      /* "REPLYCODE", static */
 char milter_answer_octet(enum milter_answer_kind k);
+enum milter_answer_kind milter_answer_of(char octet);           /* MILTER_ANS_MAX: none */
 bool milter_answer_final(enum milter_answer_kind k);
 bool milter_answer_edits(enum milter_answer_kind k);
 
@@ -154,7 +155,7 @@ bool milter_unpack_event(struct strv packet, struct milter_event *out, struct st
     const char **why);
 bool milter_pack_answer(struct buf *out, const struct milter_answer *a);
 
-/* Pieces of a packet, for milter_wire.c and milter_pack.c: false, it is not there whole; *v moves on. */
+/* Pieces of a packet, for milter_unpack.c and milter_pack.c: false, it is not there whole; *v moves on. */
 bool milter_take32(struct strv *v, uint32_t *out);
 bool milter_take_z(struct strv *v, struct strv *out);
 

@@ -1,6 +1,7 @@
 /*
  * plugin_own -- what the parts of the in-process host share: plugin_load.c (the object), plugin.c (a session's end),
- * plugin_smfi.c (what the plugin calls).  Only where HAVE_MILTER is 1.
+ * plugin_negotiate.c (its start), plugin_call.c (callbacks), plugin_smfi.c and plugin_edits.c (what the plugin calls).
+ * Only where HAVE_MILTER is 1.
  */
 #ifndef FILTERS_PLUGIN_OWN_H
 #define FILTERS_PLUGIN_OWN_H
@@ -131,6 +132,14 @@ bool plugin_stage(struct smfi_str *x, char octet, const struct strv *part, unsig
 
 /* MI_FAILURE; and a line of the log, once a session and function.  x NULL: nobody's.  why: static. */
 int plugin_misuse(struct smfi_str *x, enum plugin_function f, const char *why);
+
+/* It has failed: `broken' is why (static), end.bytes what that callback returned. */
+void plugin_break_off(struct plugin_end *e, const char *why, enum plugin_callback which, int rc);
+
+/* --- plugin_negotiate.c --- */
+
+/* Settles what e may do and hears; *theirs is what a daemon would answer to ours.  False: e->broken says why. */
+bool plugin_negotiate(struct plugin_end *e, const struct milter_offer *ours, struct milter_offer *theirs);
 
 /* --- plugin_load.c, plugin_smfi.c --- */
 

@@ -5,28 +5,16 @@
  * continues is the one that was verified; where somebody changed that since, or it could not be verified now,
  * there is no seal: a message without one is better off than one whose chain we broke for ever.
  */
-#include "filters/arc_own.h"
-#include "filters/auth.h"
-#include "filters/authres.h"
 #include "filters/filters.h"
 #include "filters/registry.h"
+#include "filters/seal_own.h"
 #include "proxy/base/arena.h"
 #include "proxy/base/log.h"
 #include "proxy/base/loop.h"
 #include "proxy/base/world.h"
-#include "proxy/mail/authres.h"
 #include "proxy/mail/tags.h"
 
-enum {
-	SAME_MAX = 20,     /* fields of one name that are signed */
-	NAMES_ROOM = 4096, /* of h= */
-	PIECE = 16384      /* of a body that is in a file */
-};
-
-/* What a reader sees or a program acts on. RFC 6376 5.4.1; RFC 8617 4.1.2 wants DKIM-Signature. */
-static const char *const signed_names[] = { "from", "reply-to", "to", "cc", "subject", "date",
-	"message-id", "in-reply-to", "references", "mime-version", "content-type",
-	"content-transfer-encoding", "dkim-signature" };
+enum { PIECE = 16384 }; /* of a body that is in a file */
 
 struct shared {
 	const struct auth_conf *auth;
@@ -89,169 +77,6 @@ hash_spool(struct body *b, struct arena *a, const struct spool *from)
 			return FILTER_CANCELLED;
 	}
 	return FILTER_OK;
-}
-
-/* ---- the three fields ------------------------------------------------------------------------ */
-
-struct sealing {
-	struct arena           *a;
-	const struct auth_conf *auth;
-	const struct sign_rule *rule;
-	struct view_field      *field;
-	unsigned                n_field;
-	struct arc_chain       *chain; /* of the view */
-	const char             *cv;
-	bool                    alone; /* the seal signs our set and no other */
-	unsigned                i;
-	uint64_t                now; /* seconds */
-	struct strv             body_hash;
-	struct arc_set          set; /* ours, as fields */
-	const char             *why; /* there is no seal */
-};
-
-static struct strv
-field_of(struct arena *a, const char *name, struct strv value)
-{
-	return arena_printf(a, "%s: %.*s\r\n", name, (int)value.n, value.p);
-}
-
-static struct strv
-value_of(struct arena *a, struct strv field)
-{
-	size_t colon = strv_chr(field, ':');
-
-	return arena_dup(a, strv(field.p + colon + 2, field.n - colon - 4));
-}
-
-static struct strv
-algorithm(const struct sealing *s)
-{
-	return crypt_key_kind(s->rule->key->key) == CRYPT_RSA ? SV("rsa-sha256") :
-								SV("ed25519-sha256");
-}
-
-/* Base64 in lines of 64. */
-static struct strv
-fold64(struct arena *a, struct strv text)
-{
-	char  *p = arena_bytes(a, text.n + text.n / 64 * 4 + 4);
-	size_t n = 0;
-
-	for (size_t i = 0; i < text.n; i++) {
-		if (i > 0 && i % 64 == 0) {
-			memcpy(p + n, "\r\n\t ", 4);
-			n += 4;
-		}
-		p[n++] = text.p[i];
-	}
-	return strv(p, n);
-}
-
-struct names {
-	char   p[NAMES_ROOM];
-	size_t n, line;
-};
-
-static void
-add_name(struct names *h, const char *name)
-{
-	size_t n = strlen(name);
-
-	if (h->n + n + 5 > NAMES_ROOM)
-		return;
-	if (h->n > 0) {
-		h->p[h->n++] = ':';
-		h->line++;
-	}
-	if (h->line + n > 64) {
-		memcpy(h->p + h->n, "\r\n\t ", 4);
-		h->n += 4;
-		h->line = 0;
-	}
-	memcpy(h->p + h->n, name, n);
-	h->n += n;
-	h->line += n;
-}
-
-/* Each name as often as there are such fields; From once more, so that none can be added. RFC 6376 8.15 */
-static struct strv
-names_of(const struct sealing *s)
-{
-	struct names *h = arena_alloc(s->a, sizeof(*h));
-
-	for (unsigned k = 0; k < sizeof(signed_names) / sizeof(signed_names[0]); k++) {
-		unsigned n = k == 0 ? 1 : 0;
-
-		for (unsigned i = 0; i < s->n_field; i++)
-			n += strv_ieq(s->field[i].name, strv_z(signed_names[k]));
-		for (n = n < SAME_MAX ? n : SAME_MAX; n > 0; n--)
-			add_name(h, signed_names[k]);
-	}
-	return strv(h->p, h->n);
-}
-
-/* The field with its b= empty becomes the one with the signature. False: signing failed. */
-static bool
-sign(const struct sealing *s, struct strv *field, const unsigned char digest[CRYPT_SHA256])
-{
-	struct strv b = crypt_sign(s->a, s->rule->key->key, digest);
-
-	if (b.n == 0)
-		return false;
-	b = fold64(s->a, tags_to_base64(s->a, b));
-	*field = arena_concat(s->a, strv_first(*field, field->n - 2), b);
-	*field = arena_concat(s->a, *field, SV("\r\n"));
-	return true;
-}
-
-/* RFC 8617 4.1.1 */
-MAY_YIELD static enum filter_rc
-make_results(struct sealing *s, struct facts *facts)
-{
-	const struct strv *resinfo;
-	unsigned           n;
-	struct strv        all, id = authres_id(s->a, s->auth->id);
-
-	if (authres_collect(facts, s->auth->methods | AUTH_ARC, &resinfo, &n) != FILTER_OK)
-		return FILTER_CANCELLED;
-	all = authres_field(
-	    s->a, arena_printf(s->a, "i=%u; %.*s", s->i, (int)id.n, id.p), resinfo, n);
-	s->set.results = field_of(s->a, ARC_RESULTS, all);
-	return FILTER_OK;
-}
-
-/* RFC 8617 4.1.2 */
-static bool
-make_message(struct sealing *s)
-{
-	struct arc_signature sig = { .header = CANON_RELAXED, .names = names_of(s) };
-	struct strv          a = algorithm(s), d = s->rule->key->domain, sel = s->rule->selector;
-	unsigned char        digest[CRYPT_SHA256];
-
-	s->set.message = field_of(s->a, ARC_MESSAGE,
-	    arena_printf(s->a,
-		"i=%u; a=%.*s; c=relaxed/relaxed;\r\n\td=%.*s; s=%.*s; t=%llu;\r\n\th=%.*s;\r\n"
-		"\tbh=%.*s;\r\n\tb=",
-		s->i, (int)a.n, a.p, (int)d.n, d.p, (int)sel.n, sel.p, (unsigned long long)s->now,
-		(int)sig.names.n, sig.names.p, (int)s->body_hash.n, s->body_hash.p));
-	sig.raw = s->set.message;
-	arc_message_digest(s->field, s->n_field, &sig, digest);
-	return sign(s, &s->set.message, digest);
-}
-
-/* RFC 8617 4.1.3, 5.1.1, 5.1.2 */
-static bool
-make_seal(struct sealing *s)
-{
-	struct strv   a = algorithm(s), d = s->rule->key->domain, sel = s->rule->selector;
-	unsigned char digest[CRYPT_SHA256];
-
-	s->set.seal = field_of(s->a, ARC_SEAL,
-	    arena_printf(s->a, "i=%u; a=%.*s; t=%llu; cv=%s;\r\n\td=%.*s; s=%.*s;\r\n\tb=", s->i,
-		(int)a.n, a.p, (unsigned long long)s->now, s->cv, (int)d.n, d.p, (int)sel.n,
-		sel.p));
-	arc_seal_digest(s->alone ? NULL : s->chain, &s->set, digest);
-	return sign(s, &s->set.seal, digest);
 }
 
 /* ---- what to seal ---------------------------------------------------------------------------- */
@@ -326,6 +151,15 @@ end_body(struct seat *seat, struct sealing *s, const struct view *v)
 	return FILTER_OK;
 }
 
+/* Of a field of ours: what stands between its name and its CRLF. */
+static struct strv
+value_of(struct arena *a, struct strv field)
+{
+	size_t colon = strv_chr(field, ':');
+
+	return arena_dup(a, strv(field.p + colon + 2, field.n - colon - 4));
+}
+
 static bool
 add_edit(struct sealing *s, struct edits *edits, const char *name, struct strv field)
 {
@@ -344,11 +178,11 @@ add_set(struct seat *seat, struct sealing *s, const struct view *v, struct findi
 	enum filter_rc rc = end_body(seat, s, v);
 
 	if (rc == FILTER_OK)
-		rc = make_results(s, found->facts);
+		rc = seal_make_results(s, found->facts);
 	if (rc == FILTER_CANCELLED || fiber_heavy() == WAIT_CANCELLED)
 		return FILTER_CANCELLED;
 	s->why = "signing failed";
-	if (rc != FILTER_OK || !make_message(s) || !make_seal(s) ||
+	if (rc != FILTER_OK || !seal_make_message(s) || !seal_make_seal(s) ||
 	    !add_edit(s, found->edits, ARC_RESULTS, s->set.results) ||
 	    !add_edit(s, found->edits, ARC_MESSAGE, s->set.message) ||
 	    !add_edit(s, found->edits, ARC_SEAL, s->set.seal))

@@ -3,9 +3,9 @@
  *
  * What the library of Debian 12 does by itself is not fit for strangers: an include starts its count of look-ups anew,
  * an exp= can smash its stack, a missing answer makes it abort.  So it sees records of ours alone, printed anew from
- * the terms that our parser took, without modifiers but redirect; and every question comes through `look_up' here,
- * which counts, and ends a check by answering nothing more.  The invariant: whatever the library then concludes, what
- * the guard said stands above it.
+ * the terms that our parser took, without modifiers but redirect; and every question comes through `look_up' here and
+ * the guard (spf_guard.c), which counts, and ends a check by answering nothing more.  The invariant: whatever the
+ * library then concludes, what the guard said stands above it.
  */
 #include "config.h"
 #include "filters/spf_libspf2.h"
@@ -18,51 +18,15 @@
 #include <spf2/spf.h>
 /* clang-format on */
 
-#include "filters/spf_macro.h"
+#include "filters/spf_guard.h"
 #include "proxy/base/arena.h"
-#include "proxy/base/dns.h"
-#include "proxy/base/loop.h"
 
-enum {
-	RECORD_MAX = 2000, /* octets of a record; longer ones it is not shown */
-	PART_MAX = 255,    /* of a local part or a HELO */
-	QUESTIONS_MAX = 1 + SPF_TERMS * (1 + SPF_NAMES) + 1 + SPF_NAMES,
-	TYPE_SPF = 99
-};
-
-struct run {
-	struct arena *a, *names; /* names: where those of the latest MX or PTR lie */
-	uint64_t      until;
-	unsigned      records, shown, terms, voids, questions;
-	struct strv   name[SPF_NAMES]; /* of the latest MX or PTR: their addresses are no terms */
-	unsigned      n_names;
-	bool          cancelled, declined; /* declined: not a check for the library */
-	bool          settled;             /* `says' and `why' stand above the library's */
-	enum spf_says says;
-	const char   *why;
-};
+enum { PART_MAX = 255 }; /* octets of a local part or a HELO */
 
 bool
 spf_libspf2_here(void)
 {
 	return true;
-}
-
-/* From here on no question of this check is asked. */
-static void
-settle(struct run *r, enum spf_says says, const char *why)
-{
-	if (r->settled)
-		return;
-	r->settled = true;
-	r->says = says;
-	r->why = why;
-}
-
-static bool
-is_over(const struct run *r)
-{
-	return r->settled || r->cancelled || r->declined;
 }
 
 /* ---- answers; the library frees them ---- */
@@ -100,103 +64,17 @@ add_record(SPF_dns_rr_t *rr, const struct dns_record *r)
 		add_octets(rr, r->text.p, r->text.n);
 }
 
-/* ---- the guard ---- */
-
-/* A record that our parser takes, its mechanisms and redirect printed anew. Absent: it ends the check. */
-static struct strv
-print_record(struct run *r, struct strv text)
-{
-	struct spf_record record;
-	struct spf_term   t;
-	struct strv       at, out = SV("v=spf1");
-	const char       *why;
-
-	if (!spf_record_parse(text, &record, &why, &at)) {
-		settle(r, SPF_SAYS_PERMERROR, why);
-		return strv(NULL, 0);
-	}
-	if (text.n > RECORD_MAX) {
-		r->declined = true;
-		return strv(NULL, 0);
-	}
-	while (spf_term_next(&record.terms, &t)) {
-		if (t.kind == SPF_TERM_EXP || t.kind == SPF_TERM_OTHER)
-			continue;
-		out = arena_concat(r->a, arena_concat(r->a, out, SV(" ")), t.text);
-	}
-	return out;
-}
-
-static void
-add_spf_records(struct run *r, SPF_dns_rr_t *rr, const struct dns_answer *txt)
-{
-	for (unsigned i = 0; i < txt->n && !is_over(r); i++) {
-		struct strv text;
-
-		if (!spf_is_record(txt->v[i].text))
-			continue;
-		text = print_record(r, txt->v[i].text);
-		if (text.p == NULL)
-			return;
-		add_octets(rr, text.p, text.n);
-		r->shown++;
-	}
-}
-
-/* Is it the address of an MX, or of a name of the client?  Such a question belongs to a term that was counted. */
-static bool
-is_part(const struct run *r, struct strv name, ns_type type)
-{
-	for (unsigned i = 0; (type == ns_t_a || type == ns_t_aaaa) && i < r->n_names; i++)
-		if (strv_ieq(r->name[i], name))
-			return true;
-	return false;
-}
-
-/* The first TXT is the domain's own. */
-static bool
-is_term(const struct run *r, struct strv name, ns_type type)
-{
-	return type == ns_t_txt ? r->records > 0 : !is_part(r, name, type);
-}
-
-static void
-keep_names(struct run *r, const struct dns_answer *found)
-{
-	arena_reset(r->names);
-	r->n_names = 0;
-	for (unsigned i = 0; i < found->n && i < SPF_NAMES; i++)
-		r->name[r->n_names++] = arena_dup(r->names, found->v[i].text);
-}
-
-static bool
-may_ask(struct run *r, bool term)
-{
-	if (is_over(r))
-		return false;
-	if (loop_now(fiber_loop()) >= r->until)
-		settle(r, SPF_SAYS_TEMPERROR, "time is over");
-	else if (term && r->terms++ == SPF_TERMS)
-		settle(r, SPF_SAYS_PERMERROR, "more than 10 terms that look up");
-	else if (r->questions++ == QUESTIONS_MAX)
-		settle(r, SPF_SAYS_PERMERROR, "more questions than 10 terms can have");
-	return !r->settled;
-}
-
 static SPF_dns_stat_t
-meaning(struct run *r, enum dns_rc rc, bool counts)
+meaning(enum dns_rc rc)
 {
 	switch (rc) {
 	case DNS_OK:
 		return NETDB_SUCCESS;
 	case DNS_NXDOMAIN:
+		return HOST_NOT_FOUND;
 	case DNS_NODATA:
-		if (counts && r->voids++ == SPF_VOIDS)
-			settle(r, SPF_SAYS_PERMERROR, "more than 2 look-ups that find nothing");
-		return rc == DNS_NXDOMAIN ? HOST_NOT_FOUND : NO_DATA;
+		return NO_DATA;
 	case DNS_CANCELLED:
-		r->cancelled = true;
-		return TRY_AGAIN;
 	case DNS_TEMP:
 	case DNS_BAD:
 		break;
@@ -204,56 +82,18 @@ meaning(struct run *r, enum dns_rc rc, bool counts)
 	return TRY_AGAIN;
 }
 
-MAY_YIELD static enum dns_rc
-ask(struct run *r, struct arena *a, struct strv name, ns_type type, struct dns_answer *out)
-{
-	uint64_t left = r->until - loop_now(fiber_loop());
-
-	return dns_ask(
-	    a, spf_name_escape(a, name), (uint16_t)type, left < DNS_TIME ? (unsigned)left : 0, out);
-}
-
-static void
-take(struct run *r, SPF_dns_rr_t *rr, ns_type type, const struct dns_answer *found)
-{
-	bool     names = type == ns_t_mx || type == ns_t_ptr;
-	unsigned n = names && found->n > SPF_NAMES ? SPF_NAMES : found->n;
-
-	if (names)
-		keep_names(r, found);
-	if (type == ns_t_mx && found->n > SPF_NAMES)
-		settle(r, SPF_SAYS_PERMERROR, "more than 10 names of an mx");
-	if (type == ns_t_txt)
-		add_spf_records(r, rr, found);
-	for (unsigned i = 0; type != ns_t_txt && i < n; i++)
-		add_record(rr, &found->v[i]);
-}
-
 /* Parks.  Never NULL. */
 MAY_YIELD static SPF_dns_rr_t *
 look_up(SPF_dns_server_t *dns, const char *domain, ns_type type, int should_cache)
 {
-	struct run       *r = dns->hook;
-	struct strv       name = strv_z(domain);
+	struct arena     *a = arena_new(1024, 0);
 	struct dns_answer found = { 0 };
-	struct arena     *a;
-	SPF_dns_rr_t     *rr;
-	SPF_dns_stat_t    what;
-	bool              term;
+	enum dns_rc       rc = spf_guard_ask(dns->hook, a, strv_z(domain), (uint16_t)type, &found);
+	SPF_dns_rr_t     *rr = answer(dns, domain, type, meaning(rc));
 
 	(void)should_cache;
-	/* RFC 7208 3.1: there is no such type any more. */
-	if ((int)type == TYPE_SPF)
-		return answer(dns, domain, type, is_over(r) ? HOST_NOT_FOUND : NO_DATA);
-	term = is_term(r, name, type);
-	if (!may_ask(r, term))
-		return answer(dns, domain, type, HOST_NOT_FOUND);
-	r->records += type == ns_t_txt;
-	a = arena_new(1024, 0);
-	what = meaning(r, ask(r, a, name, type, &found), term && type != ns_t_txt);
-	rr = answer(dns, domain, type, what);
-	if (what == NETDB_SUCCESS)
-		take(r, rr, type, &found);
+	for (unsigned i = 0; rc == DNS_OK && i < found.n; i++)
+		add_record(rr, &found.v[i]);
 	arena_free(a);
 	if (rr->num_rr == 0 && rr->herrno == NETDB_SUCCESS)
 		rr->herrno = NO_DATA;
@@ -320,7 +160,8 @@ set_request(SPF_request_t *q, struct arena *a, const struct spf_identity *id, st
 
 /* Its default explanation has macros in it; ours has none. */
 MAY_YIELD static void
-query(struct run *r, SPF_dns_server_t *dns, const struct spf_identity *id, struct spf_said *out)
+query(
+    struct spf_guard *g, SPF_dns_server_t *dns, const struct spf_identity *id, struct spf_said *out)
 {
 	SPF_server_t   *server = SPF_server_new_dns(dns, 0);
 	SPF_request_t  *q = server != NULL ? SPF_request_new(server) : NULL;
@@ -328,10 +169,10 @@ query(struct run *r, SPF_dns_server_t *dns, const struct spf_identity *id, struc
 	SPF_errcode_t   rc = SPF_E_NO_MEMORY;
 
 	if (q != NULL && SPF_server_set_explanation(server, "refused", &set) == SPF_E_SUCCESS &&
-	    set_request(q, r->a, id, out->domain))
+	    set_request(q, g->a, id, out->domain))
 		rc = SPF_request_query_mailfrom(q, &response);
 	out->says = says_of(rc, response);
-	out->by = arena_printf(r->a, "libspf2: %s",
+	out->by = arena_printf(g->a, "libspf2: %s",
 	    rc == SPF_E_SUCCESS && response != NULL ? SPF_strreason(SPF_response_reason(response)) :
 						      SPF_strerror(rc));
 	if (set != NULL)
@@ -342,20 +183,6 @@ query(struct run *r, SPF_dns_server_t *dns, const struct spf_identity *id, struc
 		SPF_request_free(q);
 	if (server != NULL)
 		SPF_server_free(server);
-}
-
-static void
-begin(struct run *r)
-{
-	uint64_t deadline = fiber_self()->deadline;
-
-	/* They would write to stderr. */
-	SPF_warning_handler = SPF_info_handler = SPF_debug_handler = quiet;
-	r->a = arena_new(4096, 0);
-	r->names = arena_new(1024, 0);
-	r->until = loop_now(fiber_loop()) + SPF_TIME;
-	if (deadline != 0 && deadline < r->until)
-		r->until = deadline;
 }
 
 static bool
@@ -371,32 +198,33 @@ can_ask(struct arena *a, const struct spf_identity *id, struct strv *domain)
 enum spf_second
 spf_libspf2_check(struct arena *a, const struct spf_identity *id, struct spf_said *out)
 {
-	struct run       r = { 0 };
-	SPF_dns_server_t dns = { .lookup = look_up, .name = "postern", .hook = &r };
+	struct spf_guard g;
+	SPF_dns_server_t dns = { .lookup = look_up, .name = "postern", .hook = &g };
 	struct strv      domain;
 
 	*out = (struct spf_said){ 0 };
 	if (!can_ask(a, id, &domain))
 		return SPF_SECOND_NOT;
 	out->domain = domain;
-	begin(&r);
-	query(&r, &dns, id, out);
+	/* They would write to stderr. */
+	SPF_warning_handler = SPF_info_handler = SPF_debug_handler = quiet;
+	spf_guard_begin(&g);
+	query(&g, &dns, id, out);
 	/* It had a record and could not read it (it refuses /0): that is no result. */
-	if (out->says == SPF_SAYS_NONE && r.shown > 0)
-		r.declined = true;
-	if (r.settled) {
-		out->says = r.says;
-		out->by = arena_printf(r.a, "libspf2, guarded: %s", r.why);
+	if (out->says == SPF_SAYS_NONE && g.shown > 0)
+		g.declined = true;
+	if (g.settled) {
+		out->says = g.says;
+		out->by = arena_printf(g.a, "libspf2, guarded: %s", g.why);
 	}
 	out->by = arena_dup(a, out->by);
-	out->terms = r.terms;
-	out->voids = r.voids;
-	out->questions = r.questions;
-	arena_free(r.names);
-	arena_free(r.a);
-	if (r.cancelled)
+	out->terms = g.terms;
+	out->voids = g.voids;
+	out->questions = g.questions;
+	spf_guard_end(&g);
+	if (g.cancelled)
 		return SPF_SECOND_CANCELLED;
-	return r.declined ? SPF_SECOND_NOT : SPF_SECOND_SAID;
+	return g.declined ? SPF_SECOND_NOT : SPF_SECOND_SAID;
 }
 
 #else

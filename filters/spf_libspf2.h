@@ -1,7 +1,7 @@
 /*
  * spf_libspf2 -- libspf2 as a second engine of SPF, fenced in.  On a fiber.
  *
- * No record reaches it that our parser has not taken, exp= is removed from each, look-ups and time are counted here as
+ * No record reaches it that our parser has not taken, exp= is removed from each, look-ups and time are counted as
  * spf_eval does, and no question stays without an answer.
  */
 #ifndef FILTERS_SPF_LIBSPF2_H
