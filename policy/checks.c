@@ -1,8 +1,9 @@
 /*
- * checks -- the checks of a stage in file order: what fires, what is said, what is done.
+ * checks -- the checks of a stage in file order: what fires, and what is said.
  *
  * The first final verdict holds.  Behind it nothing is asked any more; a check that would have fired by what
- * is known already is noted.  What checks leave behind (tags, skips, fields) is kept in struct policy_case.
+ * is known already is noted.  What checks do is checks_effects.c's; what is left of it (tags, skips, fields) is
+ * kept in struct policy_case: case.c.
  */
 #include "policy/eval.h"
 #include "proxy/base/arena.h"
@@ -15,20 +16,6 @@ checks_set(struct arena *a, uint64_t **v, unsigned bit, unsigned bits)
 	if (*v == NULL)
 		*v = arena_array(a, bits / 64 + 1, sizeof(**v));
 	(*v)[bit / 64] |= (uint64_t)1 << bit % 64;
-}
-
-/* Of the recipient at hand, where the check decides for it alone; else of all. */
-static struct marks *
-marks_for(struct walk *w, const struct check *k)
-{
-	struct policy_case *c = w->e.c;
-
-	if (!k->per_rcpt || !w->e.of_rcpt)
-		return &c->marks;
-	c->rcpt = arena_grow(c->a, c->rcpt, &c->max_rcpt, w->e.rcpt + 1, sizeof(*c->rcpt));
-	if (c->n_rcpt <= w->e.rcpt)
-		c->n_rcpt = w->e.rcpt + 1;
-	return &c->rcpt[w->e.rcpt];
 }
 
 static bool
@@ -85,26 +72,17 @@ eval_note(
 	return n;
 }
 
-static struct note *
-note(struct walk *w, enum note_kind kind, const struct check *k)
+struct note *
+checks_note(struct walk *w, enum note_kind kind, const struct check *k)
 {
 	return eval_note(w->e.c, kind, w->at, w->e.of_rcpt ? w->e.rcpt : NOTE_NO_RCPT, k->name);
-}
-
-static void
-note_text(struct walk *w, enum note_kind kind, const struct check *k, struct strv text)
-{
-	struct note *n = note(w, kind, k);
-
-	if (n != NULL)
-		n->text = text;
 }
 
 static void
 note_verdict(struct walk *w, enum note_kind kind, const struct check *k, enum truth t,
     const struct verdict *v)
 {
-	struct note *n = note(w, kind, k);
+	struct note *n = checks_note(w, kind, k);
 
 	if (n == NULL)
 		return;
@@ -145,80 +123,6 @@ verdict_of(struct walk *w, const struct check *k, const struct say *say)
 	return v;
 }
 
-/* ---- effects ---- */
-
-/*
- * The same field by the same check, for another recipient: once is enough.  Of a check's edits values differ, names do
- * not; and all of them are looked at, for there are EDITS_MAX at most, which takes 16 us.
- */
-static bool
-is_there(const struct edits *all, const struct edit *x)
-{
-	for (unsigned i = 0; i < all->n; i++) {
-		if (all->v[i].op == x->op && strv_eq(all->v[i].by, x->by) &&
-		    strv_eq(all->v[i].value, x->value) && strv_ieq(all->v[i].name, x->name))
-			return true;
-	}
-	return false;
-}
-
-/* A field stands in front of the header, as trace fields do (RFC 5321 4.4), above those that came. */
-MAY_YIELD static void
-change_header(struct walk *w, const struct check *k, const struct effect *x)
-{
-	struct policy_case *c = w->e.c;
-	struct edit         edit = { .op = EDIT_DELETE_ALL, .name = x->name, .by = k->name };
-	const char         *why;
-
-	if (x->kind == EFFECT_ADD_HEADER) {
-		edit.op = EDIT_INSERT_HEADER;
-		edit.value = texts_header(&w->e, &x->text);
-	}
-	if (c->edits != NULL && !w->e.cancelled && !is_there(c->edits, &edit))
-		(void)edits_add(c->a, c->edits, &edit, &why);
-}
-
-static void
-set_tag(struct walk *w, const struct check *k, const struct effect *x)
-{
-	checks_set(w->e.c->a, &marks_for(w, k)->tag, x->number, w->e.p->n_tag);
-	note_text(w, NOTE_TAG, k, x->name);
-}
-
-static void
-add_delay(struct policy_case *c, uint32_t ms)
-{
-	c->delay = ms > DELAY_MAX - c->delay ? DELAY_MAX : c->delay + ms;
-}
-
-MAY_YIELD static void
-carry_out(struct walk *w, const struct check *k, const struct effect *x)
-{
-	struct strv text;
-
-	switch (x->kind) {
-	case EFFECT_TAG:
-		set_tag(w, k, x);
-		break;
-	case EFFECT_SKIP:
-		checks_set(w->e.c->a, &marks_for(w, k)->skip, x->number, rules_bits(w->e.p));
-		break;
-	case EFFECT_DELAY:
-		add_delay(w->e.c, x->ms);
-		break;
-	case EFFECT_LOG:
-		text = texts_log(&w->e, &x->text);
-		note_text(w, NOTE_LOG, k, text);
-		break;
-	case EFFECT_ADD_HEADER:
-	case EFFECT_DELETE_HEADER:
-		change_header(w, k, x);
-		break;
-	case EFFECT_REMEMBER: /* no build has it yet: the compiler refuses */
-		break;
-	}
-}
-
 /* ---- one check ---- */
 
 /* Behind the verdict that holds: what it would have said; nothing is done. */
@@ -246,7 +150,7 @@ fires(struct walk *w, const struct check *k, enum truth t, const struct say *say
 	struct verdict v = { 0 };
 
 	for (unsigned i = 0; t == TRUTH_YES && !k->warn && i < k->n_effect; i++)
-		carry_out(w, k, &k->effect[i]);
+		checks_carry_out(w, k, &k->effect[i]);
 	if (t == TRUTH_YES)
 		checks_set(w->e.c->a, &w->e.c->marks.fired, k->number, rules_bits(w->e.p));
 	if (say->kind != VERDICT_NONE)
@@ -276,7 +180,7 @@ came(struct walk *w, const struct check *k, enum truth t)
 	} else if (w->settled) {
 		would_say(w, k, t, say);
 	} else if (t == TRUTH_UNKNOWN && say->kind == VERDICT_NONE) {
-		(void)note(w, NOTE_UNKNOWN, k);
+		(void)checks_note(w, NOTE_UNKNOWN, k);
 		tell(w, k, LOOK_UNKNOWN, NULL);
 	} else {
 		fires(w, k, t, say);
@@ -395,87 +299,4 @@ policy_eval(const struct policy *p, enum stage at, unsigned rcpt, struct policy_
 	w.settled = w.settled || verdict_final(out);
 	checks_walk(&w, false);
 	return checks_end(&w);
-}
-
-/* ---- sessions and their transactions ---- */
-
-static uint64_t *
-copy_bits(struct arena *a, const uint64_t *v, unsigned bits)
-{
-	uint64_t *copy;
-
-	if (v == NULL)
-		return NULL;
-	copy = arena_array(a, bits / 64 + 1, sizeof(*copy));
-	memcpy(copy, v, (bits / 64 + 1) * sizeof(*copy));
-	return copy;
-}
-
-void
-policy_begin(const struct policy *p, const struct policy_case *session, struct policy_case *tx)
-{
-	const char *why;
-
-	if (session == NULL)
-		return;
-	tx->marks.skip = copy_bits(tx->a, session->marks.skip, rules_bits(p));
-	tx->marks.tag = copy_bits(tx->a, session->marks.tag, p->n_tag);
-	for (unsigned i = 0; session->edits != NULL && tx->edits != NULL && i < session->edits->n;
-	     i++)
-		(void)edits_add(tx->a, tx->edits, &session->edits->v[i], &why);
-}
-
-/* Field effects stand in the order of stages: those to be kept are in front. */
-static void
-rewind_edits(const struct policy *p, enum stage at, struct edits *e)
-{
-	unsigned kept = 0;
-
-	for (unsigned i = 0; i < p->n_check && kept < e->n; i++) {
-		while (
-		    p->check[i].at < at && kept < e->n && strv_eq(e->v[kept].by, p->check[i].name))
-			kept++;
-	}
-	edits_rewind(e, kept);
-}
-
-static void
-mark_again(const struct policy *p, const struct check *k, struct policy_case *c)
-{
-	for (unsigned i = 0; i < k->n_effect && !k->warn; i++) {
-		const struct effect *x = &k->effect[i];
-
-		if (x->kind == EFFECT_TAG)
-			checks_set(c->a, &c->marks.tag, x->number, p->n_tag);
-		else if (x->kind == EFFECT_SKIP)
-			checks_set(c->a, &c->marks.skip, x->number, rules_bits(p));
-	}
-}
-
-static void
-clear_bits(uint64_t *v, unsigned bits)
-{
-	if (v != NULL)
-		memset(v, 0, (bits / 64 + 1) * sizeof(*v));
-}
-
-void
-policy_again(const struct policy *p, enum stage at, struct policy_case *c)
-{
-	if (c->marks.fired == NULL)
-		return;
-	clear_bits(c->marks.skip, rules_bits(p));
-	clear_bits(c->marks.tag, p->n_tag);
-	for (unsigned i = 0; i < p->n_check; i++) {
-		const struct check *k = &p->check[i];
-
-		if (!bit_is(c->marks.fired, k->number))
-			continue;
-		if (k->at < at)
-			mark_again(p, k, c);
-		else
-			c->marks.fired[k->number / 64] &= ~((uint64_t)1 << k->number % 64);
-	}
-	if (c->edits != NULL)
-		rewind_edits(p, at, c->edits);
 }

@@ -3,23 +3,11 @@
  *
  * Three values by Kleene's logic: no < unknown < yes, and is the least, or the greatest, not the
  * mirror.  Kids are looked at in the order of the file, and none behind one that has settled the
- * answer, so no fact is asked for that cannot change it.
+ * answer, so no fact is asked for that cannot change it.  The score is eval_score.c's.
  */
 #include "policy/eval.h"
 
 #include "proxy/base/arena.h"
-
-static enum truth
-truth(bool yes)
-{
-	return yes ? TRUTH_YES : TRUTH_NO;
-}
-
-static enum truth
-negate(enum truth t, bool negated)
-{
-	return negated ? (enum truth)(TRUTH_YES - t) : t;
-}
 
 /* ---- facts ---- */
 
@@ -191,7 +179,7 @@ eval_absent(const struct rule *r, enum asked_rc rc)
 
 	for (unsigned i = 0; i < r->n_match && !yes; i++)
 		yes = match_absent(r, &r->match[i]);
-	return truth(yes != r->negated);
+	return eval_truth(yes != r->negated);
 }
 
 /* X in M(fact), where X is there; without a value of the fact, or a key, nothing is in it. */
@@ -204,7 +192,7 @@ eval_in_map(struct eval *e, const struct match *m, const struct fact *f, const s
 	if (key == NULL)
 		return TRUTH_UNKNOWN;
 	in = match_map(m->call.map, key);
-	return truth(v != NULL ? match_values_in(*v, in) : match_fact_in(f, in));
+	return eval_truth(v != NULL ? match_values_in(*v, in) : match_fact_in(f, in));
 }
 
 /* One of the values of a map is what the match asks for. */
@@ -216,7 +204,7 @@ match_values(struct eval *e, const struct match *m, struct map_values v)
 
 	while (all != TRUTH_YES && map_values_next(&v, &one)) {
 		t = m->kind == MATCH_PATTERN ? match_pattern_text(m, one, &e->steps) :
-					       truth(match_text(m, one));
+					       eval_truth(match_text(m, one));
 		all = t > all ? t : all;
 	}
 	return all;
@@ -237,13 +225,13 @@ eval_map_pred(struct eval *e, const struct rule *r, const struct fact *f)
 	enum truth        any = TRUTH_NO, t;
 
 	if (asks_map(r) && v.n > 0)
-		return negate(eval_in_map(e, &r->match[0], NULL, &v), r->negated);
+		return eval_negate(eval_in_map(e, &r->match[0], NULL, &v), r->negated);
 	for (unsigned i = 0; i < r->n_match && any != TRUTH_YES; i++) {
-		t = v.n == 0 ? truth(r->match[i].kind == MATCH_ABSENT) :
+		t = v.n == 0 ? eval_truth(r->match[i].kind == MATCH_ABSENT) :
 			       match_values(e, &r->match[i], v);
 		any = t > any ? t : any;
 	}
-	return negate(any, r->negated);
+	return eval_negate(any, r->negated);
 }
 
 /* One of the matches; the fact is there. */
@@ -254,7 +242,7 @@ eval_matches(struct eval *e, const struct rule *r, const struct fact *f)
 
 	for (unsigned i = 0; i < r->n_match && any != TRUTH_YES; i++) {
 		t = r->match[i].kind == MATCH_PATTERN ? match_pattern(&r->match[i], f, &e->steps) :
-							truth(match_value(&r->match[i], f));
+							eval_truth(match_value(&r->match[i], f));
 		any = t > any ? t : any;
 	}
 	return any;
@@ -273,8 +261,8 @@ eval_fact_pred(struct eval *e, const struct rule *r)
 	if (rc != ASKED_FACT || fact_absent(f))
 		return eval_absent(r, rc);
 	if (asks_map(r))
-		return negate(eval_in_map(e, &r->match[0], f, NULL), r->negated);
-	return negate(eval_matches(e, r, f), r->negated);
+		return eval_negate(eval_in_map(e, &r->match[0], f, NULL), r->negated);
+	return eval_negate(eval_matches(e, r, f), r->negated);
 }
 
 /* ---- tags ---- */
@@ -296,91 +284,7 @@ eval_tag_pred(const struct eval *e, const struct rule *r)
 
 	for (unsigned i = 0; i < r->n_match && !yes; i++)
 		yes = r->match[i].kind == MATCH_TRUE && eval_tag(e, r->ask.fact);
-	return truth(yes != r->negated);
-}
-
-/* ---- score ---- */
-
-static void
-widen(struct span *s, double weight)
-{
-	s->least += weight < 0 ? weight : 0;
-	s->most += weight > 0 ? weight : 0;
-}
-
-/* What list i adds: its weight, nothing, or, unknown, anything from one to the other. */
-MAY_YIELD static void
-weigh(struct eval *e, const struct weighed *w, struct span *s)
-{
-	const struct fact *f;
-	enum asked_rc      rc = eval_asked(e, &w->ask, &f);
-
-	if (rc == ASKED_UNKNOWN)
-		widen(s, w->weight);
-	else if (rc == ASKED_FACT && !fact_absent(f)) {
-		s->least += w->weight;
-		s->most += w->weight;
-	}
-}
-
-/* With whatever those lists may still add that were not asked yet. */
-static struct span
-with_rest(const struct policy *p, unsigned asked, struct span s)
-{
-	for (unsigned i = asked; i < p->n_weighed; i++)
-		widen(&s, p->weighed[i].weight);
-	return s;
-}
-
-MAY_YIELD struct span
-eval_score(struct eval *e)
-{
-	struct span s = { 0, 0 };
-
-	for (unsigned i = 0; i < e->p->n_weighed; i++)
-		weigh(e, &e->p->weighed[i], &s);
-	return s;
-}
-
-/* A comparison holds, or not, for all that is between the ends if it does for both. */
-static enum truth
-compare(const struct match *m, struct span s)
-{
-	bool least = match_number(m, s.least), most = match_number(m, s.most);
-
-	if (m->kind != MATCH_NUMBER)
-		return TRUTH_NO;
-	if (m->op != PRED_EQ)
-		return least == most ? truth(least) : TRUTH_UNKNOWN;
-	if (m->number < s.least || m->number > s.most)
-		return TRUTH_NO;
-	return truth(least && most) == TRUTH_YES ? TRUTH_YES : TRUTH_UNKNOWN;
-}
-
-static enum truth
-compare_any(const struct rule *r, struct span s)
-{
-	enum truth any = TRUTH_NO, t;
-
-	for (unsigned i = 0; i < r->n_match; i++) {
-		t = compare(&r->match[i], s);
-		any = t > any ? t : any;
-	}
-	return negate(any, r->negated);
-}
-
-/* Lists are asked one after the other, until the others cannot change the answer. */
-MAY_YIELD static enum truth
-eval_score_pred(struct eval *e, const struct rule *r)
-{
-	struct span sum = { 0, 0 };
-	enum truth  t = compare_any(r, with_rest(e->p, 0, sum));
-
-	for (unsigned i = 0; i < e->p->n_weighed && t == TRUTH_UNKNOWN; i++) {
-		weigh(e, &e->p->weighed[i], &sum);
-		t = compare_any(r, with_rest(e->p, i + 1, sum));
-	}
-	return t;
+	return eval_truth(yes != r->negated);
 }
 
 /* ---- expressions ---- */

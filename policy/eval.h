@@ -1,5 +1,6 @@
 /*
- * eval -- what the files that evaluate a policy share: eval.c (expressions), eval_gate.c, checks.c, texts.c.
+ * eval -- what the files that evaluate a policy share: eval.c (expressions), eval_score.c,
+ * eval_gate.c, checks.c, checks_effects.c, texts.c.
  */
 #ifndef POLICY_EVAL_H
 #define POLICY_EVAL_H
@@ -45,17 +46,35 @@ MAY_YIELD enum asked_rc eval_asked(struct eval *e, const struct asked *what, con
 MAY_YIELD bool eval_listed(struct eval *e, const struct list_asked *x, const struct fact **text);
 /* Has a check set that tag, for the recipient at hand or for all? */
 bool eval_tag(const struct eval *e, unsigned tag);
-/* Between what and what the sum of the weights is, with whoever was not asked or is unknown. */
-struct span { double least, most; };
-MAY_YIELD struct span eval_score(struct eval *e);
 
 MAY_YIELD enum truth eval_rule(struct eval *e, const struct rule *r);
+
+static inline enum truth
+eval_truth(bool yes)
+{
+	return yes ? TRUTH_YES : TRUTH_NO;
+}
+
+static inline enum truth
+eval_negate(enum truth t, bool negated)
+{
+	return negated ? (enum truth)(TRUTH_YES - t) : t;
+}
+
 /* The client heard 250 for it: the hop took it, or we dropped it. */
 static inline bool
 eval_taken(const struct rcpt *r)
 {
 	return r->upstream_took || r->dropped;
 }
+
+/* --- eval_score.c ---------------------------------------------------------------------------------- */
+
+/* Between what and what the sum of the weights is, with whoever was not asked or is unknown. */
+struct span { double least, most; };
+MAY_YIELD struct span eval_score(struct eval *e);
+/* A predicate on the score: lists are asked until the others cannot change the answer. */
+MAY_YIELD enum truth eval_score_pred(struct eval *e, const struct rule *r);
 
 /* --- checks.c -------------------------------------------------------------------------------------- */
 
@@ -76,6 +95,12 @@ void checks_set(struct arena *a, uint64_t **v, unsigned bit, unsigned bits);
 
 /* checks.c: what is told of a check, or of what is like one, in c->a; NULL: too much was told already. */
 struct note *eval_note(struct policy_case *c, enum note_kind kind, enum stage at, unsigned rcpt, struct strv name);
+
+/* The same of the check at hand, and of the recipient where there is one. */
+struct note *checks_note(struct walk *w, enum note_kind kind, const struct check *k);
+
+/* checks_effects.c: one effect of a check that fires, left in e.c: a mark, a field, a delay, a note for the log. */
+MAY_YIELD void checks_carry_out(struct walk *w, const struct check *k, const struct effect *x);
 
 /* eval_gate.c: NONE, or the gate's refusal of the recipient at hand. */
 MAY_YIELD void eval_gate(struct eval *e, struct verdict *out);

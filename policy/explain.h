@@ -1,5 +1,5 @@
 /*
- * explain -- what explain.c and explain_checks.c share: a line that is put together and told.
+ * explain -- what explain.c and explain_*.c share: a line that is put together and told.
  */
 #ifndef POLICY_EXPLAIN_H
 #define POLICY_EXPLAIN_H
@@ -19,5 +19,9 @@ struct teller {
 
 void explain_line(struct teller *t);            /* tells it, and begins the next */
 void explain_checks(struct teller *t);          /* nothing where there are none */
+/* A line with what the condition asks, in that order, and what it costs. */
+void explain_asks(struct teller *t, const struct rule *when);
+/* May it come to nothing, because a look-up fails or a search is too long? */
+bool explain_can_be_unknown(const struct policy *p, const struct rule *when);
 
 #endif

@@ -1,192 +1,12 @@
 /*
  * explain_checks -- what was understood of the checks: stage by stage in the order in which they are
- * asked, what each asks and what that costs, which can meet unknown facts, what becomes of the text.
+ * asked, which can meet unknown facts; then milters, `sign' and `seal', and what becomes of the text.
+ *
+ * What each asks, and what that costs, is explain_asks.c's.
  */
 #include "policy/explain.h"
 
 #include "policy/load.h"
-#include "proxy/base/arena.h"
-
-#define FACTS_MAX 64 /* of one check, that are told */
-
-/* ---- what a check asks ---- */
-
-struct asks {
-	const struct policy *p;
-	struct asked         v[FACTS_MAX];
-	unsigned             n;
-	bool                 pattern;
-};
-
-static bool
-same_ask(const struct asked *x, const struct asked *y)
-{
-	return x->subject == y->subject && x->fact == y->fact && x->of == y->of &&
-	    x->map == y->map && (x->text.p == NULL) == (y->text.p == NULL) &&
-	    strv_eq(x->text, y->text);
-}
-
-static void
-add_ask(struct asks *s, const struct asked *x)
-{
-	for (unsigned i = 0; i < s->n; i++) {
-		if (same_ask(&s->v[i], x))
-			return;
-	}
-	if (s->n < FACTS_MAX)
-		s->v[s->n++] = *x;
-}
-
-static void
-add_fact(struct asks *s, unsigned fact)
-{
-	add_ask(s, &(struct asked){ .subject = SUBJECT_FACT, .fact = fact, .of = -1 });
-}
-
-/* Depth is bounded by the parser. */
-static void
-collect(struct asks *s, const struct rule *r)
-{
-	for (unsigned i = 0; i < r->n_kid; i++)
-		collect(s, r->kid[i]);
-	if (r->kind != EXPR_PRED)
-		return;
-	add_ask(s, &r->ask);
-	for (unsigned i = 0; i < r->n_match; i++) {
-		s->pattern = s->pattern || r->match[i].kind == MATCH_PATTERN;
-		if (r->match[i].kind == MATCH_MAP)
-			add_fact(s, r->match[i].call.fact);
-	}
-	for (unsigned i = 0; r->ask.subject == SUBJECT_SCORE && i < s->p->n_weighed; i++)
-		add_ask(s, &s->p->weighed[i].ask);
-}
-
-static enum fact_cost
-cost_of(const struct policy *p, const struct asked *x)
-{
-	enum fact_cost cost = COST_MEMORY, of;
-
-	if (x->subject == SUBJECT_FACT || x->subject == SUBJECT_MAP)
-		cost = p->facts[x->fact].cost;
-	of = x->of >= 0 ? p->facts[x->of].cost : COST_MEMORY;
-	return of > cost ? of : cost;
-}
-
-/* Signatures need the text, and the DNS for keys and policies as well. */
-static bool
-asks_keys(const struct policy *p, const struct asked *x)
-{
-	struct strv name, head;
-
-	if (x->subject != SUBJECT_FACT && x->subject != SUBJECT_MAP)
-		return false;
-	name = strv_z(p->facts[x->fact].name);
-	head = strv_cut(&name, '.');
-	return strv_eq(head, SV("dkim")) || strv_eq(head, SV("dmarc")) || strv_eq(head, SV("arc"));
-}
-
-/* Of those: where the DNS fails it has no word for that. */
-static bool
-asks_dns(const struct policy *p, const struct asked *x)
-{
-	static const char *const names[] = { "dmarc.policy", "arc.sealer", "arc.oldest-pass" };
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (x->subject == SUBJECT_FACT && strcmp(p->facts[x->fact].name, names[i]) == 0)
-			return true;
-	}
-	return false;
-}
-
-static bool
-can_be_unknown(const struct asks *s)
-{
-	for (unsigned i = 0; i < s->n; i++) {
-		if (cost_of(s->p, &s->v[i]) == COST_DNS || asks_dns(s->p, &s->v[i]))
-			return true;
-	}
-	return s->pattern;
-}
-
-/* ---- in words ---- */
-
-static void
-put_of(struct buf *b, const struct policy *p, const struct asked *x)
-{
-	buf_addc(b, '(');
-	if (x->text.p != NULL) {
-		buf_addc(b, '"');
-		buf_add(b, x->text);
-		buf_add(b, x->of >= 0 ? SV("\", ") : SV("\""));
-	}
-	if (x->of >= 0)
-		buf_add(b, strv_z(p->facts[x->of].name));
-	buf_addc(b, ')');
-}
-
-static void
-put_ask(struct buf *b, const struct policy *p, const struct asked *x)
-{
-	const struct fact_def *def = &p->facts[x->fact];
-
-	switch (x->subject) {
-	case SUBJECT_TAG:
-		buf_add(b, SV("tag."));
-		buf_add(b, p->tag[x->fact].name);
-		return;
-	case SUBJECT_SCORE:
-		buf_add(b, SV("score"));
-		return;
-	case SUBJECT_MAP:
-		buf_add(b, x->map->conf->name.text);
-		buf_printf(b, "(%s)", def->name);
-		return;
-	case SUBJECT_FACT:
-		break;
-	}
-	if (def->inner && x->of >= 0) {
-		buf_printf(b, "whether %s resolves", p->facts[x->of].name);
-		return;
-	}
-	buf_add(b, strv_z(def->name));
-	if (x->text.p != NULL || x->of >= 0)
-		put_of(b, p, x);
-}
-
-static void
-put_cost(struct buf *b, const struct policy *p, const struct asked *x)
-{
-	enum fact_cost cost = cost_of(p, x);
-
-	/* It is heard at any rate. */
-	if (x->subject == SUBJECT_FACT && strcmp(p->facts[x->fact].name, "milter") == 0)
-		return;
-	if (cost == COST_TEXT)
-		buf_add(b,
-		    asks_keys(p, x) ? SV(" (DNS, the whole message)") : SV(" (the whole message)"));
-	if (cost != COST_DNS)
-		return;
-	buf_add(b, SV(" (DNS"));
-	for (unsigned i = 0; i < p->n_want; i++) {
-		if (!same_ask(&p->want[i].ask, x))
-			continue;
-		buf_printf(b, ", started at %s", stage_word(p->want[i].from));
-		break;
-	}
-	buf_addc(b, ')');
-}
-
-static void
-tell_asks(struct teller *t, const struct asks *s)
-{
-	buf_add(&t->b, SV("         asks "));
-	for (unsigned i = 0; i < s->n; i++) {
-		buf_add(&t->b, i > 0 ? SV(", ") : SV(""));
-		put_ask(&t->b, t->p, &s->v[i]);
-		put_cost(&t->b, t->p, &s->v[i]);
-	}
-	explain_line(t);
-}
 
 /* ---- a check ---- */
 
@@ -220,15 +40,13 @@ static void
 tell_check(struct teller *t, const struct check *c, unsigned number)
 {
 	struct written   w = { .t = t, .number = number };
-	struct asks      s = { .p = t->p };
 	struct block     block = { .kind = BLOCK_CHECK };
 	struct conf_tree tree = { .block = &block, .n = 1 };
 	struct conf      only = { .tree = &tree };
 
 	block.u.check = (struct conf_check *)c->conf;
 	conf_print(&only, t->a, tell_written, &w);
-	collect(&s, c->when);
-	tell_asks(t, &s);
+	explain_asks(t, c->when);
 }
 
 /* ---- stages ---- */
@@ -268,10 +86,8 @@ tell_unknown(struct teller *t)
 
 	for (unsigned i = 0; i < t->p->n_check; i++) {
 		const struct check *c = &t->p->check[i];
-		struct asks         s = { .p = t->p };
 
-		collect(&s, c->when);
-		if (c->on_unknown.kind != VERDICT_NONE || !can_be_unknown(&s))
+		if (c->on_unknown.kind != VERDICT_NONE || !explain_can_be_unknown(t->p, c->when))
 			continue;
 		buf_add(&t->b,
 		    n++ == 0 ?
@@ -289,11 +105,8 @@ tell_unknown(struct teller *t)
 static void
 tell_rest(struct teller *t, const struct milter_rule *m)
 {
-	struct asks s = { .p = t->p };
-
 	if (m->when != NULL) {
-		collect(&s, m->when);
-		tell_asks(t, &s);
+		explain_asks(t, m->when);
 		buf_printf(&t->b, "         its `when' is known at %s%s", stage_word(m->at),
 		    m->at == STAGE_CONNECT ? "" : ": it is told then of all that came before");
 		explain_line(t);
@@ -336,7 +149,6 @@ static void
 tell_seal(struct teller *t, const struct seal_cond *c, unsigned number)
 {
 	struct written   w = { .t = t, .number = number };
-	struct asks      s = { .p = t->p };
 	struct block     block = { .kind = BLOCK_PLAIN };
 	struct conf_tree tree = { .block = &block, .n = 1 };
 	struct conf      only = { .tree = &tree, .n_plain = 1 };
@@ -345,8 +157,7 @@ tell_seal(struct teller *t, const struct seal_cond *c, unsigned number)
 	conf_print(&only, t->a, tell_written, &w);
 	if (c->when == NULL)
 		return;
-	collect(&s, c->when);
-	tell_asks(t, &s);
+	explain_asks(t, c->when);
 }
 
 static void

@@ -73,7 +73,7 @@ bool facts_has(const struct loader *l, struct strv name);
 /* The number of a fact of this build by a name that policy knows, or -1. */
 int facts_number(const struct policy *p, const char *name);
 
-/* ---- asks.c ---- */
+/* ---- asks.c, asks_args.c ---- */
 
 /*
  * What f asks, at that stage (STAGE_MAX: any); *def: its type and name, NULL where the fact is not of this build.
@@ -88,7 +88,7 @@ bool asks_same(const struct asked *a, const struct asked *b);
 bool asks_header_name(struct strv v);
 extern const char asks_header_form[];   /* what would be one */
 
-/* ---- lists.c ---- */
+/* ---- lists.c; patterns: lists_patterns.c ---- */
 
 #define WANT(kind) (1u << LIST_##kind)
 
@@ -139,7 +139,7 @@ bool texts_load(struct loader *l, const struct lit *text, enum text_use use, siz
 /* The effects of a check whose stage is known; p->edits is set where they change a header at message. */
 void effects_load(struct loader *l, struct check *c);
 
-/* ---- stages.c ---- */
+/* ---- stages.c, stages_look.c ---- */
 
 /* Where each check is decided (p->check[].at, per_rcpt), and the tags' stages. */
 void stages_infer(struct loader *l);

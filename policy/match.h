@@ -5,6 +5,7 @@
 #define POLICY_MATCH_H
 
 #include "policy/rules.h"
+#include "proxy/base/idn.h"
 
 /* Kleene's three values: `and' is the least, `or' the greatest, `not' the mirror. */
 enum truth { TRUTH_NO, TRUTH_UNKNOWN, TRUTH_YES };
@@ -17,6 +18,11 @@ enum truth match_pattern(const struct match *m, const struct fact *f, uint64_t *
 enum truth match_pattern_text(const struct match *m, struct strv v, uint64_t *steps);
 bool match_number(const struct match *m, double number);
 bool match_path_in(const struct path *path, const struct nameset *domains, const struct nameset *addresses);
+
+/* The domain as lists hold it: an address literal in its one canonical form, U-labels as A-labels; the path's or in buf. */
+struct strv match_domain(const struct path *path, char buf[IDN_OCTETS]);
+
+/* --- match_map.c ----------------------------------------------------------------------------------- */
 
 /*
  * match_map -- what the map has for the value of a known fact; nothing where the fact is absent

@@ -1,6 +1,16 @@
 /*
  * parse -- what the files of the parser share: the tokens of one source, and steps over them.
  *
+ * parse          files, includes, the keyword at the head of a statement
+ * parse_tools    one token after the other
+ * parse_braces   { }, and where to read on after a mistake
+ * parse_expr     facts, references to lists, expressions
+ * parse_pred     predicates: what an expression asks of one fact
+ * parse_plain    plain statements, named blocks of words and values
+ * parse_block    lists, maps, the relay gate, milters, tests
+ * parse_check    checks, effects, verdicts, keys
+ * parse_rate     rates
+ *
  * Every parse_ function that gives bool has reported when it gives false, and has taken a token or
  * stands at one that its caller's recovery will take: no input makes it stand still.
  */
@@ -36,14 +46,14 @@ struct block_state {
 	unsigned   first_col;
 };
 
-/* ---- looking ---- */
+/* ---- parse_tools.c: looking ---- */
 
 const struct token *parse_peek(const struct parser *p);
 bool parse_at_end(const struct parser *p);              /* of the statement: EOS where that counts */
 bool parse_is(const struct parser *p, const char *word);/* the next token is this WORD */
 bool parse_is_kind(const struct parser *p, enum token_kind kind);
 
-/* ---- taking ---- */
+/* ---- parse_tools.c: taking ---- */
 
 const struct token *parse_take(struct parser *p);       /* never past TOKEN_END */
 bool parse_accept(struct parser *p, const char *word);
@@ -63,7 +73,7 @@ bool parse_one_of(struct parser *p, const char *const *words, const char *what, 
 /* What stands here is none of the words; nothing is taken. */
 void parse_unknown(struct parser *p, const char *const *words, const char *what);
 
-/* ---- { } ---- */
+/* ---- parse_braces.c ---- */
 
 /* Takes '{'; false: there is none. */
 bool parse_open(struct parser *p, struct block_state *b, const char *of);
@@ -86,7 +96,23 @@ struct expr *parse_expr(struct parser *p);              /* NULL: reported */
 bool parse_list_ref(struct parser *p, struct list_ref *out);
 bool parse_fact(struct parser *p, struct fact_ref *out);
 
-/* ---- parse_block.c, parse_check.c: one for each kind of block, from behind its keyword ---- */
+/* ---- parse_pred.c ---- */
+
+bool parse_pred(struct parser *p, struct pred *x);      /* a fact and what is asked of it */
+
+/* ---- parse_check.c: what rates have, too ---- */
+
+bool parse_at_final(const struct parser *p);            /* does the word of a verdict stand here? */
+bool parse_final(struct parser *p, struct conf_final *f);
+bool parse_keys(struct parser *p, struct conf_keys *out);       /* one or more, appended */
+
+/* ---- parse_plain.c: from behind the keyword; all but a named block stays out of the tree if it has mistakes ---- */
+
+void parse_plain(struct parser *p, const struct token *head);
+void parse_class(struct parser *p, const struct token *head);
+void parse_named(struct parser *p, const struct token *head, bool named);       /* named: a name stands before '{' */
+
+/* ---- parse_block.c, parse_check.c, parse_rate.c: one for each kind of block, from behind its keyword ---- */
 
 void parse_list(struct parser *p, const struct token *head);
 void parse_relay(struct parser *p, const struct token *head);
@@ -95,7 +121,7 @@ void parse_test(struct parser *p, const struct token *head);
 void parse_check(struct parser *p, const struct token *head);
 void parse_rate(struct parser *p, const struct token *head);
 
-/* The next statement of the tree. */
+/* parse.c: the next statement of the tree; it stays where it is until another is added. */
 struct block *parse_add(struct parser *p, enum block_kind kind, const struct token *head);
 
 #endif

@@ -1,11 +1,10 @@
 /*
- * parse_check -- checks, rates, verdicts, effects.
+ * parse_check -- checks and their effects; verdicts and keys, which rates have, too.
  *
  * The order of a check's parts is part of the grammar: at, when, on unknown, effects, the
  * verdict last.
  */
 #include "policy/parse.h"
-#include "policy/policy.h"
 #include "policy/words.h"
 #include "proxy/base/arena.h"
 
@@ -15,8 +14,8 @@ static const char *const check_words[] = { "at", "when", "on", "tag", "skip", "d
 	"add-header", "delete-header", "remember", "reject", "tempfail", "disconnect", "discard",
 	"quarantine", NULL };
 
-static bool
-at_final(const struct parser *p)
+bool
+parse_at_final(const struct parser *p)
 {
 	enum verdict_kind kind;
 
@@ -58,10 +57,10 @@ is_address(struct strv v)
  * final = ("reject"|"tempfail"|"disconnect") [CODE [XCODE]] [STRING] | "discard" | "quarantine"
  * ["to" ADDRESS]
  */
-static bool
+bool
 parse_final(struct parser *p, struct conf_final *f)
 {
-	if (!at_final(p)) {
+	if (!parse_at_final(p)) {
 		parse_expected(p, "reject, tempfail, disconnect, discard or quarantine");
 		return false;
 	}
@@ -92,7 +91,7 @@ parse_key(struct parser *p, struct conf_key *k)
 }
 
 /* key {"," key} */
-static bool
+bool
 parse_keys(struct parser *p, struct conf_keys *out)
 {
 	do {
@@ -210,7 +209,7 @@ part_at(const struct parser *p)
 		return PART_WHEN;
 	if (parse_is(p, "on"))
 		return PART_ON;
-	if (at_final(p))
+	if (parse_at_final(p))
 		return PART_FINAL;
 	for (unsigned i = 0; i < sizeof(effects) / sizeof(effects[0]); i++) {
 		if (parse_is(p, effects[i].word))
@@ -350,143 +349,4 @@ parse_check(struct parser *p, const struct token *head)
 	if (!when)
 		diag_add(p->d, DIAG_ERROR, head->pos, SV("such as: when helo is not fqdn"),
 		    "the check has no `when'");
-}
-
-/* ---- rates ---- */
-
-static bool
-is_count(struct strv v)
-{
-	uint64_t n;
-
-	return strv_number(v, UINT32_MAX, &n);
-}
-
-static bool
-is_size(struct strv v)
-{
-	uint64_t n;
-
-	return word_size(v, &n);
-}
-
-/* limit = "limit" NUMBER "in" DURATION ["except" listref] */
-static bool
-parse_limit(struct parser *p, struct conf_rate *r)
-{
-	struct conf_limit x = { 0 };
-
-	if (!parse_shape(p, strv_eq(r->what.text, SV("bytes")) ? is_size : is_count, "a number",
-		&x.number) ||
-	    !parse_keyword(p, "in") || !parse_duration(p, &x.duration))
-		return false;
-	if (parse_accept(p, "except") && !parse_list_ref(p, &x.except))
-		return false;
-	r->limit = arena_grow(p->a, r->limit, &r->max_limit, r->n_limit + 1, sizeof(*r->limit));
-	r->limit[r->n_limit++] = x;
-	return true;
-}
-
-/* "count" ["accepted"] ("connections"|"messages"|"recipients"|"bytes") "per" key {"," key} */
-static bool
-parse_count(struct parser *p, struct conf_rate *r)
-{
-	static const char *const what[] = { "connections", "messages", "recipients", "bytes",
-		NULL };
-
-	r->accepted = parse_accept(p, "accepted");
-	return parse_one_of(p, what, "connections, messages, recipients or bytes", &r->what) &&
-	    parse_keyword(p, "per") && parse_keys(p, &r->key);
-}
-
-static const char *const rate_words[] = { "count", "when", "limit", "reject", "tempfail",
-	"disconnect", "discard", "quarantine", NULL };
-
-static bool
-parse_rate_part(struct parser *p, struct conf_rate *r)
-{
-	if (parse_accept(p, "count"))
-		return parse_count(p, r);
-	if (parse_accept(p, "when")) {
-		r->when = parse_expr(p);
-		return r->when != NULL;
-	}
-	if (parse_accept(p, "limit"))
-		return parse_limit(p, r);
-	if (at_final(p))
-		return parse_final(p, &r->final);
-	parse_unknown(p, rate_words, "count, when, limit or a verdict");
-	parse_take(p);
-	return false;
-}
-
-/* count, when, limits, verdict: a rank for each; the word at hand may not be of a lower one. */
-static unsigned
-rate_rank(const struct parser *p)
-{
-	return parse_is(p, "count") ? 1 :
-	    parse_is(p, "when")     ? 2 :
-	    parse_is(p, "limit")    ? 3 :
-	    at_final(p)             ? 4 :
-				      0;
-}
-
-/* The same of a word that is none of them, by what it looks like. */
-static unsigned
-rank_meant(const struct parser *p)
-{
-	const char *near =
-	    parse_is_kind(p, TOKEN_WORD) ? diag_nearest(parse_peek(p)->text, rate_words) : NULL;
-
-	for (unsigned i = 0; near != NULL && i < 3; i++) {
-		if (rate_words[i] == near)
-			return i + 1;
-	}
-	return near == NULL ? 0 : 4;
-}
-
-static void
-rate_order(struct parser *p, unsigned rank, unsigned *last)
-{
-	if (rank == 0)
-		return;
-	if (rank < *last || (rank == *last && rank != 3))
-		diag_add(p->d, DIAG_ERROR, parse_peek(p)->pos,
-		    SV("the order is: count, when, limits, and one verdict, last"),
-		    "%s cannot stand here", diag_quote(p->a, parse_peek(p)->text));
-	*last = rank > *last ? rank : *last;
-}
-
-/*
- * rate = "rate" NAME ["warn"] "{" "count" ["accepted"] WHAT "per" key {"," key} ["when" expr]
- * limit {limit} final "}"
- */
-void
-parse_rate(struct parser *p, const struct token *head)
-{
-	static const char *const part[] = { "`count'", "`limit'", "verdict" };
-	struct conf_rate        *r = arena_alloc(p->a, sizeof(*r));
-	struct block_state       b;
-	unsigned                 last = 0, rank, seen = 0;
-	bool                     named;
-
-	parse_add(p, BLOCK_RATE, head)->u.rate = r;
-	named = parse_name(p, "the name of a rate", &r->name);
-	r->warn = parse_accept(p, "warn");
-	if (!parse_open_named(p, &b, "the rate", named)) {
-		parse_skip_statement(p);
-		return;
-	}
-	while (parse_more(p, &b)) {
-		rank = rate_rank(p);
-		seen |= 1u << (rank > 0 ? rank : rank_meant(p));
-		rate_order(p, rank, &last);
-		if (!parse_rate_part(p, r))
-			parse_sync(p, &b, rate_words);
-	}
-	for (unsigned i = 0; i < 3; i++) {
-		if ((seen & 1u << (i == 0 ? 1 : i + 2)) == 0)
-			diag_add(p->d, DIAG_ERROR, head->pos, policy_form(p->a, head->text),
-			    "the rate has no %s", part[i]);
-	}
 }

@@ -1,0 +1,237 @@
+/*
+ * match_map -- what a map has for a value, the nearest key first; and values of a map in place of a list.
+ *
+ * Apart from match.c because a map has texts, as they were written: what is looked up there is a text as well, and what
+ * comes of it is read when it is held against something.
+ */
+#include "policy/match.h"
+
+#define KEY_OCTETS 600 /* an address at its longest; what is longer is in no map */
+#define PARENTS    128 /* a domain name has at most 127 labels (RFC 1035 3.1) */
+
+/* ---- the key ---- */
+
+/* The first of what a key has, as the next may be shorter: "a.b.example", ".b.example", ".example". */
+static bool
+find_domain(const struct maptable *t, struct strv domain, struct map_values *out)
+{
+	size_t dot;
+
+	/* No name asked for begins with the dot that only keys may have. */
+	if (domain.n == 0 || domain.p[0] == '.')
+		return false;
+	for (unsigned i = 0; i < PARENTS; i++) {
+		if (maptable_find(t, domain, out))
+			return true;
+		dot = i == 0 ? strv_chr(domain, '.') : 1 + strv_chr(strv_from(domain, 1), '.');
+		if (dot >= domain.n)
+			return false;
+		domain = strv_from(domain, dot);
+	}
+	return false;
+}
+
+static bool
+find_joined(const struct maptable *t, struct strv local, struct strv domain, struct map_values *out)
+{
+	char text[KEY_OCTETS];
+
+	if (local.n >= sizeof(text) || domain.n > sizeof(text) - 1 - local.n)
+		return false;
+	if (local.n > 0)
+		memcpy(text, local.p, local.n);
+	text[local.n] = '@';
+	if (domain.n > 0)
+		memcpy(text + local.n + 1, domain.p, domain.n);
+	return maptable_find(t, strv(text, local.n + 1 + domain.n), out);
+}
+
+/* user+ext@d, user@d, @d, d, .parent */
+static bool
+find_address(
+    const struct maptable *t, struct strv local, struct strv domain, struct map_values *out)
+{
+	size_t plus = strv_chr(local, '+');
+
+	return find_joined(t, local, domain, out) ||
+	    (plus < local.n && find_joined(t, strv_first(local, plus), domain, out)) ||
+	    find_joined(t, SV(""), domain, out) || find_domain(t, domain, out);
+}
+
+/* An address literal in the form that keys have; anything else as it is. */
+static struct strv
+literal_or(struct strv v, char buf[IDN_OCTETS])
+{
+	struct path path = { .domain = v };
+
+	if (v.n > 2 && v.p[0] == '[' && v.p[v.n - 1] == ']')
+		(void)addr_parse_literal(strv(v.p + 1, v.n - 2), &path.literal);
+	return match_domain(&path, buf);
+}
+
+bool
+match_map_path(const struct maptable *t, const struct path *path, struct map_values *out)
+{
+	char buf[IDN_OCTETS];
+
+	if (path->kind == PATH_NULL)
+		return maptable_find(t, SV("<>"), out);
+	return path->kind == PATH_MAILBOX &&
+	    find_address(t, path->local, match_domain(path, buf), out);
+}
+
+/* "@" divides at the last, as everywhere. */
+static bool
+find_text(const struct maptable *t, struct strv v, struct map_values *out)
+{
+	char   buf[IDN_OCTETS];
+	size_t at = strv_rchr(v, '@');
+
+	if (at < v.n)
+		return find_address(
+		    t, strv_first(v, at), literal_or(strv_from(v, at + 1), buf), out);
+	return find_domain(t, literal_or(v, buf), out);
+}
+
+/* Values that are neither names nor texts are looked up as they are written. */
+static bool
+find_other(const struct maptable *t, const struct fact *f, struct map_values *out)
+{
+	char text[ADDR_TEXT];
+
+	if (f->def->type == FACT_ADDR)
+		return maptable_find(t, addr_print(&f->v.addr, text), out);
+	if (f->def->type == FACT_WORD)
+		return maptable_find(t, strv_z(f->def->words[f->v.word]), out);
+	if (f->def->type == FACT_BOOL)
+		return maptable_find(t, f->v.yes ? SV("yes") : SV("no"), out);
+	if (f->def->type == FACT_NUMBER && f->v.number >= 0)
+		return maptable_find(t, strv_print_number((uint64_t)f->v.number, text), out);
+	return false;
+}
+
+struct map_values
+match_map(const struct list *map, const struct fact *f)
+{
+	struct map_values none = { NULL, 0 }, out;
+	bool              found = false;
+
+	if (fact_absent(f))
+		return none;
+	if (f->def->type == FACT_PATH)
+		found = match_map_path(map->map, f->v.path, &out);
+	else if (f->def->type == FACT_TEXT)
+		found = find_text(map->map, f->v.text, &out);
+	else
+		found = find_other(map->map, f, &out);
+	return found ? out : none;
+}
+
+/* ---- a value of a map in place of a list ---- */
+
+/* Is the domain item's, or below it where the item begins with a dot? */
+static bool
+is_domain(struct strv domain, struct strv item)
+{
+	return strv_starts(item, SV(".")) ?
+	    domain.n > item.n && domain.p[0] != '.' && strv_iends(domain, item) :
+	    strv_ieq(domain, item);
+}
+
+/* user@d is user+ext@d as well, @d is everybody there. */
+static bool
+is_address(struct strv local, struct strv domain, struct strv item)
+{
+	size_t at = strv_rchr(item, '@'), plus = strv_chr(local, '+');
+
+	if (at == item.n || !strv_ieq(domain, strv_from(item, at + 1)))
+		return false;
+	item = strv_first(item, at);
+	return item.n == 0 || strv_ieq(local, item) || strv_ieq(strv_first(local, plus), item);
+}
+
+bool
+match_path_item(const struct path *path, struct strv item)
+{
+	char        buf[IDN_OCTETS];
+	struct strv domain = match_domain(path, buf);
+
+	if (path->kind == PATH_NULL)
+		return strv_eq(item, SV("<>"));
+	return path->kind == PATH_MAILBOX &&
+	    (is_domain(domain, item) || is_address(path->local, domain, item));
+}
+
+static bool
+text_item(struct strv v, struct strv item)
+{
+	size_t at = strv_rchr(v, '@');
+	char   a[IDN_OCTETS], b[IDN_OCTETS];
+
+	return is_domain(v, item) || is_domain(idn_domain(v, a), idn_domain(item, b)) ||
+	    (at < v.n && is_address(strv_first(v, at), strv_from(v, at + 1), item));
+}
+
+bool
+match_addr_item(const struct addr *a, struct strv item)
+{
+	struct addr_range range;
+	const char       *why;
+
+	return addr_range_parse(item, &range, &why) && a->family == range.lo.family &&
+	    memcmp(a->b, range.lo.b, sizeof(a->b)) >= 0 &&
+	    memcmp(a->b, range.hi.b, sizeof(a->b)) <= 0;
+}
+
+static bool
+fact_item(const struct fact *f, struct strv item)
+{
+	bool yes = false;
+
+	switch (f->def->type) {
+	case FACT_ADDR:
+		return match_addr_item(&f->v.addr, item);
+	case FACT_PATH:
+		return match_path_item(f->v.path, item);
+	case FACT_TEXT:
+		return text_item(f->v.text, item);
+	case FACT_ADDRS:
+		for (unsigned i = 0; i < f->v.addrs.n && !yes; i++)
+			yes = match_addr_item(&f->v.addrs.v[i], item);
+		return yes;
+	case FACT_TEXTS:
+		for (unsigned i = 0; i < f->v.texts.n && !yes; i++)
+			yes = text_item(f->v.texts.v[i], item);
+		return yes;
+	default:
+		return false;
+	}
+}
+
+bool
+match_fact_in(const struct fact *f, struct map_values v)
+{
+	struct strv item;
+
+	while (map_values_next(&v, &item)) {
+		if (fact_item(f, item))
+			return true;
+	}
+	return false;
+}
+
+bool
+match_values_in(struct map_values v, struct map_values in)
+{
+	struct strv one, item;
+
+	while (map_values_next(&v, &one)) {
+		struct map_values rest = in;
+
+		while (map_values_next(&rest, &item)) {
+			if (text_item(one, item))
+				return true;
+		}
+	}
+	return false;
+}
