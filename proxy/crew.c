@@ -1,118 +1,24 @@
 /*
- * crew -- starts workers, gives them places, replaces those that die, sees to it that old ones end.
+ * crew -- the processes of the workers: starts them, replaces those that die, ends those that outstay their time.
  *
- * It reads reports of one fixed size and nothing else of what workers know.
  * The invariant: child[i] is the process that counts in column i of the counters; pid 0: nobody does.
  */
-#include "proxy/crew.h"
+#include "proxy/crew_own.h"
 
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "proxy/base/arena.h"
 #include "proxy/base/counters.h"
 #include "proxy/base/log.h"
 #include "proxy/base/tls.h"
-#include "proxy/control.h"
 #include "proxy/spawn.h"
 #include "proxy/worker.h"
 
 #define BACKOFF_MS  1000 /* before a worker that died young is replaced; doubles */
 #define BACKOFF_MAX 30000
 #define YOUNG_MS    10000
-#define AFTER_MS    10000 /* between the end of a drain and SIGKILL */
-#define ABORT_MS    2000  /* between an order to end now and SIGKILL */
-#define RETRY_MS    1000  /* without a column or without memory for a process */
-#define NOBODY      (-1)
-
-static void
-order(struct crew *c, int child, enum control_kind kind, unsigned place, int pass)
-{
-	struct child *k = &c->child[child];
-
-	if (k->control < 0)
-		return;
-	/* A full queue is that of a worker that hangs. One that is dying is no news: waitpid tells. */
-	if (!control_send(k->control, &(struct control_msg){ kind, place }, pass))
-		kill(k->pid, SIGKILL);
-}
-
-/* ---- places and their owners ----------------------------------------------------------------- */
-
-static bool
-may_own(const struct crew *c, int child)
-{
-	const struct child *k = &c->child[child];
-
-	return child != NOBODY && k->pid != 0 && k->ready && !k->draining;
-}
-
-/* The ready worker of this generation for a place, or the next neighbour's; NOBODY: none is ready. */
-static int
-best_owner(const struct crew *c, unsigned place)
-{
-	int own;
-
-	/* Places beyond the number of workers are left from a time when there were more. */
-	own = c->place[place % c->workers].own;
-	if (own != NOBODY && may_own(c, own))
-		return own;
-	/* Whoever has it (an old worker, a neighbour) goes on until its own is there. */
-	if (c->place[place].owner != NOBODY && may_own(c, c->place[place].owner))
-		return c->place[place].owner;
-	for (unsigned i = 1; i < c->workers; i++) {
-		own = c->place[(place + i) % c->workers].own;
-		if (own != NOBODY && may_own(c, own))
-			return own;
-	}
-	return NOBODY;
-}
-
-static bool
-owns_any(const struct crew *c, int child)
-{
-	for (unsigned i = 0; i < c->n_place; i++)
-		if (c->place[i].owner == child)
-			return true;
-	return false;
-}
-
-static void
-drain_child(struct crew *c, int child)
-{
-	c->child[child].draining = true;
-	c->child[child].kill_at = c->w->now(c->w) + c->settings->drain + AFTER_MS;
-	order(c, child, CONTROL_DRAIN, 0, -1);
-}
-
-/*
- * Gives each place to whom it belongs.  The new owner is told before the old one, and both poll the
- * same socket for a moment: nobody's connection waits, and none is lost.
- */
-static void
-own_places(struct crew *c)
-{
-	if (c->stopping)
-		return;
-	for (unsigned i = 0; i < c->n_place; i++) {
-		int next = best_owner(c, i), last = c->place[i].owner;
-
-		if (next == last)
-			continue;
-		c->place[i].owner = next;
-		if (next != NOBODY)
-			order(c, next, CONTROL_ADOPT, i, -1);
-		if (last != NOBODY && c->child[last].pid != 0)
-			order(c, last, CONTROL_LEAVE, i, -1);
-	}
-	for (unsigned i = 0; i < c->n_child; i++)
-		if (c->child[i].pid != 0 && c->child[i].generation != c->generation &&
-		    !c->child[i].draining && !owns_any(c, (int)i))
-			drain_child(c, (int)i);
-}
+#define RETRY_MS    1000 /* without a column or without memory for a process */
 
 /* ---- workers: birth -------------------------------------------------------------------------- */
 
@@ -224,7 +130,7 @@ crew_want(struct crew *c)
 		c->place[i].start_at = i < c->workers ? now : 0;
 	}
 	start_workers(c);
-	own_places(c);
+	crew_own_places(c);
 }
 
 /* ---- workers: death -------------------------------------------------------------------------- */
@@ -298,7 +204,7 @@ bury(struct crew *c, int child, int status)
 		plan_successor(c, k);
 	*k = (struct child){ 0 };
 	start_workers(c);
-	own_places(c);
+	crew_own_places(c);
 }
 
 bool
@@ -312,36 +218,7 @@ crew_ended(struct crew *c, pid_t pid, int status)
 	return false;
 }
 
-/* ---- orders to all --------------------------------------------------------------------------- */
-
-void
-crew_log(struct crew *c, int fd)
-{
-	c->log_fd = fd;
-	for (unsigned i = 0; i < c->n_child; i++)
-		if (c->child[i].pid != 0)
-			order(c, (int)i, CONTROL_LOG, 0, fd);
-}
-
-void
-crew_drain(struct crew *c)
-{
-	c->stopping = true;
-	for (unsigned i = 0; i < c->n_child; i++)
-		if (c->child[i].pid != 0 && !c->child[i].draining)
-			drain_child(c, (int)i);
-}
-
-void
-crew_abort(struct crew *c)
-{
-	c->stopping = true;
-	for (unsigned i = 0; i < c->n_child; i++)
-		if (c->child[i].pid != 0) {
-			c->child[i].kill_at = c->w->now(c->w) + ABORT_MS;
-			order(c, (int)i, CONTROL_ABORT, 0, -1);
-		}
-}
+/* ---- who is there ---------------------------------------------------------------------------- */
 
 bool
 crew_alive(const struct crew *c)
@@ -363,60 +240,7 @@ crew_oldest(const struct crew *c)
 	return oldest;
 }
 
-/* ---- reports and times ----------------------------------------------------------------------- */
-
-static void
-take_report(struct crew *c, int child)
-{
-	struct child      *k = &c->child[child];
-	struct control_msg msg;
-	int                fd;
-
-	switch (control_recv(k->control, &msg, &fd)) {
-	case CONTROL_OK:
-		if (fd >= 0)
-			close(fd);
-		if (msg.kind == CONTROL_READY && !k->ready) {
-			k->ready = true;
-			own_places(c);
-		}
-		return;
-	case CONTROL_AGAIN:
-		return;
-	case CONTROL_BAD:
-		log_event(c->w, SV("master"), "warning", "worker %u reported nonsense", k->place);
-		kill(k->pid, SIGKILL);
-		break;
-	case CONTROL_EOF:
-		break;
-	}
-	close(k->control);
-	k->control = -1;
-}
-
-/* poll(2) takes no more entries than the process may have descriptors, be they -1. */
-unsigned
-crew_poll(const struct crew *c, struct pollfd *p)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < c->n_child; i++) {
-		const struct child *k = &c->child[i];
-
-		p[i] = (struct pollfd){ k->pid != 0 ? k->control : NOBODY, POLLIN, 0 };
-		if (p[i].fd >= 0)
-			n = i + 1;
-	}
-	return n;
-}
-
-void
-crew_reports(struct crew *c, const struct pollfd *p, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
-		if (p[i].revents != 0)
-			take_report(c, (int)i);
-}
+/* ---- times ----------------------------------------------------------------------------------- */
 
 uint64_t
 crew_next(const struct crew *c)
@@ -450,14 +274,6 @@ crew_due(struct crew *c)
 		kill(k->pid, SIGKILL);
 	}
 	start_workers(c);
-}
-
-void
-crew_close(const struct crew *c)
-{
-	for (unsigned i = 0; i < c->n_child; i++)
-		if (c->child[i].pid != 0 && c->child[i].control >= 0)
-			close(c->child[i].control);
 }
 
 /* ---- making and freeing ---------------------------------------------------------------------- */

@@ -43,7 +43,7 @@ struct crew {
 	/* In a new process: closes what is the master's and not a worker's. */
 	void                 (*leave)(void *arg);
 	void                  *arg;
-	/* crew.c's own */
+	/* the crew's own */
 	struct child          *child;   /* n_child; child[i] counts in column i of the counters */
 	unsigned               n_child;
 	struct place          *place;

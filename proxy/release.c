@@ -4,12 +4,11 @@
  * A file is locked while it is sent, so that two of us do not send it twice, and removed only when a hop said
  * 250 for all of its recipients.
  */
-#include "proxy/release.h"
+#include "proxy/release_own.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -25,76 +24,6 @@
 
 #define SAID_MAX  (1024 * 1024)
 #define HEAD_READ (64 * 1024)
-
-/* ---- files ----------------------------------------------------------------------------------- */
-
-static struct strv
-fault(struct arena *a, const char *path)
-{
-	return arena_printf(a, "%s: %s", path, strerror(errno));
-}
-
-/* At most `most' octets of it; n of the view is what is there.  False: errno. */
-static bool
-read_some(struct arena *a, int fd, size_t most, struct strv *out)
-{
-	char   *p = arena_bytes(a, most);
-	size_t  n = 0;
-	ssize_t got = 1;
-
-	while (n < most && got > 0) {
-		got = pread(fd, p + n, most - n, (off_t)n);
-		if (got < 0 && errno == EINTR)
-			got = 1;
-		else if (got > 0)
-			n += (size_t)got;
-	}
-	*out = strv(p, n);
-	return got >= 0;
-}
-
-/* When it was kept: a name begins with the second (maildir.c). */
-static uint64_t
-second_of(struct strv path)
-{
-	size_t      slash = strv_rchr(path, '/');
-	struct strv name = slash < path.n ? strv_from(path, slash + 1) : path;
-	uint64_t    n = 0;
-
-	(void)strv_number(strv_first(name, strv_chr(name, '.')), UINT64_MAX, &n);
-	return n;
-}
-
-static int
-by_age(const void *a, const void *b)
-{
-	const struct strv *x = a, *y = b;
-	uint64_t           one = second_of(*x), other = second_of(*y);
-
-	return one != other ? (one < other ? -1 : 1) : strv_cmp(*x, *y);
-}
-
-/* Those of new/ and cur/ whose name fits, oldest first. */
-static unsigned
-find(const struct settings *s, struct world *w, struct arena *a, struct strv id, struct strv **out)
-{
-	struct strv *one[2];
-	unsigned     n[2], all = 0;
-
-	for (unsigned i = 0; i < 2; i++) {
-		struct strv pattern = arena_printf(a, "%s/%s/*.%.*s.*,W=*", s->smtp.quarantine,
-		    i == 0 ? "new" : "cur", (int)id.n, id.p);
-
-		(void)w->glob(w, a, pattern.p, &one[i], &n[i]);
-	}
-	*out = arena_array(a, n[0] + n[1], sizeof(**out));
-	for (unsigned i = 0; i < 2; i++)
-		for (unsigned k = 0; k < n[i]; k++)
-			(*out)[all++] = one[i][k];
-	if (all > 1)
-		qsort(*out, all, sizeof(**out), by_age);
-	return all;
-}
 
 /* ---- the list -------------------------------------------------------------------------------- */
 
@@ -128,13 +57,13 @@ line_of(struct arena *a, const char *path)
 	bool               ok;
 
 	if (fd < 0)
-		return fault(a, path);
-	ok = read_some(a, fd, HEAD_READ, &text);
+		return release_fault(a, path);
+	ok = release_read(a, fd, HEAD_READ, &text);
 	if (ok && !quarantine_parse(a, text, &q, &used, &why) && text.n == HEAD_READ)
-		ok = read_some(a, fd, QUARANTINE_HEAD, &text);
+		ok = release_read(a, fd, QUARANTINE_HEAD, &text);
 	close(fd);
 	if (!ok)
-		return fault(a, path);
+		return release_fault(a, path);
 	if (!quarantine_parse(a, text, &q, &used, &why))
 		return arena_printf(a, "%s: %s", path, why);
 	to = recipients(a, &q);
@@ -153,10 +82,10 @@ release_list(const struct settings *s, struct arena *a, void (*emit)(struct strv
 	unsigned      n;
 
 	if (access(s->smtp.quarantine, R_OK | X_OK) < 0 && errno != ENOENT) {
-		*why = fault(a, s->smtp.quarantine);
+		*why = release_fault(a, s->smtp.quarantine);
 		return -1;
 	}
-	n = find(s, w, a, SV("*"), &path);
+	n = release_find(s, w, a, SV("*"), &path);
 	for (unsigned i = 0; i < n; i++) {
 		struct arena *each = arena_new(4096, 0);
 
@@ -242,7 +171,7 @@ open_file(struct release *r)
 
 	r->fd = open(r->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (r->fd < 0)
-		return no(r, fault(r->a, r->path));
+		return no(r, release_fault(r->a, r->path));
 	if (flock(r->fd, LOCK_EX | LOCK_NB) < 0)
 		return no(r, SV("it is being released already"));
 	if (fstat(r->fd, &now) < 0 || stat(r->path, &named) < 0 || now.st_ino != named.st_ino)
@@ -258,8 +187,8 @@ read_file(struct release *r)
 	size_t      used;
 	const char *why = "";
 
-	if (fstat(r->fd, &st) < 0 || !read_some(r->a, r->fd, (size_t)st.st_size, &all))
-		return no(r, fault(r->a, r->path));
+	if (fstat(r->fd, &st) < 0 || !release_read(r->a, r->fd, (size_t)st.st_size, &all))
+		return no(r, release_fault(r->a, r->path));
 	if (!quarantine_parse(r->a, all, &r->q, &used, &why))
 		return no(r, arena_printf(r->a, "%s: %s", r->path, why));
 	/* A host's name in that of the file is no ID. */
@@ -281,7 +210,7 @@ find_one(struct release *r)
 
 	if (!quarantine_id_good(id))
 		return no(r, SV("this is no ID of the quarantine"));
-	n = find(r->s, r->w, r->a, id, &path);
+	n = release_find(r->s, r->w, r->a, id, &path);
 	if (n == 0)
 		return no(r, SV("there is no such message in the quarantine"));
 	if (n > 1)
@@ -327,7 +256,7 @@ send_one(struct release *r)
 	if (!find_one(r) || !open_file(r) || !read_file(r))
 		return false;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fd) < 0)
-		return no(r, fault(r->a, "socket"));
+		return no(r, release_fault(r->a, "socket"));
 	r->other = fd[1];
 	r->resend.q = &r->q;
 	r->resend.listener = listener_of(r->s, r->q.listener);

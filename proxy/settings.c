@@ -86,7 +86,7 @@ believed(struct load *l, const struct conf_value *list)
 }
 
 static void
-load_policy(struct load *l)
+read_policy(struct load *l)
 {
 	struct settings       *s = l->s;
 	struct strv           *names = arena_array(l->a, s->n_listener + 1, sizeof(*names));
@@ -94,8 +94,6 @@ load_policy(struct load *l)
 	unsigned               n_facts;
 	const struct fact_def *facts = registry_facts(&n_facts);
 	struct hash_key        key;
-	struct pos             keeps;
-	bool                   whole;
 
 	for (unsigned i = 0; i < s->n_listener; i++)
 		names[i] = s->listener[i].name;
@@ -106,6 +104,17 @@ load_policy(struct load *l)
 	s->policy = policy_read(l->a, l->w, s->conf, facts, n_facts,
 	    &(struct policy_names){ names, s->n_listener, pools, s->smtp.n_pool, l->pool_used },
 	    &key, l->d);
+}
+
+/* The policy, and what of the statements needs it. */
+static void
+load_policy(struct load *l)
+{
+	struct settings *s = l->s;
+	struct pos       keeps;
+	bool             whole;
+
+	read_policy(l);
 	/* What is wrong in a check hides nothing that is wrong elsewhere. */
 	whole = l->d->errors == 0;
 	if (whole)

@@ -1,5 +1,6 @@
 /*
- * trial_session_own -- what trial_session.c and trial_text.c share, and nobody else.
+ * trial_session_own -- what trial_session.c, trial_envelope.c and trial_text.c share, and nobody else.  All of it is
+ * trial_session.c's.
  */
 #ifndef PROXY_TRIAL_SESSION_OWN_H
 #define PROXY_TRIAL_SESSION_OWN_H
@@ -34,6 +35,10 @@ MAY_YIELD bool trial_stage(struct trial_session *s, enum stage at, struct trial_
 /* The session is over, or the transaction was refused: then what was said stands for all that follows. */
 bool trial_stands(struct trial_session *s, struct trial_answer *out);
 bool trial_not_let_in(const struct trial_session *s);
+/* Was that a refusal?  Then it stands for all that follows, see trial_stands. */
+bool trial_refused(struct trial_session *s, const struct trial_answer *out);
+/* From now on the fiber has command_ms: before the judge is asked otherwise than by trial_stage. */
+void trial_budget(const struct trial_session *s);
 void trial_end_transaction(struct trial_session *s);
 const struct limits *trial_limits(const struct trial_session *s);
 

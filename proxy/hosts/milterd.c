@@ -1,30 +1,26 @@
 /*
  * milterd -- the program postern-milter: the policy and the filters of a configuration for another mail server.
  *
- * Libmilter has the main thread and makes those of its sessions; one thread of ours runs the loop and with it all that
- * is Postern.  The order of the start is that of what it takes: configuration, socket, log, privileges, threads.
+ * Libmilter has the main thread and makes those of its sessions; one thread of ours (milterd_loop) runs the loop and
+ * with it all that is Postern.  The order of the start is that of what it takes: configuration, socket, log,
+ * privileges, threads.
  */
+#include "proxy/hosts/milterd_own.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <pthread.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <libmilter/mfapi.h>
 
 #include "config.h"
 #include "proxy/base/arena.h"
-#include "proxy/base/log.h"
-#include "proxy/base/loop.h"
 #include "proxy/drop.h"
 #include "proxy/hosts/callbacks.h"
 #include "proxy/judge.h"
@@ -32,12 +28,10 @@
 #include "proxy/syslog.h"
 
 #define DEFAULT_FILE SYSCONFDIR "/postern/postern.conf"
-#define FLIGHT_MAX   (64u << 20) /* octets that threads have handed over */
-#define END_SLACK_MS 15000       /* behind decide-within: what a judge may take beyond it */
-#define SESSION_S    7210        /* libmilter: longest silence of the mail server */
-#define QUEUE        128         /* of the listening socket */
-#define LAST_MS      300         /* for answers on their way, at the end */
-#define MODE         0660        /* of a unix socket */
+#define END_SLACK_MS 15000 /* behind decide-within: what a judge may take beyond it */
+#define SESSION_S    7210  /* libmilter: longest silence of the mail server */
+#define QUEUE        128   /* of the listening socket */
+#define MODE         0660  /* of a unix socket */
 
 enum { EXIT_GOOD = 0, EXIT_MISTAKES = 1, EXIT_USAGE = 2 };
 
@@ -59,11 +53,6 @@ static const char help[] =
     "Exit status: 0 good, 1 mistakes in FILE or something that cannot be had, 2 wrong usage.\n"
     "postern-milter(8) says more.\n";
 
-struct given {
-	const char *file, *socket, *group, *pid;
-	bool        check, help, version;
-};
-
 #define GIVEN(field) offsetof(struct given, field)
 
 /* clang-format off */
@@ -79,23 +68,10 @@ static const struct option_def options[] = {
 };
 /* clang-format on */
 
-struct milterd {
-	struct given     given;
-	struct arena    *a;
-	struct world    *w;
-	struct settings *s;
-	struct bridge   *bridge;
-	struct visits   *visits;
-	struct loop     *loop;
-	struct loop_fd   signals; /* SIGUSR1 */
-	pthread_t        thread;
-	int              log_fd, ready[2]; /* ready: the loop's thread tells how it began */
-};
-
 /* ---- saying ---------------------------------------------------------------------------------- */
 
-static int
-fail(const char *what, const char *why)
+int
+milterd_fail(const char *what, const char *why)
 {
 	fprintf(stderr, "postern-milter: %s%s%s\n", what, why == NULL ? "" : ": ",
 	    why == NULL ? "" : why);
@@ -149,8 +125,8 @@ start_logger(const char *user, const char **why)
 	return p[1];
 }
 
-static int
-open_log(const struct settings *s, const char **why)
+int
+milterd_open_log(const struct settings *s, const char **why)
 {
 	int fd;
 
@@ -204,7 +180,7 @@ open_socket(const struct given *g)
 
 	umask(before);
 	if (why != NULL)
-		fail(g->socket, why);
+		milterd_fail(g->socket, why);
 	return why == NULL;
 }
 
@@ -216,116 +192,7 @@ write_pid(const char *path)
 	if (path == NULL)
 		return true;
 	if (f == NULL || fprintf(f, "%ld\n", (long)getpid()) < 0 || fclose(f) != 0) {
-		fail(path, strerror(errno));
-		return false;
-	}
-	return true;
-}
-
-/* ---- the loop's thread ------------------------------------------------------------------------- */
-
-static void
-log_again(struct milterd *m)
-{
-	const char *why = NULL;
-	int         fd;
-
-	if (m->s->log != LOG_FILE)
-		return;
-	fd = open_log(m->s, &why);
-	if (fd < 0) {
-		log_event(m->w, SV("milter"), "log", "failed: %s", why);
-		return;
-	}
-	world_real_log_fd(m->w, fd);
-	close(m->log_fd);
-	m->log_fd = fd;
-}
-
-static void
-signalled(void *arg, unsigned what)
-{
-	struct milterd         *m = arg;
-	struct signalfd_siginfo s;
-
-	(void)what;
-	while (read(m->signals.fd, &s, sizeof(s)) == (ssize_t)sizeof(s))
-		log_again(m);
-}
-
-/* NULL, or what is missing. */
-static const char *
-begin_loop(struct milterd *m)
-{
-	const char *why;
-	sigset_t    set;
-
-	m->loop = loop_new(m->w);
-	if (m->loop == NULL)
-		return "no event loop";
-	world_real_start(m->w, m->loop);
-	if (!world_real_dns(m->w, &m->s->resolver, &why))
-		log_event(m->w, SV("milter"), "dns", "there is no resolver: %s", why);
-	m->visits = visits_new(m->bridge, m->w, m->loop, m->s);
-	sigemptyset(&set);
-	sigaddset(&set, SIGUSR1);
-	m->signals = (struct loop_fd){
-		.fn = signalled, .arg = m, .fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)
-	};
-	if (!bridge_start(m->bridge, m->loop) || !loop_watch(m->loop, &m->signals, LOOP_READ))
-		return "the event loop takes no descriptor";
-	return NULL;
-}
-
-static void
-say_ready(struct milterd *m)
-{
-	struct log_line *l = arena_alloc(m->a, sizeof(*l));
-
-	log_begin(l, m->w, SV("milter"), "ready");
-	log_z(l, "version", VERSION);
-	log_z(l, "socket", m->given.socket);
-	log_strv(l, "passed-over", m->s->passed_over);
-	log_end(l);
-}
-
-static void *
-run_loop(void *arg)
-{
-	struct milterd *m = arg;
-	const char     *why = begin_loop(m);
-
-	if (why == NULL) {
-		say_ready(m);
-		(void)loop_round(m->loop, false); /* writes it */
-	}
-	(void)!write(m->ready[1], &why, sizeof(why));
-	if (why != NULL)
-		return NULL;
-	loop_run(m->loop);
-	log_event(m->w, SV("milter"), "end", "sessions=%u", visits_open(m->visits));
-	world_real_stop(m->w);
-	return NULL;
-}
-
-/* Signals that are the loop's or libmilter's are blocked in every thread from here on. */
-static bool
-start_loop(struct milterd *m)
-{
-	const char *why = "no memory";
-	sigset_t    set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGUSR1);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	m->bridge = bridge_new(FLIGHT_MAX);
-	if (m->bridge == NULL || pipe2(m->ready, O_CLOEXEC) < 0 ||
-	    pthread_create(&m->thread, NULL, run_loop, m) != 0 ||
-	    read(m->ready[0], &why, sizeof(why)) != (ssize_t)sizeof(why) || why != NULL) {
-		fail("cannot start", why);
+		milterd_fail(path, strerror(errno));
 		return false;
 	}
 	return true;
@@ -350,27 +217,6 @@ describe(const struct milterd *m, struct callbacks_conf *c)
 		.end_ms = within + END_SLACK_MS };
 }
 
-/* Calls in hand are answered, as long as `drain' allows, and what was answered reaches the mail server. */
-static void
-finish(struct milterd *m)
-{
-	static const struct timespec pause = { 0, 20 * 1000000 };
-	uint64_t                     until = m->s->drain;
-	sigset_t                     again;
-
-	sigemptyset(&again);
-	sigaddset(&again, SIGTERM);
-	sigaddset(&again, SIGINT);
-	bridge_close(m->bridge);
-	for (uint64_t ms = 0; bridge_waiting(m->bridge) > 0 && ms < until; ms += 20)
-		if (sigtimedwait(&again, NULL, &pause) > 0)
-			break;
-	for (unsigned ms = 0; ms < LAST_MS; ms += 20)
-		(void)sigtimedwait(&again, NULL, &pause);
-	bridge_stop(m->bridge);
-	pthread_join(m->thread, NULL);
-}
-
 static int
 serve(struct milterd *m)
 {
@@ -383,21 +229,21 @@ serve(struct milterd *m)
 	(void)smfi_settimeout(SESSION_S);
 	if (!open_socket(&m->given))
 		return EXIT_MISTAKES;
-	m->log_fd = open_log(m->s, &why);
+	m->log_fd = milterd_open_log(m->s, &why);
 	if (m->log_fd < 0)
-		return fail("cannot log", why);
+		return milterd_fail("cannot log", why);
 	world_real_log_fd(m->w, m->log_fd);
 	if (!write_pid(m->given.pid))
 		return EXIT_MISTAKES;
 	if (!drop_privileges(m->s->user, &why))
-		return fail("cannot start", why);
-	if (!start_loop(m))
+		return milterd_fail("cannot start", why);
+	if (!milterd_start_loop(m))
 		return EXIT_MISTAKES;
 	/* Now they are there. */
 	describe(m, &c);
 	callbacks_register(&c);
 	rc = smfi_main() == MI_SUCCESS ? EXIT_GOOD : EXIT_MISTAKES;
-	finish(m);
+	milterd_stop_loop(m);
 	if (m->given.pid != NULL)
 		(void)unlink(m->given.pid);
 	if (unix_path(m->given.socket) != NULL)

@@ -159,6 +159,38 @@ descriptor(const char *text)
 	return fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 ? fd : -1;
 }
 
+/* c: what getopt gave.  False: there is no such option. */
+static bool
+take_option(struct given *g, int c)
+{
+	switch (c) {
+	case 'c':
+		g->check = true;
+		break;
+	case 'n':
+		g->name = optarg;
+		break;
+	case 'p':
+		g->socket = optarg;
+		break;
+	case 'k':
+		g->channel = descriptor(optarg);
+		break;
+	case 'l':
+		g->listening = descriptor(optarg);
+		break;
+	case 'b':
+		culprit_page(descriptor(optarg));
+		break;
+	case 't':
+		hangs_limit(strtoul(optarg, NULL, 10));
+		break;
+	default:
+		return false;
+	}
+	return true;
+}
+
 static bool
 take_options(int argc, char **argv, struct given *g)
 {
@@ -175,31 +207,8 @@ take_options(int argc, char **argv, struct given *g)
 	int c;
 
 	while ((c = getopt_long(argc, argv, "+cn:p:", options, NULL)) != -1)
-		switch (c) {
-		case 'c':
-			g->check = true;
-			break;
-		case 'n':
-			g->name = optarg;
-			break;
-		case 'p':
-			g->socket = optarg;
-			break;
-		case 'k':
-			g->channel = descriptor(optarg);
-			break;
-		case 'l':
-			g->listening = descriptor(optarg);
-			break;
-		case 'b':
-			culprit_page(descriptor(optarg));
-			break;
-		case 't':
-			hangs_limit(strtoul(optarg, NULL, 10));
-			break;
-		default:
+		if (!take_option(g, c))
 			return false;
-		}
 	g->file = argv[optind];
 	g->args = argv + optind;
 	if (g->file != NULL)

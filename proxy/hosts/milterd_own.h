@@ -1,0 +1,56 @@
+/*
+ * milterd_own -- what milterd.c and milterd_loop.c share, and nobody else.
+ */
+#ifndef PROXY_HOSTS_MILTERD_OWN_H
+#define PROXY_HOSTS_MILTERD_OWN_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "proxy/base/loop.h"
+#include "proxy/hosts/bridge.h"
+#include "proxy/settings.h"
+
+/* What the command line gives. */
+struct given {
+	const char *file, *socket, *group, *pid;
+	bool        check, help, version;
+};
+
+struct milterd {
+	struct given     given;
+	struct arena    *a;
+	struct world    *w;
+	struct settings *s;
+	struct bridge   *bridge;
+	struct visits   *visits;
+	struct loop     *loop;
+	struct loop_fd   signals;       /* SIGUSR1 */
+	pthread_t        thread;
+	int              log_fd, ready[2];      /* ready: the loop's thread tells how it began */
+};
+
+/* --- milterd.c --- */
+
+/* "what: why" to standard error; why may be NULL.  Gives EXIT_MISTAKES. */
+int milterd_fail(const char *what, const char *why);
+/*
+ * Where s wants the log: a descriptor of the caller's, or -1 with *why (strerror's, or static).  For syslog it is a pipe
+ * to a process that is started here.
+ */
+int milterd_open_log(const struct settings *s, const char **why);
+
+/* --- milterd_loop.c: both are for the main thread --- */
+
+/*
+ * Starts the thread of the loop and waits until it serves: bridge and visits are there then.  Signals that are its or
+ * libmilter's are blocked in every thread from here on.  False: it was said why.
+ */
+bool milterd_start_loop(struct milterd *m);
+/*
+ * No more calls: those in hand are answered, as long as `drain' allows or until another SIGTERM, and what was answered
+ * reaches the mail server.  The thread has ended behind it.
+ */
+void milterd_stop_loop(struct milterd *m);
+
+#endif
