@@ -94,6 +94,7 @@ start_worker(struct crew *c, unsigned place)
 		.pid = pid, .control = pair[0], .generation = c->generation, .place = place
 	};
 	k->started = c->w->now(c->w);
+	k->drain = c->settings->drain;
 	c->place[place].own = column;
 	say_birth(c, k);
 	return true;

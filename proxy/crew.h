@@ -23,6 +23,7 @@ struct child {
 	unsigned generation, place;
 	bool     ready, draining;
 	uint64_t started, kill_at;      /* kill_at: 0 never */
+	uint64_t drain;                 /* ms: its own, which a reload does not change */
 };
 
 struct place {

@@ -50,7 +50,7 @@ static void
 drain_child(struct crew *c, int child)
 {
 	c->child[child].draining = true;
-	c->child[child].kill_at = c->w->now(c->w) + c->settings->drain + AFTER_MS;
+	c->child[child].kill_at = c->w->now(c->w) + c->child[child].drain + AFTER_MS;
 	crew_order(c, child, CONTROL_DRAIN, 0, -1);
 }
 

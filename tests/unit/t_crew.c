@@ -78,6 +78,38 @@ newborn_workers_have_no_old_keys(void)
 	free(c);
 }
 
+/* In a newborn's place: it ends at once, with what was laid into its room before it came. */
+static void
+end_at_once(void *arg)
+{
+	(void)arg;
+	_exit(3);
+}
+
+/* A worker goes by the settings it was born with: it has as long as it believes it has. */
+static void
+a_shorter_drain_is_for_those_to_come(void)
+{
+	static const struct settings patient = { .drain = 600000 }, hasty = { .drain = 1000 };
+	static const struct sockets  none = { .places = 2 };
+	struct crew                 *c = two_workers(&patient, &none);
+	int                          status;
+
+	c->leave = end_at_once;
+	crew_want(c);
+	c->settings = &hasty;
+	crew_drain(c);
+	for (unsigned i = 0; i < 2; i++) {
+		pid_t pid = c->child[i].pid;
+
+		T_CHECK(c->child[i].kill_at >= fake.now(&fake) + patient.drain);
+		T_CHECK(waitpid(pid, &status, 0) == pid);
+		T_CHECK(crew_ended(c, pid, status));
+	}
+	crew_fini(c);
+	free(c);
+}
+
 /* ---- what is said of a death ----------------------------------------------------------------- */
 
 static struct buf said;
@@ -97,14 +129,6 @@ note_rest(struct world *w, struct log_room *r)
 	(void)w;
 	T_CHECK(buf_add(&said, held));
 	log_room_clear(r);
-}
-
-/* In a newborn's place: it ends at once, with what was laid into its room before it came. */
-static void
-end_at_once(void *arg)
-{
-	(void)arg;
-	_exit(3);
 }
 
 static void
@@ -147,6 +171,7 @@ main(int argc, char **argv)
 	make_pem(&ours, EVP_EC_gen("P-256"), "mx.example");
 	T_RUN(newborn_workers_have_no_old_keys);
 	T_RUN(last_words_come_before_the_death);
+	T_RUN(a_shorter_drain_is_for_those_to_come);
 	buf_fini(&said);
 	free_pem(&ours);
 	return t_end();
