@@ -261,6 +261,9 @@ acceptor_place(struct acceptor *a, unsigned place, bool yes)
 		if (i % a->start->sockets->places != place)
 			continue;
 		x->adopted = yes;
+		/* What is new at an address that was kept does not listen yet (sockets.c); again changes nothing. */
+		if (yes && x->fd >= 0)
+			(void)listen(x->fd, SOCKETS_BACKLOG);
 		if (yes)
 			watch_on(x);
 		else

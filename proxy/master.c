@@ -141,6 +141,7 @@ static void
 master_free(struct master *m)
 {
 	world_real_stop(m->w);
+	master_log_end(m);
 	settings_free(m->s);
 	arena_free(m->a);
 	crew_fini(&m->crew);

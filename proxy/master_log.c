@@ -8,9 +8,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "config.h"
@@ -21,6 +23,7 @@
 #include "proxy/syslog.h"
 
 #define LOGGER_MS 1000 /* from the birth of a logger to that of the next */
+#define END_MS    5000 /* that a logger has for what is left, as we end */
 
 /* ---- saying ---------------------------------------------------------------------------------- */
 
@@ -185,6 +188,18 @@ start_logger(struct master *m)
 	if (drop_privileges(m->s->user, &why))
 		syslog_pump(lines);
 	_exit(0);
+}
+
+/* Who watches over us may end it as we go (KillMode=mixed of systemd does), and the last lines are in the pipe. */
+void
+master_log_end(struct master *m)
+{
+	if (m->log.logger == 0)
+		return;
+	close(m->log.pipe[1]);
+	m->log.pipe[1] = -1;
+	for (int i = 0; i < END_MS / 10 && waitpid(m->log.logger, NULL, WNOHANG) == 0; i++)
+		(void)poll(NULL, 0, 10);
 }
 
 bool

@@ -81,5 +81,7 @@ bool master_log_ended(struct master *m, pid_t pid);
 /* When one is due, UINT64_MAX: none; and starting it. */
 uint64_t master_log_next(const struct master *m);
 void master_log_due(struct master *m);
+/* The last thing of all: waits, at most 5 s, until the logger has told what is left and is gone. Nothing is said behind it. */
+void master_log_end(struct master *m);
 
 #endif

@@ -15,8 +15,6 @@
 
 #include "proxy/base/arena.h"
 
-#define BACKLOG 4096 /* the system may have a lower ceiling: net.core.somaxconn */
-
 static bool
 same(const struct endpoint *x, const struct endpoint *y)
 {
@@ -106,7 +104,10 @@ kept(const struct sockets *s, const struct endpoint *at, unsigned place)
 	return -1;
 }
 
-/* 0 or errno. */
+/*
+ * 0 or errno.  One more place of an address that is served does not listen yet: it would have a share of the clients
+ * while the worker for it is still being born.  Who adopts it listens (acceptor.c).
+ */
 static int
 open_place(const struct sockets *old, struct sockets *new, unsigned i, unsigned place)
 {
@@ -116,7 +117,7 @@ open_place(const struct sockets *old, struct sockets *new, unsigned i, unsigned 
 	if (*fd >= 0)
 		return 0;
 	*fd = bound(&new->at[i], true);
-	if (*fd >= 0 && listen(*fd, BACKLOG) == 0)
+	if (*fd >= 0 && (kept(old, &new->at[i], 0) >= 0 || listen(*fd, SOCKETS_BACKLOG) == 0))
 		return 0;
 	return errno;
 }

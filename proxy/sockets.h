@@ -10,6 +10,8 @@
 
 #include "proxy/smtp/smtp.h"
 
+#define SOCKETS_BACKLOG 4096            /* the system may have a lower ceiling: net.core.somaxconn */
+
 struct sockets {
 	struct endpoint *at;            /* n; heap */
 	int             *fd;            /* n * places; heap: fd[i * places + place] */
@@ -20,7 +22,8 @@ struct sockets {
  * sockets_open -- makes *s what these listeners and so many places want
  *
  * Sockets of an address that stays are kept; there are never fewer places than before (a socket with
- * clients in its queue is not closed).  False: nothing has changed, *failed is the listener that
+ * clients in its queue is not closed).  What is new at an address that is kept only listens once a worker has adopted
+ * it.  False: nothing has changed, *failed is the listener that
  * cannot be opened, *why a text in arena a.
  */
 bool sockets_open(struct sockets *s, const struct listener *l, unsigned n, unsigned places, struct arena *a,
