@@ -83,7 +83,7 @@ static enum filter_rc
 known_because(const struct dmarc_asking *k, unsigned word, const char *why)
 {
 	lookup_say(k->f, strv_z(why));
-	if (word == RESULT_PERMERROR || word == RESULT_TEMPERROR)
+	if (!k->cancelled && (word == RESULT_PERMERROR || word == RESULT_TEMPERROR))
 		tell_of_error(k, word, why);
 	return known_word(k, word);
 }

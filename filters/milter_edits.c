@@ -12,6 +12,7 @@
 #define BODY_MORE   ((uint64_t)64 << 20) /* octets that a new body may be longer than the old one */
 #define HEADER_MORE ((uint64_t)1 << 20)  /* octets of all fields that one milter adds or changes */
 #define GATHER      4096                 /* octets of a new body that are put away at once */
+#define EDITS_OURS  100                  /* kept from milters, for results, signatures and a seal behind them */
 
 struct milter_edits {
 	struct arena     *a;
@@ -283,7 +284,8 @@ bool
 milter_edits_add(struct milter_edits *m, struct edits *e, const struct milter_answer *answer,
     struct strv by, const char **why)
 {
-	if (answer->kind != MILTER_ANS_REPLACE_BODY && ++m->asked > EDITS_MAX)
+	if (answer->kind != MILTER_ANS_REPLACE_BODY &&
+	    (++m->asked > EDITS_MAX || e->n >= EDITS_MAX - EDITS_OURS))
 		return no(why, "too many edits");
 	switch (answer->kind) {
 	case MILTER_ANS_ADD_HEADER:

@@ -30,8 +30,8 @@ void spf_guard_end(struct spf_guard *g);
  * spf_guard_ask -- a question of the library's
  *
  *   name  as the library has it
- *   out   of OK: what may be shown: records of SPF alone, printed anew, in g->a, and SPF_NAMES names; else nothing.
- *         In a
+ *   out   of OK: what may be shown, in a: of texts only records of SPF, printed anew (these in g->a); of names at
+ *         most SPF_NAMES.  Else nothing.
  *
  * Parks.  Once the check is over (settled, cancelled or declined) nothing is asked: it is NXDOMAIN.
  */

@@ -21,7 +21,11 @@ struct arena;
  */
 bool authres_forges(struct strv raw, struct strv id);
 
-#define AUTHRES_FIELD_MAX 16384         /* octets of a field of ours; results that do not fit are left out */
+/*
+ * Octets of a field of ours: more than the longest results of 20 signatures (dkim { signatures }) and of all other
+ * methods take.  Results that do not fit are left out.
+ */
+#define AUTHRES_FIELD_MAX 32768
 
 /* A value behind `=', quoted where it must be, cut at 400 octets; controls and what is no UTF-8 become "?". In a. */
 struct strv authres_value(struct arena *a, struct strv text);

@@ -375,6 +375,32 @@ keeps_the_ceiling(void)
 	arena_free(a);
 }
 
+/* 900 octets each of 20 signatures: a stranger cannot push out what comes behind them. */
+static void
+has_room_for_all(void)
+{
+	struct arena *a = arena_new(4096, 0);
+	struct strv   v[22], identity, all;
+	char          i[251];
+	unsigned      n = 0;
+
+	memset(i, '"', sizeof(i));
+	identity = authres_value(a, strv(i, sizeof(i)));
+	for (size_t k = 0; k < 20; k++) {
+		v[k] = arena_printf(a, "dkim=permerror header.i=%.*s header.s=%.*s header.b=AbCdEf12",
+		    (int)identity.n, identity.p, 237, i);
+		T_CHECK(v[k].n > 700 && v[k].n < 900);
+	}
+	v[20] = SV("dmarc=fail header.from=a.io");
+	v[21] = SV("arc=none");
+	all = authres_field(a, SV("mx"), v, T_COUNT(v));
+	T_CHECK(strv_ends(all, SV("arc=none")));
+	while (all.p != NULL)
+		n += strv_cut(&all, ';').n > 0;
+	T_EQ_NUM(n, 1 + T_COUNT(v));
+	arena_free(a);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -387,5 +413,6 @@ main(int argc, char **argv)
 	T_RUN(folds_fields);
 	T_RUN(writes_legal_fields);
 	T_RUN(keeps_the_ceiling);
+	T_RUN(has_room_for_all);
 	return t_end();
 }

@@ -424,6 +424,24 @@ too_many_changes_are_none(void)
 	teardown();
 }
 
+/* 2000 are the most that there may be; what is put in behind the milters has room among them. */
+static void
+some_changes_are_kept_for_ours(void)
+{
+	for (unsigned n = 1900; n <= 1901; n++) {
+		setup(1);
+		endless_field = field(ADD, 0, "C", "5");
+		endless_left = n;
+		open_message();
+		text(OLD "\r\nbody\r\n");
+		T_EQ_NUM(advice_of(0)->failed, n > 1900);
+		T_EQ_NUM(s.edits.n, n > 1900 ? 0 : n);
+		endless_field = (struct milter_answer){ 0 };
+		endless_left = (unsigned)-1;
+		teardown();
+	}
+}
+
 static void
 quarantine_holds_unless_it_is_refused(void)
 {
@@ -693,6 +711,7 @@ main(void)
 	T_RUN(fields_have_a_ceiling_together);
 	T_RUN(half_a_change_is_none);
 	T_RUN(too_many_changes_are_none);
+	T_RUN(some_changes_are_kept_for_ours);
 	T_RUN(quarantine_holds_unless_it_is_refused);
 	T_RUN(progress_begins_the_time_anew);
 	T_RUN(a_later_one_sees_what_those_before_it_did);
