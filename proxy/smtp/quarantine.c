@@ -19,7 +19,7 @@ one(struct quarantined *q, unsigned i)
 }
 
 /* clang-format off */
-enum { HELO = 6, RCPT = 10, OCTETS = 11, N_FIELDS = 12 };
+enum { HELO = 6, USER = 8, RCPT = 10, OCTETS = 11, N_FIELDS = 12 };
 static const struct field {
 	const char *name;
 	bool        needed;
@@ -64,7 +64,9 @@ quarantine_print(struct arena *a, const struct quarantined *given)
 	for (unsigned i = 0; i < q.n_rcpt; i++)
 		add(&out, RCPT, q.rcpt[i]);
 	add(&out, OCTETS, arena_printf(a, "%llu", (unsigned long long)q.octets));
-	all = out.full ? (struct strv){ NULL, 0 } : arena_dup(a, buf_view(&out));
+	/* What could not be read again is not kept. */
+	all = out.full || q.n_rcpt > QUARANTINE_RCPTS ? (struct strv){ NULL, 0 } :
+							arena_dup(a, buf_view(&out));
 	buf_fini(&out);
 	return all;
 }
@@ -99,7 +101,8 @@ take(struct arena *a, struct quarantined *q, unsigned i, struct strv value, unsi
 		return strv_number(value, UINT64_MAX / 2, &q->octets);
 	if (i != RCPT) {
 		*one(q, i) = value;
-		return value.n > 0;
+		/* A token alone said who it was (sasl.c): a user without a name. */
+		return value.n > 0 || i == USER;
 	}
 	q->rcpt = arena_grow(a, q->rcpt, max, q->n_rcpt + 1, sizeof *q->rcpt);
 	q->rcpt[q->n_rcpt++] = value;

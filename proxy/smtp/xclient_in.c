@@ -213,6 +213,8 @@ introduce(struct session *s, const struct xclient_in *x)
 	set_endpoint(&c->addr, x, XCLIENT_ADDR, &x->addr, XCLIENT_PORT, x->port);
 	set_endpoint(&c->local, x, XCLIENT_DESTADDR, &x->destaddr, XCLIENT_DESTPORT, x->destport);
 	c->proxied = true;
+	/* It was the peer that did not wait. */
+	c->early = false;
 	/* The line from here to the peer may be TLS (no second STARTTLS); of the client's nothing is known. */
 	c->tls = (struct tls_facts){ .on = c->tls.on };
 	c->helo = x->helo;
@@ -234,6 +236,7 @@ forget(struct session *s)
 	s->state = SMTP_NEW;
 	judge_close(s->hearing);
 	s->hearing = NULL;
+	session_log_forget(s, false);
 }
 
 static void

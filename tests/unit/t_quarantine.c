@@ -96,6 +96,46 @@ no_line_is_smuggled(void)
 	arena_free(a);
 }
 
+/* A user without a name (a token said who it was) is still one: absent would be nobody. */
+static void
+user_without_a_name(void)
+{
+	struct arena      *a = arena_new(4096, 0);
+	struct quarantined q = sample(true), back;
+	size_t             used;
+	const char        *why;
+
+	q.user = SV("");
+	T_CHECK(quarantine_parse(a, quarantine_print(a, &q), &back, &used, &why));
+	T_CHECK(back.user.p != NULL);
+	same(&q, &back);
+	q.user = (struct strv){ NULL, 0 };
+	T_CHECK(quarantine_parse(a, quarantine_print(a, &q), &back, &used, &why));
+	T_CHECK(back.user.p == NULL);
+	q.check = SV("");
+	T_CHECK(!quarantine_parse(a, quarantine_print(a, &q), &back, &used, &why));
+	arena_free(a);
+}
+
+/* What could not be read again is not written. */
+static void
+as_many_recipients_as_are_read(void)
+{
+	struct arena      *a = arena_new(4096, 0);
+	struct quarantined q = sample(false), back;
+	size_t             used;
+	const char        *why;
+
+	q.rcpt = arena_array(a, QUARANTINE_RCPTS + 1, sizeof *q.rcpt);
+	for (q.n_rcpt = 0; q.n_rcpt < QUARANTINE_RCPTS; q.n_rcpt++)
+		q.rcpt[q.n_rcpt] = one_rcpt[0];
+	T_CHECK(quarantine_parse(a, quarantine_print(a, &q), &back, &used, &why));
+	T_CHECK(back.n_rcpt == QUARANTINE_RCPTS);
+	q.rcpt[q.n_rcpt++] = one_rcpt[0];
+	T_CHECK(quarantine_print(a, &q).p == NULL);
+	arena_free(a);
+}
+
 static void
 refuses(void)
 {
@@ -142,6 +182,8 @@ main(void)
 {
 	T_RUN(there_and_back);
 	T_RUN(no_line_is_smuggled);
+	T_RUN(user_without_a_name);
+	T_RUN(as_many_recipients_as_are_read);
 	T_RUN(refuses);
 	T_RUN(names);
 	return t_end();
