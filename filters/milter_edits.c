@@ -12,7 +12,7 @@
 #define BODY_MORE   ((uint64_t)64 << 20) /* octets that a new body may be longer than the old one */
 #define HEADER_MORE ((uint64_t)1 << 20)  /* octets of all fields that one milter adds or changes */
 #define GATHER      4096                 /* octets of a new body that are put away at once */
-#define EDITS_OURS  100                  /* kept from milters, for results, signatures and a seal behind them */
+#define EDITS_OURS  100 /* kept from milters, for results, signatures and a seal behind them */
 
 struct milter_edits {
 	struct arena     *a;

@@ -263,7 +263,7 @@ acceptor_place(struct acceptor *a, unsigned place, bool yes)
 		x->adopted = yes;
 		/* What is new at an address that was kept does not listen yet (sockets.c); again changes nothing. */
 		if (yes && x->fd >= 0)
-			(void)listen(x->fd, SOCKETS_BACKLOG);
+			sockets_listen(x->fd);
 		if (yes)
 			watch_on(x);
 		else

@@ -15,6 +15,8 @@
 
 #include "proxy/base/arena.h"
 
+#define BACKLOG 4096 /* the system may have a lower ceiling: net.core.somaxconn */
+
 static bool
 same(const struct endpoint *x, const struct endpoint *y)
 {
@@ -117,7 +119,7 @@ open_place(const struct sockets *old, struct sockets *new, unsigned i, unsigned 
 	if (*fd >= 0)
 		return 0;
 	*fd = bound(&new->at[i], true);
-	if (*fd >= 0 && (kept(old, &new->at[i], 0) >= 0 || listen(*fd, SOCKETS_BACKLOG) == 0))
+	if (*fd >= 0 && (kept(old, &new->at[i], 0) >= 0 || listen(*fd, BACKLOG) == 0))
 		return 0;
 	return errno;
 }
@@ -158,6 +160,12 @@ open_all(const struct sockets *old, struct sockets *new, unsigned *failed)
 			if ((error = open_place(old, new, *failed, place)) != 0)
 				return error;
 	return 0;
+}
+
+void
+sockets_listen(int fd)
+{
+	(void)listen(fd, BACKLOG);
 }
 
 bool

@@ -10,8 +10,6 @@
 
 #include "proxy/smtp/smtp.h"
 
-#define SOCKETS_BACKLOG 4096            /* the system may have a lower ceiling: net.core.somaxconn */
-
 struct sockets {
 	struct endpoint *at;            /* n; heap */
 	int             *fd;            /* n * places; heap: fd[i * places + place] */
@@ -28,6 +26,8 @@ struct sockets {
  */
 bool sockets_open(struct sockets *s, const struct listener *l, unsigned n, unsigned places, struct arena *a,
     const struct listener **failed, struct strv *why);
+/* A socket of theirs takes clients from now on; it may do so already. */
+void sockets_listen(int fd);
 /* The socket of listener i at a place. */
 int sockets_fd(const struct sockets *s, unsigned i, unsigned place);
 void sockets_close(struct sockets *s);

@@ -387,8 +387,9 @@ has_room_for_all(void)
 	memset(i, '"', sizeof(i));
 	identity = authres_value(a, strv(i, sizeof(i)));
 	for (size_t k = 0; k < 20; k++) {
-		v[k] = arena_printf(a, "dkim=permerror header.i=%.*s header.s=%.*s header.b=AbCdEf12",
-		    (int)identity.n, identity.p, 237, i);
+		v[k] = arena_printf(a,
+		    "dkim=permerror header.i=%.*s header.s=%.*s header.b=AbCdEf12", (int)identity.n,
+		    identity.p, 237, i);
 		T_CHECK(v[k].n > 700 && v[k].n < 900);
 	}
 	v[20] = SV("dmarc=fail header.from=a.io");
