@@ -33,16 +33,25 @@ policy_begin(const struct policy *p, const struct policy_case *session, struct p
 		(void)edits_add(tx->a, tx->edits, &session->edits->v[i], &why);
 }
 
-/* Field effects stand in the order of stages: those to be kept are in front. */
+static bool
+was_before(const struct policy *p, enum stage at, struct strv check)
+{
+	for (unsigned i = 0; i < p->n_check; i++) {
+		if (strv_eq(p->check[i].name, check))
+			return p->check[i].at < at;
+	}
+	return false;
+}
+
+/* Not in file order: checks that ask what milters say come behind the others of their stage. */
 static void
 rewind_edits(const struct policy *p, enum stage at, struct edits *e)
 {
 	unsigned kept = 0;
 
-	for (unsigned i = 0; i < p->n_check && kept < e->n; i++) {
-		while (
-		    p->check[i].at < at && kept < e->n && strv_eq(e->v[kept].by, p->check[i].name))
-			kept++;
+	for (unsigned i = 0; i < e->n; i++) {
+		if (was_before(p, at, e->v[i].by))
+			e->v[kept++] = e->v[i];
 	}
 	edits_rewind(e, kept);
 }

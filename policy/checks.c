@@ -235,7 +235,10 @@ checks_upto(const struct policy *p, enum stage at)
 	return p->by_stage != NULL ? p->first[at + 1] : p->n_check;
 }
 
-/* A recipient that is refused leaves no fields behind, which would speak of it to others. */
+/*
+ * A recipient that is refused leaves no fields behind, which would speak of it to others.  Of those that the server
+ * refuses: edits_settle.
+ */
 static void
 take_back(struct walk *w)
 {

@@ -34,17 +34,33 @@ note_text(struct walk *w, enum note_kind kind, const struct check *k, struct str
 
 /*
  * The same field by the same check, for another recipient: once is enough.  Of a check's edits values differ, names do
- * not; and all of them are looked at, for there are EDITS_MAX at most, which takes 16 us.
+ * not; and all of them are looked at, for there are EDITS_MAX at most, which takes 16 us.  all->n: there is none.
  */
-static bool
-is_there(const struct edits *all, const struct edit *x)
+static unsigned
+find_same(const struct edits *all, const struct edit *x)
 {
-	for (unsigned i = 0; i < all->n; i++) {
+	unsigned i = 0;
+
+	for (; i < all->n; i++) {
 		if (all->v[i].op == x->op && strv_eq(all->v[i].by, x->by) &&
 		    strv_eq(all->v[i].value, x->value) && strv_ieq(all->v[i].name, x->name))
-			return true;
+			break;
 	}
-	return false;
+	return i;
+}
+
+/* Whether the recipient at hand is taken is not known yet: edits_settle. */
+static void
+stage_edit(struct walk *w, const struct edit *x)
+{
+	struct policy_case *c = w->e.c;
+	unsigned            i = find_same(c->edits, x);
+	const char         *why;
+
+	if (i == c->edits->n && !edits_add(c->a, c->edits, x, &why))
+		return;
+	if (w->at == STAGE_RCPT)
+		edits_want(c->a, c->edits, i, w->e.rcpt);
 }
 
 /* A field stands in front of the header, as trace fields do (RFC 5321 4.4), above those that came. */
@@ -53,14 +69,13 @@ change_header(struct walk *w, const struct check *k, const struct effect *x)
 {
 	struct policy_case *c = w->e.c;
 	struct edit         edit = { .op = EDIT_DELETE_ALL, .name = x->name, .by = k->name };
-	const char         *why;
 
 	if (x->kind == EFFECT_ADD_HEADER) {
 		edit.op = EDIT_INSERT_HEADER;
 		edit.value = texts_header(&w->e, &x->text);
 	}
-	if (c->edits != NULL && !w->e.cancelled && !is_there(c->edits, &edit))
-		(void)edits_add(c->a, c->edits, &edit, &why);
+	if (c->edits != NULL && !w->e.cancelled)
+		stage_edit(w, &edit);
 }
 
 /* ---- all of them ---- */

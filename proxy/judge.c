@@ -171,6 +171,8 @@ judge_stage(struct hearing *h, enum stage at, struct verdict *out)
 	*out = (struct verdict){ 0 };
 	if (at == STAGE_HELO)
 		helo_again(h);
+	if (at == STAGE_DATA && h->tx != NULL)
+		edits_settle(&h->tx->edits, &h->tx->env);
 	if (!judge_settled(h))
 		lookup_start(h, at, 0);
 	rc = decide(h, at, 0, out);
@@ -302,6 +304,8 @@ judge_message(struct hearing *h, struct verdict *out)
 	enum wait_rc  rc;
 
 	*out = (struct verdict){ 0 };
+	/* A mail server that calls us as its milter may not tell of DATA. */
+	edits_settle(&h->tx->edits, &h->tx->env);
 	if (f != NULL && (before == 0 || before > until))
 		f->deadline = until;
 	rc = hear_message(h, out);

@@ -7,9 +7,10 @@
 #include "proxy/mail/edit.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 #include "proxy/base/arena.h"
-#include "proxy/mail/path.h"
+#include "proxy/mail/envelope.h"
 
 #define NAME_LONGEST   998 /* RFC 5322 2.1.1 */
 #define VALUE_LONGEST  (64 * 1024)
@@ -135,6 +136,9 @@ edits_add(struct arena *a, struct edits *e, const struct edit *add, const char *
 	copy.value = keep(a, copy.value);
 	copy.params = keep(a, copy.params);
 	copy.by = keep(a, copy.by);
+	copy.whom = NULL;
+	copy.n_whom = copy.max_whom = 0;
+	copy.turn = ++e->turns;
 	e->v = arena_grow(a, e->v, &e->max, e->n + 1, sizeof(*e->v));
 	e->v[e->n++] = copy;
 	return true;
@@ -145,4 +149,95 @@ edits_rewind(struct edits *e, unsigned mark)
 {
 	assert(mark <= e->n);
 	e->n = mark;
+}
+
+/* ---- edits for recipients ---- */
+
+void
+edits_want(struct arena *a, struct edits *e, unsigned i, unsigned rcpt)
+{
+	struct edit *x = &e->v[i];
+
+	x->whom = arena_grow(a, x->whom, &x->max_whom, x->n_whom + 1, sizeof(*x->whom));
+	x->whom[x->n_whom++] = (struct edit_for){ rcpt, ++e->turns };
+}
+
+/* The client heard 250 for it. */
+static bool
+was_taken(const struct envelope *env, unsigned rcpt)
+{
+	return rcpt < env->n_rcpt && (env->rcpt[rcpt].upstream_took || env->rcpt[rcpt].dropped);
+}
+
+/* Those for recipients who were taken stay; the last of them gives it its turn.  False: there are none. */
+static bool
+keep_taken(struct edit *x, const struct envelope *env)
+{
+	unsigned n = 0;
+
+	if (x->n_whom == 0)
+		return true;
+	for (unsigned i = 0; i < x->n_whom; i++) {
+		if (was_taken(env, x->whom[i].rcpt))
+			x->whom[n++] = x->whom[i];
+	}
+	x->n_whom = n;
+	if (n > 0)
+		x->turn = x->whom[n - 1].turn;
+	return n > 0;
+}
+
+/* When fields of that name were deleted for the last time. */
+static unsigned
+last_deleted(const struct edits *e, struct strv name)
+{
+	unsigned last = 0;
+
+	for (unsigned i = 0; i < e->n; i++) {
+		const struct edit *x = &e->v[i];
+
+		if (x->op == EDIT_DELETE_ALL && x->turn > last && strv_ieq(x->name, name))
+			last = x->turn;
+	}
+	return last;
+}
+
+/* A field stands where it was wanted first behind that: what came before is gone. */
+static void
+settle_field(const struct edits *e, struct edit *x)
+{
+	unsigned deleted = x->n_whom > 0 ? last_deleted(e, x->name) : 0;
+
+	if (x->op == EDIT_DELETE_ALL)
+		return;
+	for (unsigned i = x->n_whom; i-- > 0 && x->whom[i].turn > deleted;)
+		x->turn = x->whom[i].turn;
+}
+
+static int
+by_turn(const void *a, const void *b)
+{
+	const struct edit *x = a, *y = b;
+
+	return (x->turn > y->turn) - (x->turn < y->turn);
+}
+
+void
+edits_settle(struct edits *e, const struct envelope *env)
+{
+	unsigned kept = 0;
+	bool     any = false;
+
+	for (unsigned i = 0; i < e->n; i++) {
+		any = any || e->v[i].n_whom > 0;
+		if (keep_taken(&e->v[i], env))
+			e->v[kept++] = e->v[i];
+	}
+	e->n = kept;
+	for (unsigned i = 0; any && i < kept; i++)
+		settle_field(e, &e->v[i]);
+	if (any && kept > 1)
+		qsort(e->v, kept, sizeof(*e->v), by_turn);
+	for (unsigned i = 0; i < kept; i++)
+		e->v[i].n_whom = 0;
 }

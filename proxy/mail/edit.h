@@ -7,10 +7,15 @@
 #include "proxy/base/strv.h"
 
 struct arena;
+struct envelope;
 struct spool;
 
 enum edit_op { EDIT_ADD_HEADER, EDIT_INSERT_HEADER, EDIT_CHANGE_HEADER, EDIT_DELETE_HEADER, EDIT_REPLACE_BODY,
 	EDIT_DELETE_ALL /* fields of that name */, EDIT_ADD_RCPT, EDIT_DELETE_RCPT, EDIT_CHANGE_FROM };
+
+struct edit_for {                       /* wanted for a recipient */
+	unsigned rcpt, turn;            /* by number; when: later ones have greater turns */
+};
 
 struct edit {
 	enum edit_op  op;
@@ -20,11 +25,15 @@ struct edit {
 	struct strv   params;           /* ADD_RCPT, CHANGE_FROM: "NOTIFY=NEVER", blanks between; absent: none */
 	struct strv   by;               /* who wants it */
 	struct spool *body;             /* REPLACE_BODY */
+	struct edit_for *whom;          /* n_whom of them, in turn; none: for the message, whoever gets it */
+	unsigned      n_whom, max_whom;
+	unsigned      turn;             /* of edits_add */
 };
 
 struct edits {
 	struct edit *v;
 	unsigned     n, max;
+	unsigned     turns;             /* so far */
 };
 
 #define EDITS_MAX 2000
@@ -37,5 +46,15 @@ bool edit_check(const struct edit *e, const char **why);
 bool edits_add(struct arena *a, struct edits *e, const struct edit *add, const char **why);
 /* Forgets all edits from mark on; mark is a former e->n. */
 void edits_rewind(struct edits *e, unsigned mark);
+
+/* Edit i is wanted for that recipient, now: perhaps once more, or for one of many. */
+void edits_want(struct arena *a, struct edits *e, unsigned i, unsigned rcpt);
+/*
+ * edits_settle -- the server has answered: what is wanted for recipients none of whom was taken or dropped goes
+ *
+ * The others are put in the order in which they were wanted, so that who replaces a field for each recipient has
+ * replaced it once; and from here on they are for the message.
+ */
+void edits_settle(struct edits *e, const struct envelope *env);
 
 #endif

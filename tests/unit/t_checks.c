@@ -72,6 +72,8 @@ life_ask(void *ctx, struct fact *f)
 	if (f->def->per_rcpt && f->state == FACT_KNOWN && f->rcpt < l->env.n_rcpt) {
 		if (f->def->type == FACT_PATH)
 			f->v.path = &l->env.rcpt[f->rcpt].to;
+		else if (f->number == CANNED_RCPT_LOCAL)
+			f->v.text = l->env.rcpt[f->rcpt].to.local;
 		else
 			f->v.text = l->env.rcpt[f->rcpt].to.domain;
 	}
@@ -399,6 +401,66 @@ once_is_enough_of_the_same(void)
 	at(l, p, STAGE_RCPT, 1);
 	T_EQ_NUM(l->edits.n, 12);
 	clean();
+}
+
+/* What goes out is what would be done recipient by recipient, of those who were taken. */
+static void
+fields_of_those_who_are_taken(void)
+{
+	static const struct {
+		const char *checks, *taken,
+		    *want; /* taken: of recipients a, b, c: yes, no, dropped */
+	} rows[] = {
+		{ "check k { when rcpt.local is a  add-header \"T\" \"%{rcpt.local}\" }", "nyy",
+		    "" },
+		{ "check k { when rcpt.local is a  add-header \"T\" \"%{rcpt.local}\" }", "dyy",
+		    "+T: a" },
+		{ "check k { at rcpt  when client in out  add-header \"T\" \"%{rcpt.local}\" }",
+		    "yny", "+T: a|+T: c" },
+		{ "check k { at rcpt  when client in out  add-header \"T\" \"x\" }", "nny",
+		    "+T: x" },
+		{ "check k { at rcpt  when client in out  add-header \"T\" \"x\" }", "nnn", "" },
+		{ "check m { at mail  when client in out  add-header \"T\" \"x\" }", "nnn",
+		    "+T: x" },
+		{ "check k { when rcpt.local in { a, b }  delete-header \"To\"  add-header \"To\" \"%{rcpt.local}\" }",
+		    "yyy", "+To: a|-To|+To: b" },
+		{ "check k { when rcpt.local in { a, b }  delete-header \"To\"  add-header \"To\" \"%{rcpt.local}\" }",
+		    "yny", "-To|+To: a" },
+		{ "check k { when rcpt.local in { a, b }  delete-header \"To\"  add-header \"To\" \"x\" }",
+		    "yyy", "-To|+To: x" },
+		{ "check k { when rcpt.local in { a, b }  delete-header \"To\"  add-header \"To\" \"1%{rcpt.local}\" }\n"
+		  "check l { when rcpt.local in { a, b }  delete-header \"to\"  add-header \"to\" \"2%{rcpt.local}\" }",
+		    "yyy", "+To: 1a|+to: 2a|-To|+To: 1b|-to|+to: 2b" },
+		{ "check k { when rcpt.domain in ours  add-header \"T\" \"x\" }\n"
+		  "check l { when rcpt.local is b  delete-header \"T\" }",
+		    "yyn", "+T: x|-T" },
+		{ "check k { when rcpt.domain in ours  add-header \"T\" \"x\" }\n"
+		  "check l { when rcpt.local is b  delete-header \"T\" }",
+		    "yyy", "-T|+T: x" },
+		{ "check m { at mail  when client in out  add-header \"T\" \"m\"  add-header \"U\" \"m\" }\n"
+		  "check k { when rcpt.local is b  delete-header \"T\" }",
+		    "yyy", "+T: m|+U: m|-T" },
+	};
+
+	for (unsigned n = 0; n < T_COUNT(rows); n++) {
+		struct policy *p = rules(arena_printf(arena, "%s%s\n", RELAY, rows[n].checks).p);
+		struct life   *l = begin();
+
+		at(l, p, STAGE_MAIL, 0);
+		for (unsigned i = 0; i < 3; i++) {
+			add_rcpt(l, arena_printf(arena, "%c@ours.example", 'a' + i).p);
+			at(l, p, STAGE_RCPT, i);
+			l->env.rcpt[i].upstream_took = rows[n].taken[i] == 'y';
+			l->env.rcpt[i].dropped = rows[n].taken[i] == 'd';
+		}
+		edits_settle(&l->edits, &l->env);
+		T_EQ_STR(edits(&l->edits), rows[n].want);
+		/* and once for all */
+		l->env.n_rcpt = 0;
+		edits_settle(&l->edits, &l->env);
+		T_EQ_STR(edits(&l->edits), rows[n].want);
+		clean();
+	}
 }
 
 static void
@@ -776,6 +838,7 @@ main(int argc, char **argv)
 	T_RUN(each_recipient_by_itself);
 	T_RUN(fields_for_recipients);
 	T_RUN(once_is_enough_of_the_same);
+	T_RUN(fields_of_those_who_are_taken);
 	T_RUN(skipped_by_recipients);
 	T_RUN(arguments);
 	T_RUN(arguments_that_are_none);
