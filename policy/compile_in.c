@@ -4,6 +4,7 @@
  * The fact's type says which of them can hold it. Sets are the policy's: a list is read once, whoever names it.
  */
 #include "policy/compile_own.h"
+#include "policy/match.h"
 
 static unsigned
 lists_for(enum fact_type type)
@@ -48,7 +49,19 @@ in_list(struct compiling *s, const struct lit *name)
 	return true;
 }
 
-/* Items of a set for texts: "a.example" is that text, ".example" every sub-domain. */
+/*
+ * ".example" is every sub-domain.  Where addresses are held against it, "@a.example" and
+ * "a.example" are all of that domain; a word without a dot may be somebody's login.
+ */
+static bool
+is_name(const struct compiling *s, struct strv item)
+{
+	return strv_starts(item, SV(".")) ||
+	    (match_holds_address(s->def) &&
+		(strv_starts(item, SV("@")) || domain_valid(item, true, true)));
+}
+
+/* Items of a set for texts: what is no name is that text. */
 static void
 in_texts(struct compiling *s, const struct lits *set)
 {
@@ -56,7 +69,7 @@ in_texts(struct compiling *s, const struct lits *set)
 		struct lits   one = { &set->v[i], 1, 1 };
 		struct match *m;
 
-		if (!strv_starts(one.v->text, SV("."))) {
+		if (!is_name(s, one.v->text)) {
 			compile_text(s, one.v);
 			continue;
 		}

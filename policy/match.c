@@ -22,6 +22,28 @@ match_domain(const struct path *path, char buf[IDN_OCTETS])
 	return strv(buf, v.n + 2);
 }
 
+struct strv
+match_text_domain(struct strv v, char buf[IDN_OCTETS])
+{
+	struct path path = { .domain = v };
+
+	if (v.n > 2 && v.p[0] == '[' && v.p[v.n - 1] == ']')
+		(void)addr_parse_literal(strv(v.p + 1, v.n - 2), &path.literal);
+	return match_domain(&path, buf);
+}
+
+bool
+match_holds_address(const struct fact_def *def)
+{
+	static const char *const names[] = { "auth.user", "auth.author", "from.address" };
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(def->name, names[i]) == 0)
+			return def->type == FACT_TEXT;
+	}
+	return false;
+}
+
 bool
 match_path_in(
     const struct path *path, const struct nameset *domains, const struct nameset *addresses)
@@ -38,20 +60,21 @@ match_path_in(
 }
 
 /*
- * A text that is an address, such as a login, is looked up as one; "@" in it divides at the
- * last.
+ * A text that may be an address, such as a login, is looked up as one; "@" in it divides at the
+ * last. Domains hold it by its own where the fact holds addresses.
  */
 static bool
-text_in(struct strv v, const struct nameset *domains, const struct nameset *addresses)
+text_in(struct strv v, const struct match *m, bool address)
 {
-	size_t at = strv_rchr(v, '@');
-	char   buf[IDN_OCTETS];
+	size_t      at = strv_rchr(v, '@');
+	char        buf[IDN_OCTETS];
+	struct strv domain = at < v.n ? strv_from(v, at + 1) : v;
 
-	if (domains != NULL && nameset_has_domain(domains, idn_domain(v, buf)))
+	if (m->domains != NULL &&
+	    nameset_has_domain(m->domains, match_text_domain(address ? domain : v, buf)))
 		return true;
-	return addresses != NULL && at < v.n &&
-	    nameset_has_address(
-		addresses, strv_first(v, at), idn_domain(strv_from(v, at + 1), buf));
+	return m->addresses != NULL && at < v.n &&
+	    nameset_has_address(m->addresses, strv_first(v, at), match_text_domain(domain, buf));
 }
 
 static bool
@@ -96,28 +119,35 @@ match_number(const struct match *m, double x)
 	}
 }
 
-/* Texts may be domains, as sender.domain is. */
+/* Texts may be domains, as sender.domain is, or addresses. */
 static bool
 same_text(struct strv x, struct strv y)
 {
 	char        a[IDN_OCTETS], b[IDN_OCTETS];
+	size_t      i = strv_rchr(x, '@'), j = strv_rchr(y, '@');
 	struct strv in, out;
 
 	if (strv_ieq(x, y))
 		return true;
+	if (i < x.n && j < y.n) {
+		if (!strv_ieq(strv_first(x, i), strv_first(y, j)))
+			return false;
+		x = strv_from(x, i + 1);
+		y = strv_from(y, j + 1);
+	}
 	in = idn_domain(x, a);
 	out = idn_domain(y, b);
 	return (in.p != x.p || out.p != y.p) && strv_ieq(in, out);
 }
 
-bool
-match_text(const struct match *m, struct strv v)
+static bool
+text_is(const struct match *m, struct strv v, bool address)
 {
 	switch (m->kind) {
 	case MATCH_TEXT:
 		return same_text(m->text, v);
 	case MATCH_NAMES:
-		return text_in(v, m->domains, m->addresses);
+		return text_in(v, m, address);
 	case MATCH_FQDN:
 		return text_is_fqdn(v);
 	case MATCH_LITERAL:
@@ -125,6 +155,12 @@ match_text(const struct match *m, struct strv v)
 	default:
 		return false;
 	}
+}
+
+bool
+match_text(const struct match *m, struct strv v)
+{
+	return text_is(m, v, false);
 }
 
 static bool
@@ -161,7 +197,7 @@ match_value(const struct match *m, const struct fact *f)
 	case FACT_NUMBER:
 		return m->kind == MATCH_NUMBER && match_number(m, (double)f->v.number);
 	case FACT_TEXT:
-		return match_text(m, f->v.text);
+		return text_is(m, f->v.text, match_holds_address(f->def));
 	case FACT_ADDR:
 		return m->kind == MATCH_NETS && netset_has(m->nets, &f->v.addr);
 	case FACT_PATH:

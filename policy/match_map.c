@@ -58,17 +58,6 @@ find_address(
 	    find_joined(t, SV(""), domain, out) || find_domain(t, domain, out);
 }
 
-/* An address literal in the form that keys have; anything else as it is. */
-static struct strv
-literal_or(struct strv v, char buf[IDN_OCTETS])
-{
-	struct path path = { .domain = v };
-
-	if (v.n > 2 && v.p[0] == '[' && v.p[v.n - 1] == ']')
-		(void)addr_parse_literal(strv(v.p + 1, v.n - 2), &path.literal);
-	return match_domain(&path, buf);
-}
-
 bool
 match_map_path(const struct maptable *t, const struct path *path, struct map_values *out)
 {
@@ -89,8 +78,8 @@ find_text(const struct maptable *t, struct strv v, struct map_values *out)
 
 	if (at < v.n)
 		return find_address(
-		    t, strv_first(v, at), literal_or(strv_from(v, at + 1), buf), out);
-	return find_domain(t, literal_or(v, buf), out);
+		    t, strv_first(v, at), match_text_domain(strv_from(v, at + 1), buf), out);
+	return find_domain(t, match_text_domain(v, buf), out);
 }
 
 /* Values that are neither names nor texts are looked up as they are written. */
@@ -143,8 +132,9 @@ static bool
 is_address(struct strv local, struct strv domain, struct strv item)
 {
 	size_t at = strv_rchr(item, '@'), plus = strv_chr(local, '+');
+	char   buf[IDN_OCTETS];
 
-	if (at == item.n || !strv_ieq(domain, strv_from(item, at + 1)))
+	if (at == item.n || !strv_ieq(domain, match_text_domain(strv_from(item, at + 1), buf)))
 		return false;
 	item = strv_first(item, at);
 	return item.n == 0 || strv_ieq(local, item) || strv_ieq(strv_first(local, plus), item);
@@ -162,14 +152,17 @@ match_path_item(const struct path *path, struct strv item)
 	    (is_domain(domain, item) || is_address(path->local, domain, item));
 }
 
+/* "@" divides an address at the last, as everywhere. */
 static bool
-text_item(struct strv v, struct strv item)
+text_item(struct strv v, struct strv item, bool address)
 {
-	size_t at = strv_rchr(v, '@');
-	char   a[IDN_OCTETS], b[IDN_OCTETS];
+	size_t      at = strv_rchr(v, '@');
+	char        a[IDN_OCTETS], b[IDN_OCTETS];
+	struct strv domain = at < v.n ? strv_from(v, at + 1) : v, whole = address ? domain : v;
 
-	return is_domain(v, item) || is_domain(idn_domain(v, a), idn_domain(item, b)) ||
-	    (at < v.n && is_address(strv_first(v, at), strv_from(v, at + 1), item));
+	return is_domain(whole, item) ||
+	    is_domain(match_text_domain(whole, a), match_text_domain(item, b)) ||
+	    (at < v.n && is_address(strv_first(v, at), match_text_domain(domain, a), item));
 }
 
 bool
@@ -194,14 +187,14 @@ fact_item(const struct fact *f, struct strv item)
 	case FACT_PATH:
 		return match_path_item(f->v.path, item);
 	case FACT_TEXT:
-		return text_item(f->v.text, item);
+		return text_item(f->v.text, item, match_holds_address(f->def));
 	case FACT_ADDRS:
 		for (unsigned i = 0; i < f->v.addrs.n && !yes; i++)
 			yes = match_addr_item(&f->v.addrs.v[i], item);
 		return yes;
 	case FACT_TEXTS:
 		for (unsigned i = 0; i < f->v.texts.n && !yes; i++)
-			yes = text_item(f->v.texts.v[i], item);
+			yes = text_item(f->v.texts.v[i], item, false);
 		return yes;
 	default:
 		return false;
@@ -229,7 +222,7 @@ match_values_in(struct map_values v, struct map_values in)
 		struct map_values rest = in;
 
 		while (map_values_next(&rest, &item)) {
-			if (text_item(one, item))
+			if (text_item(one, item, false))
 				return true;
 		}
 	}

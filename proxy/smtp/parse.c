@@ -261,6 +261,9 @@ parse_helo(struct strv rest, struct strv *name, struct fault *f)
 	for (size_t i = 0; i < rest.n; i++)
 		if (rest.p[i] <= ' ' || rest.p[i] >= 0x7f)
 			return fault(f, 501, "5.5.4", "malformed name");
+	/* The root's dot is in no Domain of RFC 5321 4.1.2, and nobody looks for a name with it. */
+	if (rest.n > 1 && rest.p[rest.n - 1] == '.')
+		rest.n--;
 	*name = rest;
 	return true;
 }

@@ -21,8 +21,8 @@ struct fault {                          /* what is wrong with a command: becomes
 struct strv parse_verb(struct strv line, struct strv *rest);
 
 /*
- * The argument of HELO or EHLO: a domain or address literal, not empty, at most 255 octets, printable
- * (lenient on its syntax: RFC 5321 4.1.4 forbids refusing mail for a bad name; blanks and controls are 501).
+ * The argument of HELO or EHLO: a domain or address literal, without the root's dot, not empty, at most 255 octets,
+ * printable (lenient on its syntax: RFC 5321 4.1.4 forbids refusing mail for a bad name; blanks and controls are 501).
  */
 bool parse_helo(struct strv rest, struct strv *name, struct fault *f);
 

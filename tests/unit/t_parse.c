@@ -72,6 +72,31 @@ takes_names_of_hosts(void)
 	}
 }
 
+/* The dot of the root changes no name: "mx.example." must not pass where "mx.example" is refused. */
+static void
+takes_names_without_the_dot_of_the_root(void)
+{
+	static const struct {
+		const char *in, *name;
+	} rows[] = {
+		{ "mx.example.", "mx.example" },
+		{ "mx.", "mx" },
+		{ "[192.0.2.1].", "[192.0.2.1]" },
+		{ "mx.example..", "mx.example." },
+		{ ".mx.example", ".mx.example" },
+		{ ".", "." },
+	};
+
+	for (size_t i = 0; i < T_COUNT(rows); i++) {
+		struct strv  name = { NULL, 0 };
+		struct fault f = { 0 };
+
+		t_row = rows[i].in;
+		T_EQ_NUM(parse_helo(strv_z(rows[i].in), &name, &f), true);
+		T_EQ_TEXT(name, rows[i].name);
+	}
+}
+
 /* clang-format off */
 static const struct {
 	const char *in;
@@ -414,6 +439,7 @@ main(int argc, char **argv)
 	t_begin(argc, argv);
 	T_RUN(splits_verbs);
 	T_RUN(takes_names_of_hosts);
+	T_RUN(takes_names_without_the_dot_of_the_root);
 	T_RUN(takes_mail);
 	T_RUN(takes_cut_lines);
 	T_RUN(refuses_mail);

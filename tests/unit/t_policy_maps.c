@@ -406,6 +406,109 @@ u_labels(void)
 	}
 }
 
+/* A text that is an address, such as a login, is looked up as one, in lists, in braces and in what a map has. */
+static void
+texts_that_are_addresses(void)
+{
+	static const struct {
+		const char *user, *in;
+		bool        want;
+	} rows[] = {
+		{ "a@ours.example", "ours", true },
+		{ "A@OURS.Example", "ours", true },
+		{ "a@sub.ours.example", "ours", true },
+		{ "a@notours.example", "ours", false },
+		{ "a.ours.example@x.example", "ours", false },
+		{ "a@ours.example@x.example", "ours", false },
+		{ "a@.ours.example", "ours", false },
+		{ "a@", "ours", false },
+		{ "a@[IPv6:2001:db8:0::1]", "ours", true },
+		{ "a@[192.0.2.1]", "ours", false },
+		{ "ours.example", "ours", true },
+		{ "a@ours.example", "{ .ours.example }", false },
+		{ "a@sub.ours.example", "{ .ours.example }", true },
+		{ "a@.ours.example", "{ .ours.example }", false },
+		{ "a@ours.example", "{ \"@ours.example\" }", true },
+		{ "a@sub.ours.example", "{ \"@ours.example\" }", false },
+		{ "a@ours.example", "them", true },
+		{ "a@ours.example", "{ x, a@ours.example }", true },
+		{ "ours.example", "{ \"@ours.example\" }", false },
+		{ "@ours.example", "{ \"@ours.example\" }", true },
+		{ "a@ours.example", "{ ours.example }", true },
+		{ "ours.example", "{ ours.example }", true },
+		{ "bob", "{ x, bob }", true },
+		/* c.example, .d.example, @e.example, f@f.example */
+		{ "a@c.example", "m(helo)", true },
+		{ "a@x.c.example", "m(helo)", false },
+		{ "a@x.d.example", "m(helo)", true },
+		{ "a@.d.example", "m(helo)", false },
+		{ "a@d.example", "m(helo)", false },
+		{ "a@e.example", "m(helo)", true },
+		{ "f@f.example", "m(helo)", true },
+		{ "f+x@f.example", "m(helo)", true },
+		{ "g@f.example", "m(helo)", false },
+		{ "a@[IPv6:2001:db8:0::1]", "m(helo)", true },
+#if HAVE_IDN2
+		{ "u@" U, "u", true },
+		{ "u@" A, "u", true },
+		{ "u@a." U, "u", true },
+		{ "u@" U, "{ \"@" A "\" }", true },
+		{ "u@" A, "{ \"@" U "\" }", true },
+		{ "u@" A, "{ u@" U " }", true },
+		{ "u@" A, "{ v@" U " }", false },
+		{ "u@" A, "n(helo)", true },
+		{ "u@a." A, "n(helo)", true },
+		{ "u@a." U, "n(helo)", true },
+		{ "u@xn--bcher-kvb.example", "n(helo)", false },
+#endif
+	};
+
+	T_TABLE(__typeof__(rows[0]), row, rows)
+	{
+		struct canned  c = bob("u@x.example");
+		struct policy *p;
+
+		t_row = arena_z(arena, arena_printf(arena, "%s in %s", row->user, row->in));
+		c.v[CANNED_USER].text = strv_z(row->user);
+		p = load(arena_z(arena,
+		    arena_printf(arena,
+			"domains ours { ours.example .ours.example [IPv6:2001:DB8::1] }\n"
+			"addresses them { @ours.example }\ndomains u { " U " ." A " }\n"
+			"map m { mx.out.example c.example, .d.example, \"@e.example\", "
+			"f@f.example, [IPv6:2001:DB8::1] }\n"
+			"map n { mx.out.example \"@" U "\", ." U " }\n"
+			"relay { allow when auth.user in %s }\n",
+			row->in)));
+		if (p == NULL)
+			continue;
+		T_EQ_NUM(ask(p, &c).kind, row->want ? VERDICT_NONE : VERDICT_REJECT);
+		policy_free(p);
+	}
+}
+
+/* What stands in front of the "@" may hold one of its own: it is no address. */
+static void
+local_parts_are_no_addresses(void)
+{
+	static const char *const ins[] = { "users", "{ john.doe }", "m(helo)" };
+
+	for (unsigned i = 0; i < T_COUNT(ins); i++) {
+		struct canned  c = bob("\"victim@john.doe\"@ours.example");
+		struct policy *p = load(arena_z(arena,
+		    arena_printf(arena,
+			"domains users { john.doe }\nmap m { mx.out.example john.doe }\n"
+			"relay { allow when rcpt.local in %s }\n",
+			ins[i])));
+
+		t_row = ins[i];
+		c.v[CANNED_RCPT_LOCAL].text = SV("victim@john.doe");
+		T_EQ_NUM(ask(p, &c).kind, VERDICT_REJECT);
+		c.v[CANNED_RCPT_LOCAL].text = SV("john.doe");
+		T_EQ_NUM(ask(p, &c).kind, VERDICT_NONE);
+		policy_free(p);
+	}
+}
+
 /* ---- the gate ---- */
 
 struct gate_row {
@@ -825,6 +928,8 @@ main(int argc, char **argv)
 	T_RUN(items);
 	T_RUN(texts_that_begin_with_a_dot);
 	T_RUN(u_labels);
+	T_RUN(texts_that_are_addresses);
+	T_RUN(local_parts_are_no_addresses);
 	T_RUN(gate);
 	T_RUN(routes);
 	T_RUN(routes_of_several);
