@@ -59,6 +59,7 @@ struct act {
 	unsigned             n, n_rcpt;
 	bool                 full;              /* more variables than ACT_VARS */
 	const struct outside *outside;          /* only values that a stranger can bring about; NULL: any */
+	bool                 routes;            /* with `outside': recipients of any domain, whose local parts route */
 	bool                 clean;             /* what is no variable is known, and as good as can be */
 	bool                 no_dns;            /* clean, but nothing of the DNS is known */
 	bool                 maybe;             /* the search met what it cannot tell */

@@ -1,9 +1,10 @@
 /*
  * prove_accept -- is mail to postmaster and abuse taken?
  *
- * RFC 5321 4.5.1 wants postmaster wherever mail is taken, RFC 2142 abuse, and a bounce has the sender
- * <>.  So a sender who does everything right comes with <>, once with all that the DNS can say of him,
- * once while nothing of it can be found out: neither must hear a 5xx, and neither be dropped.
+ * RFC 5321 4.5.1 wants postmaster wherever mail is taken, and without a domain too, RFC 2142 abuse, and
+ * a bounce has the sender <>.  So a sender who does everything right comes with <>, once with all that
+ * the DNS can say of him, once while nothing of it can be found out: neither must hear a 5xx, and
+ * neither be dropped.
  */
 #include "policy/prove.h"
 #include "proxy/base/arena.h"
@@ -136,8 +137,7 @@ check_by(const struct policy *p, struct strv name)
 
 /* False: nothing more can be said of that. */
 static bool
-tell(
-    struct accept *s, struct strv local, struct strv domain, const struct verdict *v, enum stage at)
+tell(struct accept *s, struct strv to, const struct verdict *v, enum stage at)
 {
 	struct prover      *x = s->x;
 	const struct check *c = check_by(x->p, v->by);
@@ -147,14 +147,13 @@ tell(
 	if (c == NULL || (s->told[c->number / 64] >> c->number % 64 & 1) != 0)
 		return false;
 	s->told[c->number / 64] |= (uint64_t)1 << c->number % 64;
-	name = arena_printf(x->a, "bounces to %.*s@%.*s are taken%s", (int)local.n, local.p,
-	    (int)domain.n, domain.p, when);
+	name = arena_printf(x->a, "bounces to %.*s are taken%s", (int)to.n, to.p, when);
 	test = act_test(&s->t, x->d->a, arena_z(x->a, name), "250", at, c->when);
 	diag_add(x->d, DIAG_WARNING, c->pos,
 	    arena_concat(x->d->a, SV("this test fails until they get through:\n"), test),
-	    "%s %s bounces to %.*s@%.*s from a sender who does everything right%s",
-	    diag_quote(x->a, c->name), v->kind == VERDICT_DISCARD ? "drops" : "refuses",
-	    (int)local.n, local.p, (int)domain.n, domain.p, when);
+	    "%s %s bounces to %.*s from a sender who does everything right%s",
+	    diag_quote(x->a, c->name), v->kind == VERDICT_DISCARD ? "drops" : "refuses", (int)to.n,
+	    to.p, when);
 	return true;
 }
 
@@ -178,7 +177,7 @@ tell_gate(struct accept *s, unsigned line, struct strv local, struct strv domain
 
 /* Behind the first that refuses others may stand, which would not be seen. */
 static void
-prove_walk(struct accept *s, struct strv local, struct strv domain)
+prove_walk(struct accept *s, struct strv to)
 {
 	struct verdict v;
 	enum stage     at;
@@ -186,7 +185,7 @@ prove_walk(struct accept *s, struct strv local, struct strv domain)
 
 	do {
 		v = walk(s, &at);
-		more = is_bad(&v) && tell(s, local, domain, &v, at);
+		more = is_bad(&v) && tell(s, to, &v, at);
 		arena_reset(s->x->scratch);
 	} while (more);
 }
@@ -200,7 +199,8 @@ prove_address(
 		set_session(s, listener, no_dns != 0);
 		set_rcpt(s, local, domain);
 		if (gate_takes(s) >= 0)
-			prove_walk(s, local, domain);
+			prove_walk(s,
+			    arena_concat(s->x->a, arena_concat(s->x->a, local, SV("@")), domain));
 		else if (no_dns == 0)
 			tell_gate(s, line, local, domain);
 		arena_reset(s->x->a);
@@ -227,6 +227,18 @@ prove_name(struct accept *s, struct strv name)
 		prove_address(s, i, (unsigned)line, SV("postmaster"), domain);
 		prove_address(s, i, (unsigned)line, SV("abuse"), domain);
 		return;
+	}
+}
+
+/* No line of the gate is asked of that one: it passes wherever there is a gate. */
+static void
+prove_bare(struct accept *s, unsigned listener)
+{
+	for (unsigned no_dns = 0; no_dns < 2; no_dns++) {
+		set_session(s, listener, no_dns != 0);
+		set_rcpt(s, SV("postmaster"), strv(NULL, 0));
+		prove_walk(s, SV("<postmaster>"));
+		arena_reset(s->x->a);
 	}
 }
 
@@ -261,4 +273,6 @@ prove_accept(struct prover *x)
 		prove_name(&s, name);
 		arena_reset(x->a);
 	}
+	for (unsigned i = 0; i == 0 || i < s.n_listener; i++)
+		prove_bare(&s, i);
 }

@@ -22,9 +22,30 @@ picks_add_text(struct act *t, struct var *v, struct strv text, bool own)
 	picks_add(t, v, (union fact_value){ .text = text }, own);
 }
 
+/* As they are written, in front of the @: each is the whole local part, whatever is named. */
+static void
+add_routed(struct act *t, struct var *v, struct strv domain)
+{
+	static const char *const routing[] = { "x%foreign.example@", "foreign.example!x@",
+		"\"x@foreign.example\"@" };
+	const char              *why;
+
+	for (unsigned i = 0; i < sizeof(routing) / sizeof(routing[0]); i++) {
+		struct strv  text = arena_concat(t->a, strv_z(routing[i]), domain);
+		struct path *to = arena_alloc(t->a, sizeof(*to));
+
+		if (path_parse_plain(t->a, text, to, &why) == PATH_OK)
+			picks_add(t, v, (union fact_value){ .path = to }, false);
+	}
+}
+
 void
 picks_add_path(struct act *t, struct var *v, struct strv local, struct strv domain, bool own)
 {
+	if (v->kind == VAR_RCPT && t->routes) {
+		add_routed(t, v, domain);
+		return;
+	}
 	picks_add(t, v, (union fact_value){ .path = act_mailbox(t->a, local, domain) }, own);
 }
 
@@ -126,6 +147,9 @@ add_sample(struct act *t, struct var *v, enum var_part part, struct strv made)
 	} else if (part == PART_LOCAL || (part == PART_WHOLE && at == made.n)) {
 		if (made.n > 0)
 			picks_add_path(t, v, made, picks_domain(t, v), true);
+		/* Of a whole address it may as well be the end. */
+		if (part == PART_WHOLE && made.n > 0)
+			add_likenesses(t, v, picks_local(v), made);
 	} else if (part == PART_WHOLE) {
 		add_likenesses(
 		    t, v, at > 0 ? strv_first(made, at) : picks_local(v), strv_from(made, at + 1));
@@ -133,7 +157,8 @@ add_sample(struct act *t, struct var *v, enum var_part part, struct strv made)
 		add_likenesses(t, v, picks_local(v), made);
 	}
 	/* Ours or not, that cannot be told of what a pattern finds. */
-	if (picks_are_paths(v) && (v->kind != VAR_RCPT || t->outside == NULL) && part != PART_LOCAL)
+	if (picks_are_paths(v) && (v->kind != VAR_RCPT || t->outside == NULL || t->routes) &&
+	    part != PART_LOCAL)
 		picks_add_name(t, v, part, made);
 }
 

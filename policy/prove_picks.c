@@ -66,6 +66,13 @@ sign_use(const struct use *u, const union fact_value *value, uint64_t h)
 	return h;
 }
 
+/* What is made from a pattern need be none: RCPT would not take it. */
+static bool
+is_host(struct strv domain)
+{
+	return strv_starts(domain, SV("[")) || domain_valid(domain, false, true);
+}
+
 /* Can a stranger bring that about? */
 static bool
 is_outside(const struct act *t, const struct var *v, const union fact_value *x, bool own)
@@ -82,7 +89,8 @@ is_outside(const struct act *t, const struct var *v, const union fact_value *x, 
 	case VAR_LISTENER:
 		return outside_reaches(t->p, x->text);
 	case VAR_RCPT:
-		return x->path->kind == PATH_MAILBOX && !outside_ours(t->outside, x->path->domain);
+		return x->path->kind == PATH_MAILBOX && is_host(x->path->domain) &&
+		    (t->routes || !outside_ours(t->outside, x->path->domain));
 	default:
 		return true;
 	}
@@ -251,7 +259,8 @@ fill(struct act *t, struct var *v)
 	}
 	if (v->kind != VAR_OTHER || v->def->type != FACT_ADDRS)
 		picks_add_named(t, v);
-	if (picks_are_paths(v))
+	/* One that routes has its own local parts, with every domain. */
+	if (picks_are_paths(v) && (v->kind != VAR_RCPT || !t->routes))
 		cross_paths(t, v);
 }
 

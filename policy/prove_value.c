@@ -41,7 +41,9 @@ act_mailbox(struct arena *a, struct strv local, struct strv domain)
 {
 	struct path *p = arena_alloc(a, sizeof(*p));
 
-	p->kind = domain.p == NULL ? PATH_LOCAL : PATH_MAILBOX;
+	p->kind = domain.p != NULL            ? PATH_MAILBOX :
+	    strv_ieq(local, SV("postmaster")) ? PATH_POSTMASTER :
+						PATH_LOCAL;
 	p->local = local;
 	p->domain = domain;
 	p->text = domain.p == NULL ? local :
