@@ -114,12 +114,25 @@ skip_turn(struct session *s, struct strv v)
 	if (text_too_much(s) || s->text.left > 0)
 		return;
 	s->phase = PHASE_COMMAND;
-	s->errors++;
+	s->errors += s->skip.code >= 500;
 	slots_say(&s->replies, &s->skip);
 	if (session_tx(s) != NULL) {
 		s->text.failed = true;
 		s->state = SMTP_BDAT;
 	}
+}
+
+/* That was the message: no chunk of it is taken any more, so it is told and counted here. */
+static void
+chunk_refused(struct session *s)
+{
+	const struct reply *r = &s->text.fault;
+
+	s->text.failed = true;
+	s->errors += r->code >= 500;
+	slots_say(&s->replies, r);
+	text_count(s, r);
+	session_log_message(s, r, !s->gone);
 }
 
 static void
@@ -129,9 +142,7 @@ chunk_end(struct session *s)
 
 	s->phase = PHASE_COMMAND;
 	if (s->text.fault.code != 0 && !s->text.last) {
-		s->text.failed = true;
-		s->errors++;
-		slots_say(&s->replies, &s->text.fault);
+		chunk_refused(s);
 	} else if (!s->text.last) {
 		say(s, 250, "2.0.0", SV("Ok"));
 	} else {

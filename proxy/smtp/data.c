@@ -343,8 +343,8 @@ decide(struct session *s, struct reply *r)
 	carry_out(s, &v, r);
 }
 
-static void
-count(struct session *s, const struct reply *r)
+void
+text_count(struct session *s, const struct reply *r)
 {
 	struct smtp *m = s->smtp;
 
@@ -379,7 +379,7 @@ text_done(struct session *s)
 		heard = slots_flush(&s->replies, &s->io);
 	if (!heard)
 		session_cut(s, "client is gone");
-	count(s, &r);
+	text_count(s, &r);
 	session_log_message(s, &r, heard);
 	tx_end(s);
 }

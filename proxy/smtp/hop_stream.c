@@ -129,6 +129,11 @@ stream_begin(struct session *s)
 		s->relay.outcome = OUTCOME_FAILED;
 		return false;
 	}
+	/* Said again to another server, which may want the text whole: nothing of it has been sent yet. */
+	if (s->relay.up->sv->conf->no_streaming) {
+		s->relay.streaming = false;
+		return true;
+	}
 	s->relay.begun = true;
 	s->relay.way = hop_chunking(s) ? WAY_BDAT : WAY_DATA;
 	hop_render(s, &r);
@@ -169,7 +174,7 @@ hop_stream(struct session *s, struct strv text)
 {
 	if (s->relay.broken || (!s->relay.begun && !stream_begin(s)))
 		return false;
-	return stream_piece(s, text);
+	return s->relay.streaming ? stream_piece(s, text) : relay_spool(s, text);
 }
 
 /*

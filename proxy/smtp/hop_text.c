@@ -209,7 +209,8 @@ finish_data(struct session *s, struct reply *out)
 	if (rc == UP_CLOSED && !s->relay.replayed && replay_transaction(s))
 		rc = hop_ask_data(s, &rep);
 	if (s->relay.broken) {
-		hop_failed(s, UP_CLOSED, out);
+		s->relay.outcome = OUTCOME_FAILED;
+		*out = s->relay.refusal;
 	} else if (rc == UP_REFUSED) {
 		hop_refused(s, &rep, out);
 	} else if (rc != UP_OK) {

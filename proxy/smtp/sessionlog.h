@@ -8,7 +8,7 @@
 
 /* Policy or limits said no. rcpt: at RCPT, else NULL. */
 void session_log_refusal(struct session *s, enum stage at, const struct reply *r, struct strv by, const struct path *rcpt);
-/* The end of data was answered with r; `heard`: the client's connection took the reply. */
+/* The end of data, or a chunk that was refused, was answered with r; `heard`: the client's connection took the reply. */
 void session_log_message(struct session *s, const struct reply *r, bool heard);
 void session_log_end(struct session *s);
 /*
