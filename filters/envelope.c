@@ -27,9 +27,9 @@ enum {
 static const struct fact_def facts[] = {
 	{ .own = HELO, .name = "helo", .type = FACT_TEXT, .first = STAGE_MAIL,
 	    .about = "name given with HELO or EHLO" },
-	{ .own = AUTH_USER, .name = "auth.user", .type = FACT_TEXT, .first = STAGE_MAIL,
+	{ .own = AUTH_USER, .name = "auth.user", .type = FACT_TEXT, .address = true, .first = STAGE_MAIL,
 	    .about = "user that authenticated; absent: nobody" },
-	{ .own = AUTH_AUTHOR, .name = "auth.author", .type = FACT_TEXT, .first = STAGE_MAIL,
+	{ .own = AUTH_AUTHOR, .name = "auth.author", .type = FACT_TEXT, .address = true, .first = STAGE_MAIL,
 	    .about = "identity that the user asked to act as; absent: its own" },
 	{ .own = AUTH_MECHANISM, .name = "auth.mechanism", .type = FACT_TEXT, .first = STAGE_MAIL,
 	    .about = "how the user authenticated, such as PLAIN; XCLIENT where a trusted peer said so" },

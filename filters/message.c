@@ -23,7 +23,7 @@ static const struct fact_def facts[] = {
 	    .about = "octets of the message as it came" },
 	{ .own = HEADER, .name = "header", .type = FACT_TEXTS, .first = STAGE_MESSAGE, .args = "s", .cost = COST_TEXT,
 	    .about = "texts of the fields of that name, decoded to UTF-8; absent: there is none" },
-	{ .own = FROM_ADDRESS, .name = "from.address", .type = FACT_TEXT, .first = STAGE_MESSAGE, .cost = COST_TEXT,
+	{ .own = FROM_ADDRESS, .name = "from.address", .type = FACT_TEXT, .address = true, .first = STAGE_MESSAGE, .cost = COST_TEXT,
 	    .about = "first address of From, its domain in lower case; absent: there is none" },
 	{ .own = FROM_DOMAIN, .name = "from.domain", .type = FACT_TEXT, .first = STAGE_MESSAGE, .cost = COST_TEXT,
 	    .about = "its domain, in lower case" },

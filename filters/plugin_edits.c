@@ -10,8 +10,6 @@
 #if HAVE_MILTER
 #include "filters/plugin_own.h"
 
-#define NO_ROOM "too much"
-
 /* NULL: it may. */
 static const char *
 forbids(const SMFICTX *x, unsigned long action)
@@ -39,7 +37,7 @@ is_empty(const char *text)
 static int
 stage(SMFICTX *x, enum plugin_function f, char octet, const struct strv *part, unsigned n)
 {
-	return plugin_stage(x, octet, part, n) ? MI_SUCCESS : plugin_misuse(x, f, NO_ROOM);
+	return plugin_stage(x, octet, part, n) ? MI_SUCCESS : plugin_misuse(x, f, PLUGIN_NO_ROOM);
 }
 
 struct header {
@@ -158,7 +156,7 @@ smfi_replacebody(SMFICTX *x, unsigned char *p, int n)
 	do { /* one packet at least: an empty one replaces the body by nothing */
 		part = strv_first(rest, rest.n < MILTER_CHUNK ? rest.n : MILTER_CHUNK);
 		if (!plugin_stage(x, SMFIR_REPLBODY, &part, 1))
-			return plugin_misuse(x, SMFI_replacebody, NO_ROOM);
+			return plugin_misuse(x, SMFI_replacebody, PLUGIN_NO_ROOM);
 		rest = rest.n == part.n ? SV("") : strv_from(rest, part.n);
 	} while (rest.n > 0);
 	return MI_SUCCESS;

@@ -130,6 +130,7 @@ extern const struct plugin_step plugin_steps[MILTER_CMD_MAX];
 /* An answer, of n parts in a row, as libmilter would put it into a packet.  False: too much. */
 bool plugin_stage(struct smfi_str *x, char octet, const struct strv *part, unsigned n);
 
+#define PLUGIN_NO_ROOM "too much"
 /* MI_FAILURE; and a line of the log, once a session and function.  x NULL: nobody's.  why: static. */
 int plugin_misuse(struct smfi_str *x, enum plugin_function f, const char *why);
 

@@ -214,7 +214,6 @@ are_codes(const char *code, const char *enhanced)
 
 #define NO_CODE "not a code of 4xx or 5xx, or no enhanced code"
 #define NO_LINE "a line longer than 980 octets, or with CR or LF"
-#define NO_ROOM "too much"
 
 static bool
 is_line(const char *z)
@@ -233,7 +232,7 @@ smfi_setreply(SMFICTX *x, char *code, char *enhanced, char *text)
 	buf_printf(&x->reply, "%s %s%s%s", code, enhanced == NULL ? "" : enhanced,
 	    enhanced != NULL && text != NULL ? " " : "", text == NULL ? "" : text);
 	buf_addc(&x->reply, '\0');
-	return x->reply.full ? plugin_misuse(x, SMFI_setreply, NO_ROOM) : MI_SUCCESS;
+	return x->reply.full ? plugin_misuse(x, SMFI_setreply, PLUGIN_NO_ROOM) : MI_SUCCESS;
 }
 
 /* Lines in the form in which they go over the wire: "550-5.7.1 a\r\n550 5.7.1 b". */
@@ -264,7 +263,7 @@ smfi_setmlreply(SMFICTX *x, const char *code, const char *enhanced, ...)
 		    i + 1 < n ? '-' : ' ', enhanced, va_arg(ap, const char *));
 	va_end(ap);
 	buf_addc(&x->reply, '\0');
-	return x->reply.full ? plugin_misuse(x, SMFI_setmlreply, NO_ROOM) : MI_SUCCESS;
+	return x->reply.full ? plugin_misuse(x, SMFI_setmlreply, PLUGIN_NO_ROOM) : MI_SUCCESS;
 }
 
 #endif

@@ -4,7 +4,6 @@
  * The fact's type says which of them can hold it. Sets are the policy's: a list is read once, whoever names it.
  */
 #include "policy/compile_own.h"
-#include "policy/match.h"
 
 static unsigned
 lists_for(enum fact_type type)
@@ -57,8 +56,7 @@ static bool
 is_name(const struct compiling *s, struct strv item)
 {
 	return strv_starts(item, SV(".")) ||
-	    (match_holds_address(s->def) &&
-		(strv_starts(item, SV("@")) || domain_valid(item, true, true)));
+	    (s->def->address && (strv_starts(item, SV("@")) || domain_valid(item, true, true)));
 }
 
 /* Items of a set for texts: what is no name is that text. */

@@ -33,18 +33,6 @@ match_text_domain(struct strv v, char buf[IDN_OCTETS])
 }
 
 bool
-match_holds_address(const struct fact_def *def)
-{
-	static const char *const names[] = { "auth.user", "auth.author", "from.address" };
-
-	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strcmp(def->name, names[i]) == 0)
-			return def->type == FACT_TEXT;
-	}
-	return false;
-}
-
-bool
 match_path_in(
     const struct path *path, const struct nameset *domains, const struct nameset *addresses)
 {
@@ -197,7 +185,7 @@ match_value(const struct match *m, const struct fact *f)
 	case FACT_NUMBER:
 		return m->kind == MATCH_NUMBER && match_number(m, (double)f->v.number);
 	case FACT_TEXT:
-		return text_is(m, f->v.text, match_holds_address(f->def));
+		return text_is(m, f->v.text, f->def->address);
 	case FACT_ADDR:
 		return m->kind == MATCH_NETS && netset_has(m->nets, &f->v.addr);
 	case FACT_PATH:

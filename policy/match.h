@@ -19,12 +19,6 @@ enum truth match_pattern_text(const struct match *m, struct strv v, uint64_t *st
 bool match_number(const struct match *m, double number);
 bool match_path_in(const struct path *path, const struct nameset *domains, const struct nameset *addresses);
 
-/*
- * The texts that are mail addresses: "@" in them divides at the last, and what holds domains holds them by theirs.  Not
- * so the local parts, in which a stranger can write any "@".
- */
-bool match_holds_address(const struct fact_def *def);
-
 /* The domain as lists hold it: an address literal in its one canonical form, U-labels as A-labels; the path's or in buf. */
 struct strv match_domain(const struct path *path, char buf[IDN_OCTETS]);
 struct strv match_text_domain(struct strv v, char buf[IDN_OCTETS]);     /* v or in buf; what is no domain as it is */

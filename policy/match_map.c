@@ -69,14 +69,17 @@ match_map_path(const struct maptable *t, const struct path *path, struct map_val
 	    find_address(t, path->local, match_domain(path, buf), out);
 }
 
-/* "@" divides at the last, as everywhere. */
+/*
+ * "@" divides an address at the last, as everywhere; in a local part it is anybody's, and what follows it no
+ * name.
+ */
 static bool
-find_text(const struct maptable *t, struct strv v, struct map_values *out)
+find_text(const struct maptable *t, struct strv v, bool address, struct map_values *out)
 {
 	char   buf[IDN_OCTETS];
 	size_t at = strv_rchr(v, '@');
 
-	if (at < v.n)
+	if (address && at < v.n)
 		return find_address(
 		    t, strv_first(v, at), match_text_domain(strv_from(v, at + 1), buf), out);
 	return find_domain(t, match_text_domain(v, buf), out);
@@ -110,7 +113,7 @@ match_map(const struct list *map, const struct fact *f)
 	if (f->def->type == FACT_PATH)
 		found = match_map_path(map->map, f->v.path, &out);
 	else if (f->def->type == FACT_TEXT)
-		found = find_text(map->map, f->v.text, &out);
+		found = find_text(map->map, f->v.text, f->def->address, &out);
 	else
 		found = find_other(map->map, f, &out);
 	return found ? out : none;
@@ -187,7 +190,7 @@ fact_item(const struct fact *f, struct strv item)
 	case FACT_PATH:
 		return match_path_item(f->v.path, item);
 	case FACT_TEXT:
-		return text_item(f->v.text, item, match_holds_address(f->def));
+		return text_item(f->v.text, item, f->def->address);
 	case FACT_ADDRS:
 		for (unsigned i = 0; i < f->v.addrs.n && !yes; i++)
 			yes = match_addr_item(&f->v.addrs.v[i], item);

@@ -21,6 +21,7 @@ struct accept {
 	struct act            t;
 	struct strv           listener[LISTENERS + 1]; /* the last: absent */
 	unsigned              n_listener;
+	bool                  unnamed; /* a stranger reaches one that has no name */
 	uint64_t *told; /* a bit for each check: said already, and as if it were not there */
 	bool     *told_line;
 };
@@ -249,8 +250,12 @@ find_listeners(struct accept *s)
 	unsigned    at = 0;
 
 	while (s->n_listener < LISTENERS && listener_next(s->x->p->conf, &at, &name)) {
-		if (name.p != NULL && outside_reaches(s->x->p, name))
+		if (!outside_reaches(s->x->p, name))
+			continue;
+		if (name.p != NULL)
 			s->listener[s->n_listener++] = name;
+		else
+			s->unnamed = true;
 	}
 }
 
@@ -273,6 +278,8 @@ prove_accept(struct prover *x)
 		prove_name(&s, name);
 		arena_reset(x->a);
 	}
-	for (unsigned i = 0; i == 0 || i < s.n_listener; i++)
+	for (unsigned i = 0; i < s.n_listener; i++)
 		prove_bare(&s, i);
+	if (s.unnamed || s.n_listener == 0)
+		prove_bare(&s, s.n_listener);
 }

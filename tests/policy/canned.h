@@ -116,7 +116,7 @@ CANNED_UNUSED static const struct fact_def canned_facts[CANNED_N + 1] = {
 	[CANNED_LISTENER]      = { .name = "listener", .type = FACT_TEXT, .first = STAGE_CONNECT, .per_session = true },
 	[CANNED_TLS]           = { .name = "tls.version", .type = FACT_TEXT, .first = STAGE_MAIL },
 	[CANNED_HELO]          = { .name = "helo", .type = FACT_TEXT, .first = STAGE_MAIL },
-	[CANNED_USER]          = { .name = "auth.user", .type = FACT_TEXT, .first = STAGE_MAIL },
+	[CANNED_USER]          = { .name = "auth.user", .type = FACT_TEXT, .address = true, .first = STAGE_MAIL },
 	[CANNED_AUTHENTICATED] = { .name = "authenticated", .type = FACT_BOOL, .first = STAGE_MAIL },
 	[CANNED_SENDER]        = { .name = "sender", .type = FACT_PATH, .first = STAGE_MAIL },
 	[CANNED_SENDER_LOCAL]  = { .name = "sender.local", .type = FACT_TEXT, .first = STAGE_MAIL },

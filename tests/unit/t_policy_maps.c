@@ -88,6 +88,9 @@ static const struct look_row look_rows[] = {
 	{ "a name that begins as keys do", ".d.example x", "auth.user", ".d.example", "" },
 	{ "an address of nothing", "@d.example x", "auth.user", "@d.example", "x" },
 	{ "at nothing", "@d.example x", "auth.user", "u@", "" },
+	{ "a local part", "john x", "rcpt.local", "john", "x" },
+	{ "a local part is no address", "john x  @john y", "rcpt.local", "v@john", "" },
+	{ "a local part with an at sign, as it stands", "\"v@john\" x", "rcpt.local", "v@john", "x" },
 	/* values */
 	{ "several values", "d.example x, y  e.example z", "rcpt", "u@d.example", "x y" },
 	{ "the case of values", "d.example Ab", "rcpt", "u@d.example", "ab" },
@@ -102,7 +105,8 @@ set_text(struct canned *c, const char *fact, const char *value)
 	static const struct {
 		const char *name;
 		unsigned    which;
-	} texts[] = { { "rcpt.domain", CANNED_RCPT_DOMAIN }, { "auth.user", CANNED_USER } };
+	} texts[] = { { "rcpt.domain", CANNED_RCPT_DOMAIN }, { "rcpt.local", CANNED_RCPT_LOCAL },
+		{ "auth.user", CANNED_USER } };
 
 	for (unsigned i = 0; i < T_COUNT(texts); i++) {
 		if (strcmp(texts[i].name, fact) == 0)
