@@ -11,40 +11,10 @@
 
 #include "proxy/base/arena.h"
 #include "proxy/base/buf.h"
+#include "proxy/base/utf8.h"
 
 #define TEXT_MAX  1000 /* octets of one message */
 #define QUOTE_MAX 60   /* octets of a word shown in a message */
-
-/* Octets of the well-formed UTF-8 character at the start of v, 0: none.  RFC 3629 section 4. */
-static unsigned
-utf8_len(struct strv v)
-{
-	const unsigned char *s = (const unsigned char *)v.p;
-	unsigned             n, low = 0x80, high = 0xbf;
-
-	if (v.n == 0 || s[0] < 0x80)
-		return v.n != 0;
-	if (s[0] < 0xc2 || s[0] > 0xf4)
-		return 0;
-	n = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-	if (v.n < n)
-		return 0;
-	if (s[0] == 0xe0)
-		low = 0xa0;
-	else if (s[0] == 0xf0)
-		low = 0x90;
-	else if (s[0] == 0xed)
-		high = 0x9f;
-	else if (s[0] == 0xf4)
-		high = 0x8f;
-	if (s[1] < low || s[1] > high)
-		return 0;
-	for (unsigned i = 2; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	return n;
-}
 
 size_t
 diag_utf8(struct strv v)
@@ -52,7 +22,7 @@ diag_utf8(struct strv v)
 	size_t   at = 0;
 	unsigned n = 1;
 
-	while (at < v.n && (n = utf8_len(strv_from(v, at))) > 0)
+	while (at < v.n && (n = utf8_one(strv_from(v, at))) > 0)
 		at += n;
 	return at;
 }
@@ -60,7 +30,7 @@ diag_utf8(struct strv v)
 unsigned
 diag_add_safe(struct buf *b, struct strv v)
 {
-	unsigned      n = utf8_len(v);
+	unsigned      n = utf8_one(v);
 	unsigned char c = (unsigned char)v.p[0];
 
 	/* 0xc2 0x80..0x9f are controls, too: some terminals obey them. */

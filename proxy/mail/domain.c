@@ -1,5 +1,5 @@
 /*
- * domain -- what a domain name may be made of: labels, and the UTF-8 in them.
+ * domain -- what a domain name may be made of: labels.
  *
  * Not for whether it exists, and U-labels stay what they are (base/idn.c makes A-labels).  It stands
  * apart from paths since others ask the same of text that is in none: lists and maps, fields of the
@@ -11,44 +11,6 @@
 #include "proxy/mail/path_own.h"
 
 #define LABEL_MAX 63
-
-size_t
-utf8_one(struct strv v)
-{
-	const unsigned char *p = (const unsigned char *)v.p;
-	unsigned char        lo = 0x80, hi = 0xbf;
-	size_t               n;
-
-	if (p[0] < 0xc2 || p[0] > 0xf4)
-		return p[0] < 0x80;
-	n = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-	if (v.n < n)
-		return 0;
-	/* Nothing longer than it need be, no surrogates, nothing above U+10FFFF. */
-	if (p[0] == 0xe0 || p[0] == 0xf0)
-		lo = p[0] == 0xe0 ? 0xa0 : 0x90;
-	else if (p[0] == 0xed || p[0] == 0xf4)
-		hi = p[0] == 0xed ? 0x9f : 0x8f;
-	if (p[1] < lo || p[1] > hi)
-		return 0;
-	for (size_t i = 2; i < n; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	return n;
-}
-
-bool
-utf8_valid(struct strv v)
-{
-	while (v.n > 0) {
-		size_t n = utf8_one(v);
-
-		if (n == 0)
-			return false;
-		v = strv_from(v, n);
-	}
-	return true;
-}
 
 bool
 domain_valid(struct strv v, bool fqdn, bool utf8)

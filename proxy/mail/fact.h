@@ -35,7 +35,7 @@ struct fact_def {
 	 */
 	const char        *args;
 	enum fact_cost     cost;
-	bool               address;     /* FACT_TEXT: a mail address, held by its domain; not a local part, which may have any @ */
+	bool               address;     /* FACT_TEXT: a mail address, held by its domain; no local part, which may have any @ */
 	bool               inner;       /* no word of the language: made by a predicate (`X resolves'), found by name alone */
 	unsigned           own;         /* which of its filter's facts, for that filter alone */
 	/* Known from `first' on it may still change until this stage: a check that asks it stands here, unless `at' says

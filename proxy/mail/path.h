@@ -6,6 +6,7 @@
 
 #include "proxy/base/addr.h"
 #include "proxy/base/strv.h"
+#include "proxy/base/utf8.h"
 
 struct arena;
 
@@ -57,7 +58,5 @@ bool path_routes(const struct path *p);
  * 255 in all; at least one dot if `fqdn`.
  */
 bool domain_valid(struct strv v, bool fqdn, bool utf8);
-/* Is all of v well-formed UTF-8 (RFC 3629)? */
-bool utf8_valid(struct strv v);
 
 #endif

@@ -6,7 +6,4 @@
 
 enum { DOMAIN_MAX = 255 };              /* octets of a domain: RFC 5321 4.5.3.1.2 */
 
-/* Octets of the well-formed UTF-8 sequence (RFC 3629 4) at the start of v, which is not empty; 0: there is none. */
-size_t utf8_one(struct strv v);
-
 #endif

@@ -307,28 +307,6 @@ sees_routing_characters(void)
 	arena_free(a);
 }
 
-/* RFC 3629 4, the first and last of each length and what lies just beyond. */
-static void
-knows_utf8(void)
-{
-	static const char *const right[] = { "", "a", "\x7f", "\xc2\x80", "\xdf\xbf",
-		"\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80", "\xef\xbf\xbf", "\xf0\x90\x80\x80",
-		"\xf4\x8f\xbf\xbf", "a\xc3\xbc\xe2\x82\xac b" };
-	static const char *const wrong[] = { "\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xc2",
-		"\xc2\x7f", "\xc2\xc0", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xe1\x80", "\xe1\x80\x7f",
-		"\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf1\x80\x80", "\xf1\x80\x80\xc0",
-		"\xf5\x80\x80\x80", "\xff", "\xfe", "a\xc3", "\xe2\x82\xac\x80" };
-
-	for (size_t i = 0; i < T_COUNT(right); i++)
-		T_CHECKF(utf8_valid(strv_z(right[i])), "row %zu", i);
-	for (size_t i = 0; i < T_COUNT(wrong); i++) {
-		char *copy = exact(wrong[i], strlen(wrong[i]));
-
-		T_CHECKF(!utf8_valid(strv(copy, strlen(wrong[i]))), "row %zu", i);
-		free(copy);
-	}
-}
-
 static void
 judges_domains(void)
 {
@@ -366,7 +344,6 @@ main(int argc, char **argv)
 	T_RUN(refuses_what_is_bad);
 	T_RUN(reads_configuration);
 	T_RUN(sees_routing_characters);
-	T_RUN(knows_utf8);
 	T_RUN(judges_domains);
 	return t_end();
 }
