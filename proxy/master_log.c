@@ -8,11 +8,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "config.h"
@@ -23,7 +20,6 @@
 #include "proxy/syslog.h"
 
 #define LOGGER_MS 1000 /* from the birth of a logger to that of the next */
-#define END_MS    5000 /* that a logger has for what is left, as we end */
 
 /* ---- saying ---------------------------------------------------------------------------------- */
 
@@ -165,9 +161,8 @@ master_log_reopen(struct master *m)
 static void
 start_logger(struct master *m)
 {
-	const char *why;
-	int         lines;
-	pid_t       pid;
+	int   lines;
+	pid_t pid;
 
 	m->log.logger_at = m->w->now(m->w) + LOGGER_MS;
 	pid = fork();
@@ -176,21 +171,17 @@ start_logger(struct master *m)
 	if (pid != 0)
 		return;
 	lines = fcntl(m->log.pipe[0], F_DUPFD_CLOEXEC, 0);
-	prctl(PR_SET_NAME, "postern-log", 0, 0, 0);
 	/* It must not hold the end that it waits for. */
 	world_real_log_fd(m->w, -1);
-	drop_signals();
 	master_leave(m);
 	sockets_close(&m->sockets);
 	close(m->log.pipe[1]);
 	/* It lives long and turns nothing: from the key of today come those of all days to come. */
 	tls_tickets_forget();
-	if (drop_privileges(m->s->user, &why))
-		syslog_pump(lines);
+	syslog_serve(lines, m->s->user);
 	_exit(0);
 }
 
-/* Who watches over us may end it as we go (KillMode=mixed of systemd does), and the last lines are in the pipe. */
 void
 master_log_end(struct master *m)
 {
@@ -198,8 +189,7 @@ master_log_end(struct master *m)
 		return;
 	close(m->log.pipe[1]);
 	m->log.pipe[1] = -1;
-	for (int i = 0; i < END_MS / 10 && waitpid(m->log.logger, NULL, WNOHANG) == 0; i++)
-		(void)poll(NULL, 0, 10);
+	syslog_wait(m->log.logger);
 }
 
 bool

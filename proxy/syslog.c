@@ -1,19 +1,26 @@
 /*
  * syslog -- from a pipe to syslog(3), line by line.
  *
- * It runs in a child of the master and touches nothing else.  A line that is longer than the log makes
- * them is cut, so the buffer has a ceiling whatever comes.
+ * It runs in a child, of the master or of postern-milter, and touches nothing else.  A line that is longer than the
+ * log makes them is cut, so the buffer has a ceiling whatever comes.
  */
 #include "proxy/syslog.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <syslog.h>
 #include <unistd.h>
 
 #include "proxy/base/buf.h"
 #include "proxy/base/log.h"
+#include "proxy/drop.h"
 
-#define STAMP 25 /* "2026-01-31T23:59:59.999Z ": world_real puts it before each line */
+#define END_MS  5000 /* that a logger has for what is left */
+#define LOOK_MS 10
+#define STAMP   25 /* "2026-01-31T23:59:59.999Z ": world_real puts it before each line */
 
 static void
 say(struct strv line)
@@ -43,8 +50,8 @@ say_lines(struct buf *b)
 	}
 }
 
-void
-syslog_pump(int fd)
+static void
+pump(int fd)
 {
 	struct buf b;
 	ssize_t    n;
@@ -66,4 +73,23 @@ syslog_pump(int fd)
 		say(buf_view(&b));
 	closelog();
 	buf_fini(&b);
+}
+
+void
+syslog_serve(int fd, const char *user)
+{
+	const char *why;
+
+	prctl(PR_SET_NAME, "postern-log", 0, 0, 0);
+	drop_signals();
+	if (drop_privileges(user, &why))
+		pump(fd);
+}
+
+/* Who watches over us may end it as we go (KillMode=mixed of systemd does), and the last lines are in the pipe. */
+void
+syslog_wait(pid_t logger)
+{
+	for (int i = 0; i < END_MS / LOOK_MS && waitpid(logger, NULL, WNOHANG) == 0; i++)
+		(void)poll(NULL, 0, LOOK_MS);
 }

@@ -13,7 +13,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -103,38 +102,44 @@ read_settings(struct milterd *m)
 
 /* A pipe whose other end is a process of its own: syslog may block. */
 static int
-start_logger(const char *user, const char **why)
+start_logger(struct milterd *m, const char **why)
 {
-	const char *refused;
-	int         p[2];
-	pid_t       pid;
+	int p[2];
 
-	if (pipe2(p, O_CLOEXEC) < 0 || (pid = fork()) < 0) {
+	if (pipe2(p, O_CLOEXEC) < 0 || (m->logger = fork()) < 0) {
 		*why = strerror(errno);
 		return -1;
 	}
-	if (pid == 0) {
+	if (m->logger == 0) {
 		close(p[1]);
-		prctl(PR_SET_NAME, "postern-log", 0, 0, 0);
-		drop_signals();
-		if (drop_privileges(user, &refused))
-			syslog_pump(p[0]);
+		syslog_serve(p[0], m->s->user);
 		_exit(0);
 	}
 	close(p[0]);
 	return p[1];
 }
 
+/* Nothing is said behind it. */
+static void
+end_log(struct milterd *m)
+{
+	if (m->logger == 0)
+		return;
+	world_real_log_fd(m->w, -1);
+	close(m->log_fd);
+	syslog_wait(m->logger);
+}
+
 int
-milterd_open_log(const struct settings *s, const char **why)
+milterd_open_log(struct milterd *m, const char **why)
 {
 	int fd;
 
-	if (s->log == LOG_STDERR)
+	if (m->s->log == LOG_STDERR)
 		return STDERR_FILENO;
-	if (s->log == LOG_SYSLOG)
-		return start_logger(s->user, why);
-	fd = open(s->log_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+	if (m->s->log == LOG_SYSLOG)
+		return start_logger(m, why);
+	fd = open(m->s->log_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
 	if (fd < 0)
 		*why = strerror(errno);
 	return fd;
@@ -227,13 +232,12 @@ serve(struct milterd *m)
 	describe(m, &c);
 	callbacks_register(&c);
 	(void)smfi_settimeout(SESSION_S);
-	if (!open_socket(&m->given))
-		return EXIT_MISTAKES;
-	m->log_fd = milterd_open_log(m->s, &why);
+	/* First of all: a logger that outlives us must not hold the socket. */
+	m->log_fd = milterd_open_log(m, &why);
 	if (m->log_fd < 0)
 		return milterd_fail("cannot log", why);
 	world_real_log_fd(m->w, m->log_fd);
-	if (!write_pid(m->given.pid))
+	if (!open_socket(&m->given) || !write_pid(m->given.pid))
 		return EXIT_MISTAKES;
 	if (!drop_privileges(m->s->user, &why))
 		return milterd_fail("cannot start", why);
@@ -248,6 +252,7 @@ serve(struct milterd *m)
 		(void)unlink(m->given.pid);
 	if (unix_path(m->given.socket) != NULL)
 		(void)unlink(unix_path(m->given.socket));
+	end_log(m);
 	/* Threads of libmilter still wait for mail servers: nothing is taken apart under them. */
 	_exit(rc);
 }

@@ -27,7 +27,7 @@ log_again(struct milterd *m)
 
 	if (m->s->log != LOG_FILE)
 		return;
-	fd = milterd_open_log(m->s, &why);
+	fd = milterd_open_log(m, &why);
 	if (fd < 0) {
 		log_event(m->w, SV("milter"), "log", "failed: %s", why);
 		return;

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "proxy/base/loop.h"
 #include "proxy/hosts/bridge.h"
@@ -28,6 +29,7 @@ struct milterd {
 	struct loop_fd   signals;       /* SIGUSR1 */
 	pthread_t        thread;
 	int              log_fd, ready[2];      /* ready: the loop's thread tells how it began */
+	pid_t            logger;                /* 0: none */
 };
 
 /* --- milterd.c --- */
@@ -35,10 +37,10 @@ struct milterd {
 /* "what: why" to standard error; why may be NULL.  Gives EXIT_MISTAKES. */
 int milterd_fail(const char *what, const char *why);
 /*
- * Where s wants the log: a descriptor of the caller's, or -1 with *why (strerror's, or static).  For syslog it is a pipe
- * to a process that is started here.
+ * Where the log is wanted: a descriptor of the caller's, or -1 with *why (strerror's, or static).  For syslog it is a
+ * pipe to a process that is started here.
  */
-int milterd_open_log(const struct settings *s, const char **why);
+int milterd_open_log(struct milterd *m, const char **why);
 
 /* --- milterd_loop.c: both are for the main thread --- */
 
