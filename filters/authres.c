@@ -10,6 +10,8 @@
 #include "filters/filters.h"
 #include "filters/registry.h"
 #include "proxy/base/arena.h"
+#include "proxy/base/log.h"
+#include "proxy/base/loop.h"
 #include "proxy/mail/authres.h"
 
 enum { METHODS = 4, RESULTS_MAX = 64 };
@@ -94,6 +96,20 @@ authres_open(struct arena *session, void *shared, const struct client *client)
 	return shared;
 }
 
+/* The message goes on without the field. */
+static void
+tell_of_refusal(struct arena *a, const struct mail *m, const char *why)
+{
+	struct log_line *l;
+
+	if (fiber_self() == NULL)
+		return;
+	l = arena_alloc(a, sizeof(*l));
+	log_begin(l, loop_world(fiber_loop()), strv_z(m->id), "authres-error");
+	log_z(l, "reason", why);
+	log_end(l);
+}
+
 MAY_YIELD static enum filter_rc
 authres_at(
     void *self, enum stage at, const struct mail *m, const struct view *v, struct findings *found)
@@ -107,11 +123,14 @@ authres_at(
 	unsigned           n;
 	const char        *why;
 
-	(void)at, (void)m, (void)v;
+	(void)at, (void)v;
 	if (authres_collect(found->facts, auth->methods, &resinfo, &n) != FILTER_OK)
 		return FILTER_CANCELLED;
 	e.value = authres_field(a, authres_id(a, auth->id), resinfo, n);
-	return edits_add(a, found->edits, &e, &why) ? FILTER_OK : FILTER_BUG;
+	if (edits_add(a, found->edits, &e, &why))
+		return FILTER_OK;
+	tell_of_refusal(a, m, why);
+	return FILTER_BUG;
 }
 
 const struct filter authres_filter = {

@@ -145,24 +145,37 @@ seconds_now(void)
 	return w != NULL ? w->wall(w) / 1000000 : 0;
 }
 
-static void
+/* Once for all signatures. */
+MAY_YIELD static enum filter_rc
+read_once(struct signing *g, const char **why)
+{
+	enum filter_rc rc = FILTER_OK;
+
+	if (!g->read)
+		rc = sign_read(g->a, &g->from, seconds_now(), &g->text, why);
+	g->read = rc == FILTER_OK;
+	return rc;
+}
+
+/* FILTER_CANCELLED, or FILTER_OK: whether it is signed is another thing. */
+MAY_YIELD static enum filter_rc
 sign_with(struct signing *g, const struct sign_key *k)
 {
-	const char *why = "the key does not sign";
+	const char *why = NULL;
 	struct edit e = {
 		.op = EDIT_INSERT_HEADER, .name = SV("DKIM-Signature"), .by = SV("sign")
 	};
+	enum filter_rc rc = read_once(g, &why);
 
-	if (!g->read) {
-		g->read = sign_read(g->a, &g->from, seconds_now(), &g->text, &why);
-		if (!g->read) {
-			tell(g, k, why);
-			return;
-		}
+	if (rc == FILTER_CANCELLED || fiber_heavy() == WAIT_CANCELLED)
+		return FILTER_CANCELLED;
+	if (rc == FILTER_OK) {
+		why = "the key does not sign";
+		e.value = sign_make_field(g->a, &g->text, k->domain, g->rule->selector, k->key);
 	}
-	e.value = sign_make_field(g->a, &g->text, k->domain, g->rule->selector, k->key);
 	if (e.value.p == NULL || !edits_add(g->a, g->found->edits, &e, &why))
 		tell(g, k, why);
+	return FILTER_OK;
 }
 
 MAY_YIELD static enum filter_rc
@@ -190,10 +203,8 @@ sign_at(void *self, enum stage at, const struct mail *m, const struct view *view
 
 		g.rule = &s->auth->sign[i];
 		k = found->holds[g.rule->number] ? key_for(g.rule, g.domain) : NULL;
-		if (k != NULL && fiber_heavy() == WAIT_CANCELLED)
+		if (k != NULL && sign_with(&g, k) == FILTER_CANCELLED)
 			return FILTER_CANCELLED;
-		if (k != NULL)
-			sign_with(&g, k);
 	}
 	return FILTER_OK;
 }

@@ -147,34 +147,48 @@ digest_piece(void *arg, struct strv piece)
 	crypt_digest_add(arg, piece);
 }
 
-static bool
-read_body(struct arena *a, struct spool *body, struct sign_text *out, const char **why)
+/* From memory, too, it comes in pieces of that size or less: the others have their turn between them. */
+MAY_YIELD static enum filter_rc
+read_pieces(struct arena *a, struct canon_body *c, const struct spool *body, const char **why)
+{
+	char       *scratch = arena_bytes(a, CHUNK);
+	struct strv piece;
+
+	for (uint64_t at = 0; at < spool_size(body); at += piece.n) {
+		piece = spool_read(body, at, scratch, CHUNK);
+		if (piece.n == 0) {
+			*why = "the text cannot be read";
+			return FILTER_BUG;
+		}
+		canon_body_add(c, piece);
+		if (fiber_yield() == WAIT_CANCELLED)
+			return FILTER_CANCELLED;
+	}
+	return FILTER_OK;
+}
+
+MAY_YIELD static enum filter_rc
+read_body(struct arena *a, const struct spool *body, struct sign_text *out, const char **why)
 {
 	struct crypt_digest *d = crypt_digest_begin(a);
 	struct canon_body    c = { .form = out->text, .out = digest_piece, .arg = d };
-	char                *scratch = NULL;
-	struct strv          piece = { 0 };
+	enum filter_rc       rc = body != NULL ? read_pieces(a, &c, body, why) : FILTER_OK;
 
-	for (uint64_t at = 0; body != NULL; at += piece.n) {
-		if (scratch == NULL)
-			scratch = arena_bytes(a, CHUNK);
-		piece = spool_read(body, at, scratch, CHUNK);
-		if (piece.n == 0)
-			break;
-		canon_body_add(&c, piece);
-	}
+	if (rc != FILTER_OK)
+		return rc;
 	canon_body_end(&c);
 	crypt_digest_end(d, out->body);
-	*why = body != NULL && piece.p == NULL ? "the text cannot be read" : NULL;
-	return *why == NULL;
+	return FILTER_OK;
 }
 
-bool
+MAY_YIELD enum filter_rc
 sign_read(struct arena *a, const struct sign_source *from, uint64_t now, struct sign_text *out,
     const char **why)
 {
 	out->now = now;
-	return read_header(a, from, out, why) && read_body(a, view_body(from->view), out, why);
+	if (!read_header(a, from, out, why))
+		return FILTER_BUG;
+	return read_body(a, view_body(from->view), out, why);
 }
 
 /* ---- the field ------------------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 
 #include "filters/auth.h"
 #include "proxy/base/crypt.h"
+#include "proxy/mail/filter.h"
 #include "proxy/mail/view.h"
 
 /* What all signatures of one message have in common. */
@@ -24,8 +25,12 @@ struct sign_source {
 	unsigned                 n_field;
 };
 
-/* Reads the message once, for all signatures, in the forms that `out' says. False: *why. In a. */
-bool sign_read(struct arena *a, const struct sign_source *from, uint64_t now, struct sign_text *out, const char **why);
+/*
+ * Reads the message once, for all signatures, in the forms that `out' says.  FILTER_OK, FILTER_CANCELLED, or
+ * FILTER_BUG: *why.  In a.
+ */
+MAY_YIELD enum filter_rc sign_read(struct arena *a, const struct sign_source *from, uint64_t now, struct sign_text *out,
+    const char **why);
 /*
  * The value of a DKIM-Signature field (for edits_add) of d=, s= with that key; absent: the key does not sign.
  * In a.

@@ -8,7 +8,7 @@
 #include "filters/filters.h"
 #include "filters/registry.h"
 #include "proxy/base/arena.h"
-#include "tests/unit/t.h"
+#include "tests/unit/fiber_stand.h"
 
 static const struct strv spf[] = { SV("spf=pass smtp.mailfrom=a@good.example"),
 	SV("spf=none smtp.helo=mx.good.example") };
@@ -70,11 +70,12 @@ act(struct arena *a, const struct auth_conf *auth, struct edits *e)
 	const struct filter_use use = { .auth = auth };
 	struct facts            facts = { .a = a, .ask = answer };
 	struct findings         found = { .facts = &facts, .edits = e };
+	const struct mail       mail = { .id = "m1" };
 	void                   *shared = authres_filter.make(a, &use);
 
 	T_CHECK(shared != NULL);
 	return authres_filter.at(
-	    authres_filter.open(a, shared, NULL), STAGE_SEAL, NULL, NULL, &found);
+	    authres_filter.open(a, shared, NULL), STAGE_SEAL, &mail, NULL, &found);
 }
 
 static void
@@ -114,6 +115,51 @@ writes_nothing_when_cancelled(void)
 	arena_free(a);
 }
 
+static char logged[400];
+
+static void
+log_line(struct world *w, struct strv line)
+{
+	(void)w;
+	snprintf(logged, sizeof(logged), "%.*s", (int)line.n, line.p);
+}
+
+static uint64_t
+wall_zero(struct world *w)
+{
+	(void)w;
+	return 0;
+}
+
+static void
+act_full(void *arg)
+{
+	struct arena    *a = arena_new(4096, 0);
+	struct auth_conf auth = { .methods = AUTH_SPF, .id = SV("mx.test") };
+	struct edits     e = { .n = EDITS_MAX };
+
+	(void)arg;
+	says.none = AUTH_SPF;
+	T_EQ_NUM(act(a, &auth, &e), FILTER_BUG);
+	T_EQ_NUM(e.n, EDITS_MAX);
+	arena_free(a);
+}
+
+/* The message goes on without the field: the log says so. */
+static void
+tells_of_a_refused_field(void)
+{
+	setup(1, 1);
+	fake.wall = wall_zero;
+	fake.log = log_line;
+	T_CHECK(fiber_start(pool, "test", act_full, NULL) != NULL);
+	while (fiber_pool_live(pool) > 0)
+		T_CHECK(loop_round(loop, false));
+	T_CHECKF(
+	    strstr(logged, "m1 authres-error reason=\"too many edits\"") != NULL, "%s", logged);
+	teardown();
+}
+
 static void
 takes_no_part_unasked(void)
 {
@@ -131,6 +177,7 @@ main(int argc, char **argv)
 	t_begin(argc, argv);
 	T_RUN(writes_what_is_named);
 	T_RUN(writes_nothing_when_cancelled);
+	T_RUN(tells_of_a_refused_field);
 	T_RUN(takes_no_part_unasked);
 	return t_end();
 }
