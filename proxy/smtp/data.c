@@ -9,7 +9,8 @@
 #include "proxy/smtp/sessionlog.h"
 #include "proxy/smtp/text.h"
 
-#define DROP_AT_LEAST (1024 * 1024)
+/* What is sent elsewhere hears its 552, however small the limit is. */
+#define DROP_AT_LEAST (32u << 20)
 #define SMALL_PIECE   512
 
 void
@@ -43,14 +44,21 @@ text_begin(struct session *s, bool chunked)
 	session_deadline(s, s->text.began + l->command_timeout);
 }
 
+/* RFC 1870 6.3: what was told as SIZE holds, ours and the server's. */
+static uint64_t
+most(const struct session *s)
+{
+	return s->offered.size > 0 ? s->offered.size : s->smtp->conf->limits.message_size;
+}
+
 bool
 text_too_much(struct session *s)
 {
-	uint64_t max = s->smtp->conf->limits.message_size;
+	uint64_t max = most(s);
 
 	if (s->text.dropped <= (max > DROP_AT_LEAST ? max : DROP_AT_LEAST))
 		return false;
-	say(s, 421, "4.7.0", SV("too many octets after an error"));
+	say(s, 421, "4.7.0", SV("too many octets beyond what a message may have"));
 	session_end(s, "endless text");
 	return true;
 }
@@ -166,12 +174,12 @@ text_take(struct session *s, struct strv text)
 {
 	struct message *m = &session_tx(s)->msg;
 	struct strv     body = { NULL, 0 };
-	/* RFC 1870 6.3: what was told as SIZE holds, ours and the server's. */
-	uint64_t max = s->offered.size > 0 ? s->offered.size : s->smtp->conf->limits.message_size;
+	uint64_t        max = most(s);
 
+	/* Up to there a client may send it, whatever is wrong with it, or whoever has discarded it. */
 	if (s->text.fault.code != 0 || s->text.drop) {
 		m->octets += text.n;
-		s->text.dropped += text.n;
+		s->text.dropped += m->octets > max ? text.n : 0;
 		return;
 	}
 	feed_fault(s, message_feed(m, text, &body));

@@ -75,7 +75,7 @@ struct intext {
 	uint64_t       left;            /* octets of this BDAT still to come */
 	uint64_t       began;           /* ms, of the first text */
 	uint64_t       until;           /* ms, data-total from then; stands still while the client's time does */
-	uint64_t       dropped;         /* octets dropped since something was wrong */
+	uint64_t       dropped;         /* octets of text_too_much */
 	bool           last;            /* of this BDAT */
 	bool           failed;          /* a chunk was refused: the transaction takes no more (RFC 3030 2) */
 	bool           headed;          /* the filters have seen the header */

@@ -22,7 +22,10 @@ text_is_discarded(const struct session *s)
 {
 	return session_tx(s)->verdict.kind == VERDICT_DISCARD;
 }
-/* More was dropped after an error than a message may be long: 421, the client does not mean it well. */
+/*
+ * Of what is dropped the octets count that are beyond what a message may have, and of a chunk out of order all: of
+ * more than as much again, and more than 32 MiB, the client does not mean it well, 421.
+ */
 bool text_too_much(struct session *s);
 /* Takes *v as text, to its end or to the end mark (DOTS_END; *v is what follows). */
 MAY_YIELD enum dots_rc text_decode(struct session *s, struct strv *v);
