@@ -9,7 +9,8 @@
  * In each it runs twice: the two stories must be equal octet for octet.  (Not those of the two modes: what leaves
  * later lets others act first.)  Then it is held against the mail server's journal, the quarantine and the law of
  * that world (law.h) that nothing was lost, doubled, changed or falsely acknowledged, and that no rule spoke but the
- * one that had to.
+ * one that had to.  And that it goes on: no client waits in vain, and one that comes when everything works again is
+ * served, in time and to its end (seeded_calm.h).
  */
 #include <signal.h>
 #include <stdarg.h>
@@ -20,6 +21,7 @@
 #include "tests/sim/law.h"
 #include "tests/sim/rogue.h"
 #include "tests/sim/screen.h"
+#include "tests/sim/seeded_calm.h"
 
 #define SESSIONS 25              /* of one world */
 #define LONGEST  (24 * 3600000u) /* ms of a world's clock */
@@ -34,6 +36,7 @@ struct run {
 	struct screen      screen;
 	struct up_message *kept; /* in the quarantine */
 	struct crowd       crowd;
+	struct calm        calm;
 	unsigned           complaints;
 	bool               quiet; /* the second run says nothing */
 };
@@ -49,6 +52,7 @@ struct fate {
 struct totals {
 	unsigned accepted, refused, unknown, unheard, unsent, passed, failed;
 	unsigned discarded, kept, away;
+	unsigned calm, calm_taken; /* worlds with a last client; its letter had to be taken */
 };
 
 __attribute__((format(printf, 2, 3))) static void
@@ -68,6 +72,14 @@ complain(struct run *r, const char *fmt, ...)
 /* ---- one world ---- */
 
 static bool
+crowd_done(void *arg)
+{
+	const struct crowd *c = arg;
+
+	return c->done == c->clients;
+}
+
+static bool
 fate_act(struct actor *a, bool settled)
 {
 	struct fate *f = (struct fate *)a;
@@ -79,6 +91,10 @@ fate_act(struct actor *a, bool settled)
 		return false;
 	if (wrong != NULL)
 		complain(f->run, "%s", wrong);
+	/* The last client finds all whole. */
+	a->over = crowd_done(&f->run->crowd);
+	if (a->over)
+		return true;
 	if (f->disk) {
 		s->disk_full = !s->disk_full && sim_chance(s, 30);
 		a->wake = s->clock + 1 + sim_below(s, 20000);
@@ -99,8 +115,7 @@ fate_act(struct actor *a, bool settled)
 		a->wake = f->drain_at;
 	if (f->abort_at < a->wake)
 		a->wake = f->abort_at;
-	a->over = f->run->crowd.done == f->run->crowd.clients;
-	return a->over;
+	return false;
 }
 
 static void
@@ -245,12 +260,23 @@ journal_from_maildir(struct run *r)
 		}
 }
 
-static bool
-crowd_done(void *arg)
+/* Nothing breaks any more, and one more client comes. */
+static void
+play_calm(struct run *r)
 {
-	const struct crowd *c = arg;
+	enum sim_rc rc;
 
-	return c->done == c->clients;
+	r->sim->disk_full = false;
+	r->estate.trouble = 0;
+	estate_calm(&r->estate);
+	for (unsigned i = 0; i < r->screen.n; i++)
+		r->screen.milter[i].trouble = r->screen.milter[i].refusals = 0;
+	if (r->house.now->draining)
+		return;
+	calm_start(&r->calm, &r->crowd);
+	rc = sim_run(r->sim, calm_over, &r->calm, r->sim->clock + LONGEST);
+	if (rc != SIM_FINISHED)
+		complain(r, "the last client is not done: %s", sim_rc_name(rc));
 }
 
 static void
@@ -277,8 +303,7 @@ play_world(struct run *r, unsigned sessions, bool verbose)
 	rc = sim_run(r->sim, crowd_done, &r->crowd, r->sim->clock + LONGEST);
 	if (rc != SIM_FINISHED)
 		complain(r, "clients are not done: %s", sim_rc_name(rc));
-	r->sim->disk_full = false;
-	estate_calm(&r->estate);
+	play_calm(r);
 	left = house_close(&r->house);
 	if (left != NULL)
 		complain(r, "at the end: %s", left);
@@ -600,6 +625,65 @@ check_user(struct run *r, const struct letter *l)
 		    r, "s%u-t%u: the client heard 235, and no server said it", l->client, l->no);
 }
 
+/* ---- that it goes on ---- */
+
+/* All servers can be given what the configuration says that they are given. */
+static bool
+estate_whole(const struct estate *e)
+{
+	for (unsigned i = 0; i < e->n; i++)
+		if (e->identity == BY_XCLIENT && !mailer_offers(e->server[i].m, "XCLIENT"))
+			return false;
+	return true;
+}
+
+/* Nothing in that world is against the letter: no check, and no milter wants of it what LMTP cannot do. */
+static bool
+is_welcome(const struct run *r, const struct letter *l)
+{
+	for (unsigned i = 0; i < r->screen.n; i++)
+		if (r->estate.lmtp && r->screen.milter[i].bcc)
+			return false;
+	return law_before(&r->law, l).kind == VERDICT_NONE &&
+	    law_rcpt(&r->law, l, 0).kind == VERDICT_NONE &&
+	    law_behind(&r->law, l).kind == VERDICT_NONE;
+}
+
+static void
+check_calm(struct run *r, struct totals *t)
+{
+	const struct calm *k = &r->calm;
+
+	if (k->crowd == NULL)
+		return;
+	t->calm++;
+	if (k->wrong != NULL)
+		complain(r, "the last client, behind `%s': %s", k->step == NULL ? "" : k->step,
+		    k->wrong);
+	if (k->away && estate_whole(&r->estate))
+		complain(r, "the last client is turned away, and every server is up");
+	if (k->wrong != NULL || k->away || !is_welcome(r, k->letter) || !estate_whole(&r->estate))
+		return;
+	if (k->letter->fate != LETTER_ACCEPTED)
+		complain(r, "the last client: nothing is against its letter, and it is not taken");
+	else
+		t->calm_taken++;
+}
+
+/* A client has a patience beyond all our limits of time (rogue.c). */
+static void
+check_patience(struct run *r)
+{
+	struct strv all = buf_view(&r->sim->story);
+
+	while (all.p != NULL) {
+		struct strv line = strv_cut(&all, '\n');
+
+		if (sim_match(SV("* has waited long enough"), line))
+			complain(r, "a client waited in vain: %.*s", (int)line.n, line.p);
+	}
+}
+
 static void
 check_world(struct run *r, struct totals *t)
 {
@@ -625,6 +709,8 @@ check_world(struct run *r, struct totals *t)
 		check_letter(r, l, t);
 		check_user(r, l);
 	}
+	check_calm(r, t);
+	check_patience(r);
 	if (r->crowd.faults.n > 0)
 		complain(r, "clients saw: %.*s", (int)r->crowd.faults.n - 1, r->crowd.faults.p);
 }
@@ -707,6 +793,8 @@ print_totals(const struct totals *t, enum house_mode mode)
 	    house_mode_name[mode], t->accepted, t->refused, t->unknown, t->unheard, t->unsent);
 	printf("of those accepted: %u discarded, %u kept, %u sent elsewhere\n", t->discarded,
 	    t->kept, t->away);
+	printf("of %u clients that came last the letters of %u had to be taken, and were\n",
+	    t->calm, t->calm_taken);
 }
 
 int
