@@ -9,6 +9,7 @@
 
 #include "proxy/base/log.h"
 #include "proxy/smtp/hop_smtp.h"
+#include "proxy/smtp/session_own.h"
 #include "proxy/smtp/sessionlog.h"
 
 #define DELAY_DOUBLINGS 4 /* limits.h: up to 16 times */
@@ -21,19 +22,10 @@ seconds(const struct session *s)
 	return loop_now(s->smtp->loop) / 1000;
 }
 
-/* Whoever has one IPv6 address has the /64 around it (RFC 4291 2.5.4): to each its own count were no limit. */
-static uint64_t
-guesser(const struct session *s)
-{
-	const struct addr *a = &s->client.addr.addr;
-
-	return hash_sip(&s->smtp->key, strv((const char *)a->b, a->family == ADDR_IP6 ? 8 : 16));
-}
-
 bool
 auth_failed_too_often(const struct session *s)
 {
-	return counters_auth_failures(s->smtp->counters, guesser(s), seconds(s)) >
+	return counters_auth_failures(s->smtp->counters, session_client_key(s), seconds(s)) >
 	    s->smtp->conf->limits.auth_failures;
 }
 
@@ -96,7 +88,8 @@ log_outcome(struct session *s, const char *what, const struct reply *failure, un
 static unsigned
 count_guess(struct session *s)
 {
-	return counters_auth_failed(s->smtp->counters, s->smtp->place, guesser(s), seconds(s));
+	return counters_auth_failed(
+	    s->smtp->counters, s->smtp->place, session_client_key(s), seconds(s));
 }
 
 /*

@@ -17,7 +17,7 @@
 	X(data_total,          "data-total",          1800000,          s, "longest time for the text of a message") \
 	X(min_data_rate,       "min-data-rate",       500,              n, "octets a second that extend the deadline of text") \
 	X(sessions,            "sessions",            10000,            n, "sessions at once, all workers") \
-	X(sessions_per_client, "sessions-per-client", 100,              n, "sessions at once of one address") \
+	X(sessions_per_client, "sessions-per-client", 100,              n, "sessions at once of one address (or IPv6 /64)") \
 	X(received_hops,       "received-hops",       50,               n, "Received fields of a message, more is a loop") \
 	X(header_size,         "header-size",         1u << 20,         b, "octets of a message's header") \
 	X(line,                "line",                0,                b, "octets of a text line, 0: any") \

@@ -284,7 +284,9 @@ warm(void *arg)
 void
 pool_warm(struct pool_server *sv)
 {
-	if (sv->conf->identity != IDENTITY_XCLIENT || sv->warming || sv->pool->stopped)
+	/* Who drains has fewer sessions to come than connections. */
+	if (sv->conf->identity != IDENTITY_XCLIENT || sv->warming || sv->pool->stopped ||
+	    sv->pool->smtp->draining)
 		return;
 	sv->warming = true;
 	loop_defer(sv->pool->smtp->loop, warm, sv);

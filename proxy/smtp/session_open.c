@@ -125,6 +125,14 @@ session_proxy_header(struct session *s)
 	}
 }
 
+uint64_t
+session_client_key(const struct session *s)
+{
+	const struct addr *a = &s->client.addr.addr;
+
+	return hash_sip(&s->smtp->key, strv((const char *)a->b, a->family == ADDR_IP6 ? 8 : 16));
+}
+
 bool
 session_count_client(struct session *s)
 {
@@ -132,7 +140,7 @@ session_count_client(struct session *s)
 
 	if (s->counted)
 		counters_client_leave(m->counters, m->place, s->client_hash);
-	s->client_hash = hash_sip(&m->key, strv((const char *)s->client.addr.addr.b, 16));
+	s->client_hash = session_client_key(s);
 	s->counted = counters_client_enter(
 	    m->counters, m->place, s->client_hash, (unsigned)m->conf->limits.sessions_per_client);
 	return s->counted;

@@ -32,6 +32,11 @@ void session_handshake(struct session *s);
 bool session_may_greet(struct session *s);
 
 /*
+ * Under what the client is counted: its address, or the IPv6 /64 around it, which whoever has one address has
+ * (RFC 4291 2.5.4); to each its own count were no limit.
+ */
+uint64_t session_client_key(const struct session *s);
+/*
  * Counts the session for its client's address, and no more for the one it had (XCLIENT).  False: there are
  * too many of it.
  */

@@ -238,15 +238,37 @@ places_of(const struct pool_server *sv)
 	return sv->n_idle != idle ? "another number of connections idles than says so" : NULL;
 }
 
+/* What pool_own.h says of those that wait. */
+static const char *
+queue_of(const struct pool *p)
+{
+	for (unsigned bound = 0; bound < 2; bound++)
+		for (const struct pool_errand *e = p->queue[bound].first; e != NULL; e = e->next)
+			for (unsigned i = 0; i < p->n; i++)
+				if (!p->changed && pool_suits(e, &p->sv[i], false) &&
+				    pool_has_room(&p->sv[i], bound))
+					return "a session waits beside a free place";
+	return NULL;
+}
+
+static const char *
+pool_wrong(const struct pool *p)
+{
+	const char *wrong = queue_of(p);
+
+	for (unsigned i = 0; i < p->n && wrong == NULL; i++)
+		wrong = places_of(&p->sv[i]);
+	return wrong;
+}
+
 const char *
 house_places(const struct house *h)
 {
 	const char *wrong = NULL;
 
 	for (const struct house_generation *g = h->now; g != NULL; g = g->older)
-		for (unsigned i = 0; i < g->smtp->n_pool; i++)
-			for (unsigned k = 0; k < g->smtp->pool[i]->n && wrong == NULL; k++)
-				wrong = places_of(&g->smtp->pool[i]->sv[k]);
+		for (unsigned i = 0; i < g->smtp->n_pool && wrong == NULL; i++)
+			wrong = pool_wrong(g->smtp->pool[i]);
 	return wrong;
 }
 
