@@ -7,7 +7,7 @@
 #include <arpa/inet.h>
 #include <sys/socket.h>
 
-#include "proxy/base/addr_own.h"
+#include "proxy/base/addr.h"
 
 static const unsigned char mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
@@ -27,7 +27,7 @@ addr_set_ip6(struct addr *out, const void *octets)
 		addr_set_ip4(out, (const char *)octets + sizeof(mapped));
 		return;
 	}
-	out->family = ADDR_IP6;
+	*out = (struct addr){ .family = ADDR_IP6 };
 	memcpy(out->b, octets, 16);
 }
 

@@ -25,6 +25,9 @@ struct endpoint {
 bool addr_parse(struct strv v, struct addr *out);               /* "192.0.2.1", "2001:db8::1"; no brackets */
 /* Text of a (canonical, RFC 5952) into buf, NUL-terminated; the view of it. ADDR_NONE: "-". */
 struct strv addr_print(const struct addr *a, char buf[ADDR_TEXT]);
+/* From 4 or 16 octets in network order; not kept.  Of an IPv4-mapped IPv6 address an IP4 is made. */
+void addr_set_ip4(struct addr *out, const void *octets);
+void addr_set_ip6(struct addr *out, const void *octets);
 bool addr_eq(const struct addr *a, const struct addr *b);
 bool addr_is_loopback(const struct addr *a);
 /* a with all bits behind the first `bits` cleared. */

@@ -55,18 +55,14 @@ get_rr(struct strv packet, size_t *at, struct rr *out)
 static bool
 get_addr(struct strv packet, const struct rr *rr, struct addr *out)
 {
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-	const char          *p = packet.p + rr->at;
-	size_t               n = rr->end - rr->at;
+	const char *p = packet.p + rr->at;
 
-	if (n != (rr->type == DNS_A ? 4 : 16))
+	if (rr->end - rr->at != (rr->type == DNS_A ? 4 : 16))
 		return false;
-	if (n == 16 && memcmp(p, mapped, sizeof(mapped)) == 0) {
-		p += sizeof(mapped);
-		n = 4;
-	}
-	*out = (struct addr){ .family = n == 4 ? ADDR_IP4 : ADDR_IP6 };
-	memcpy(out->b, p, n);
+	if (rr->type == DNS_A)
+		addr_set_ip4(out, p);
+	else
+		addr_set_ip6(out, p);
 	return true;
 }
 

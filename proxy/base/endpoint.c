@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "proxy/base/addr_own.h"
+#include "proxy/base/addr.h"
 #include "proxy/base/arena.h"
 
 /* ---- text ---- */

@@ -189,16 +189,15 @@ take_tlv(
 	return 1;
 }
 
-/* n octets of an address; IPv4-mapped ones are IPv4 for us. */
 static struct addr
 v2_addr(const char *p, size_t n)
 {
-	static const char mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '\xff', '\xff' };
-	struct addr       a = { .family = n == 4 ? ADDR_IP4 : ADDR_IP6 };
+	struct addr a;
 
-	if (n == 16 && memcmp(p, mapped, sizeof(mapped)) == 0)
-		return v2_addr(p + 12, 4);
-	memcpy(a.b, p, n);
+	if (n == 4)
+		addr_set_ip4(&a, p);
+	else
+		addr_set_ip6(&a, p);
 	return a;
 }
 
