@@ -5,15 +5,17 @@
  */
 #include "policy/compile_own.h"
 
+/* In a local part or a name a stranger can write any address: no list of addresses has it. */
 static unsigned
-lists_for(enum fact_type type)
+lists_for(const struct fact_def *def)
 {
-	switch (type) {
+	switch (def->type) {
 	case FACT_ADDR:
 	case FACT_ADDRS:
 		return WANT(NETWORKS);
-	case FACT_PATH:
 	case FACT_TEXT:
+		return WANT(DOMAINS) | (def->address ? WANT(ADDRESSES) : 0);
+	case FACT_PATH:
 	case FACT_TEXTS:
 		return WANT(DOMAINS) | WANT(ADDRESSES);
 	default:
@@ -25,7 +27,7 @@ static bool
 in_list(struct compiling *s, const struct lit *name)
 {
 	struct loader *l = s->l;
-	unsigned       want = lists_for(s->def->type);
+	unsigned       want = lists_for(s->def);
 	struct match  *m;
 	struct list   *list;
 
@@ -106,7 +108,7 @@ compile_set(struct compiling *s, const struct lits *set)
 static bool
 in_map(struct compiling *s, const struct fact_ref *call)
 {
-	unsigned        kinds = lists_for(s->def->type), want = 0;
+	unsigned        kinds = lists_for(s->def), want = 0;
 	struct map_call out;
 
 	if (kinds == 0)

@@ -264,3 +264,10 @@ hint_file(enum file_rc rc, struct strv name)
 		return SV("it must be a file that can be read, not a directory");
 	}
 }
+
+struct strv
+hint_main_file(enum file_rc rc)
+{
+	return rc == FILE_ABSENT ? SV("name another; contrib/postern.conf is one to begin with") :
+				   hint_file(rc, SV("/"));
+}

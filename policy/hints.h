@@ -20,5 +20,7 @@ struct strv hint_words_z(struct arena *a, struct strv v, const char *const *word
 struct strv hint_item(struct arena *a, struct strv v);
 /* What to do about a file of that name that cannot be read. */
 struct strv hint_file(enum file_rc rc, struct strv name);
+/* The same of the configuration itself. */
+struct strv hint_main_file(enum file_rc rc);
 
 #endif

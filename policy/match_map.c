@@ -155,16 +155,23 @@ match_path_item(const struct path *path, struct strv item)
 	    (is_domain(domain, item) || is_address(path->local, domain, item));
 }
 
-/* "@" divides an address at the last, as everywhere. */
 static bool
-text_item(struct strv v, struct strv item, bool address)
+name_item(struct strv v, struct strv item)
+{
+	char a[IDN_OCTETS], b[IDN_OCTETS];
+
+	return is_domain(v, item) || is_domain(match_text_domain(v, a), match_text_domain(item, b));
+}
+
+/* "@" divides an address at the last, as everywhere.  whole: of a text that need be none. */
+static bool
+text_item(struct strv v, struct strv item, bool whole)
 {
 	size_t      at = strv_rchr(v, '@');
-	char        a[IDN_OCTETS], b[IDN_OCTETS];
-	struct strv domain = at < v.n ? strv_from(v, at + 1) : v, whole = address ? domain : v;
+	char        a[IDN_OCTETS];
+	struct strv domain = at < v.n ? strv_from(v, at + 1) : v;
 
-	return is_domain(whole, item) ||
-	    is_domain(match_text_domain(whole, a), match_text_domain(item, b)) ||
+	return name_item(whole ? v : domain, item) ||
 	    (at < v.n && is_address(strv_first(v, at), match_text_domain(domain, a), item));
 }
 
@@ -190,14 +197,15 @@ fact_item(const struct fact *f, struct strv item)
 	case FACT_PATH:
 		return match_path_item(f->v.path, item);
 	case FACT_TEXT:
-		return text_item(f->v.text, item, f->def->address);
+		return f->def->address ? text_item(f->v.text, item, false) :
+					 name_item(f->v.text, item);
 	case FACT_ADDRS:
 		for (unsigned i = 0; i < f->v.addrs.n && !yes; i++)
 			yes = match_addr_item(&f->v.addrs.v[i], item);
 		return yes;
 	case FACT_TEXTS:
 		for (unsigned i = 0; i < f->v.texts.n && !yes; i++)
-			yes = text_item(f->v.texts.v[i], item, false);
+			yes = text_item(f->v.texts.v[i], item, true);
 		return yes;
 	default:
 		return false;

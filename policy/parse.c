@@ -271,8 +271,8 @@ parse_file(struct parser *from, struct pos at, const char *path)
 	f->octets += src->text.n;
 	if (rc != FILE_OK) {
 		diag_add(from->d, DIAG_ERROR, at,
-		    hint_file(rc, at.src == NULL ? SV("/") : src->name), "cannot read %s: %s",
-		    diag_quote(from->a, src->name), file_rc_name(rc));
+		    at.src == NULL ? hint_main_file(rc) : hint_file(rc, src->name),
+		    "cannot read %s: %s", diag_quote(from->a, src->name), file_rc_name(rc));
 		src->text = strv("", 0);
 	} else if (f->octets > ALL_OCTETS) {
 		diag_add(from->d, DIAG_ERROR, at, SV("put long lists into files of their own"),

@@ -249,13 +249,13 @@ find_listeners(struct accept *s)
 	struct strv name;
 	unsigned    at = 0;
 
-	while (s->n_listener < LISTENERS && listener_next(s->x->p->conf, &at, &name)) {
+	while (listener_next(s->x->p->conf, &at, &name)) {
 		if (!outside_reaches(s->x->p, name))
 			continue;
-		if (name.p != NULL)
-			s->listener[s->n_listener++] = name;
-		else
+		if (name.p == NULL)
 			s->unnamed = true;
+		else if (s->n_listener < LISTENERS)
+			s->listener[s->n_listener++] = name;
 	}
 }
 

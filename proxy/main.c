@@ -25,7 +25,7 @@
 static const char help[] =
     "postern -- a filtering SMTP proxy\n"
     "\n"
-    "  postern run [-c FILE]     serve, in the foreground, log to standard error\n"
+    "  postern run [[-c] FILE]   serve, in the foreground, log to standard error\n"
     "  postern check [FILE]      read FILE as run would, prove it and play its tests, start nothing,\n"
     "                            say what was understood; with --probe-upstream also ask each\n"
     "                            server whether it would relay for strangers, with --dns whether\n"
@@ -70,7 +70,7 @@ int
 main_usage(const char *what, const char *arg)
 {
 	fprintf(stderr, "postern: %s%s\n", what, arg);
-	fputs("usage: postern run [-c FILE]\n"
+	fputs("usage: postern run [[-c] FILE]\n"
 	      "       postern check [--probe-upstream] [--dns] [FILE]\n"
 	      "       postern explain --client ADDRESS --rcpt ADDRESS ... [-c FILE]\n"
 	      "       postern release [-c FILE] [ID ...]\n"
@@ -84,6 +84,7 @@ main_usage(const char *what, const char *arg)
 /* clang-format off */
 static const struct option_def run_options[] = {
 	{ "-c",               OPTION_TEXT,  "a file",       GIVEN(file) },
+	{ "",                 OPTION_TEXT,  "file",         GIVEN(file) },
 	{ NULL, OPTION_FLAG, NULL, 0 }
 };
 static const struct option_def check_options[] = {

@@ -166,7 +166,8 @@ user_statement(struct values *r, struct load *l)
 		return;
 	l->s->user = arena_z(l->a, v->text);
 	if (getpwnam(l->s->user) == NULL)
-		values_error(r, v, NULL, "this system has no user `%s'", l->s->user);
+		values_error(r, v, "such as adduser --system makes", "this system has no user `%s'",
+		    l->s->user);
 }
 
 static void

@@ -2,7 +2,7 @@
  * milterd -- the program postern-milter: the policy and the filters of a configuration for another mail server.
  *
  * Libmilter has the main thread and makes those of its sessions; one thread of ours (milterd_loop) runs the loop and
- * with it all that is Postern.  The order of the start is that of what it takes: configuration, socket, log,
+ * with it all that is Postern.  The order of the start is that of what it takes: configuration, log, socket,
  * privileges, threads.
  */
 #include "proxy/hosts/milterd_own.h"

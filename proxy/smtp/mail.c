@@ -60,6 +60,8 @@ tx_end(struct session *s)
 	spool_free(session_tx(s)->msg.body);
 	judge_end(s->hearing);
 	tx_arena_give(s->smtp, a);
+	/* A chunk out of order behind it is none of its: neither its octets nor its time are this one's. */
+	memset(&s->text, 0, sizeof s->text);
 	s->replies.utf8 = false;
 	if (s->state > SMTP_READY)
 		s->state = SMTP_READY;

@@ -128,9 +128,12 @@ session_proxy_header(struct session *s)
 uint64_t
 session_client_key(const struct session *s)
 {
-	const struct addr *a = &s->client.addr.addr;
+	/* RFC 6052 2.1: behind a translator an IPv4 host has one address of that prefix, and no more. */
+	static const uint8_t nat64[12] = { 0, 0x64, 0xff, 0x9b };
+	const struct addr   *a = &s->client.addr.addr;
+	bool                 net = a->family == ADDR_IP6 && memcmp(a->b, nat64, sizeof(nat64)) != 0;
 
-	return hash_sip(&s->smtp->key, strv((const char *)a->b, a->family == ADDR_IP6 ? 8 : 16));
+	return hash_sip(&s->smtp->key, strv((const char *)a->b, net ? 8 : 16));
 }
 
 bool

@@ -177,19 +177,32 @@ way_word(const struct session *s)
 	return words[s->relay.way];
 }
 
+/* NULL: none. */
+static const struct rcpt *
+first_taken(const struct envelope *e)
+{
+	const struct rcpt *dropped = NULL;
+
+	for (unsigned i = 0; i < e->n_rcpt; i++) {
+		if (e->rcpt[i].upstream_took || e->rcpt[i].replaced)
+			return &e->rcpt[i];
+		if (e->rcpt[i].dropped && dropped == NULL)
+			dropped = &e->rcpt[i];
+	}
+	return dropped;
+}
+
 /* The recipients that were taken: the first by name, all by number. */
 static void
 log_recipients(struct log_line *l, const struct envelope *e)
 {
-	unsigned replaced = 0;
+	const struct rcpt *first = first_taken(e);
+	unsigned           replaced = 0;
 
 	for (unsigned i = 0; i < e->n_rcpt; i++)
 		replaced += e->rcpt[i].replaced;
-	for (unsigned i = 0; i < e->n_rcpt; i++)
-		if (e->rcpt[i].upstream_took || e->rcpt[i].dropped || e->rcpt[i].replaced) {
-			log_path(l, "to", &e->rcpt[i].to);
-			break;
-		}
+	if (first != NULL)
+		log_path(l, "to", &first->to);
 	log_number(l, "rcpts", replaced > 0 ? replaced : envelope_taken(e));
 	if (envelope_dropped(e) > 0)
 		log_number(l, "discarded", envelope_dropped(e));

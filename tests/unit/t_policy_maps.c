@@ -500,7 +500,7 @@ local_parts_are_no_addresses(void)
 		struct canned  c = bob("\"victim@john.doe\"@ours.example");
 		struct policy *p = load(arena_z(arena,
 		    arena_printf(arena,
-			"domains users { john.doe }\nmap m { mx.out.example john.doe }\n"
+			"domains users { john.doe }\nmap m { mx.out.example john.doe, @john.doe }\n"
 			"relay { allow when rcpt.local in %s }\n",
 			ins[i])));
 
