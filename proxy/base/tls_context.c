@@ -189,12 +189,24 @@ fits(const struct tls_shown *s)
 	return good;
 }
 
+/* Since 1970.  Not timegm(): where time_t has 32 bits it ends in 2038.  A year begins in March here, leap day last. */
+static int64_t
+seconds(const struct tm *tm)
+{
+	int64_t year = 1900 + (int64_t)tm->tm_year - (tm->tm_mon < 2),
+		month = (tm->tm_mon + 10) % 12;
+	int64_t days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 +
+	    tm->tm_mday - 1 - 719468;
+
+	return ((days * 24 + tm->tm_hour) * 60 + tm->tm_min) * 60 + tm->tm_sec;
+}
+
 /* What is wrong, or NULL. */
 static const char *
 load(struct tls_context *x, struct tls_shown *s, const struct tls_certificate *c)
 {
 	struct tm tm;
-	uint64_t  ends;
+	int64_t   ends;
 
 	if (!read_chain(s, c->chain) || ASN1_TIME_to_tm(X509_get0_notAfter(s->cert), &tm) != 1)
 		return "the certificate file holds no certificate that can be used";
@@ -204,9 +216,11 @@ load(struct tls_context *x, struct tls_shown *s, const struct tls_certificate *c
 		return "the key does not match the certificate";
 	if (!fits(s))
 		return "the certificate or its key cannot be used";
-	ends = timegm(&tm) < 0 ? 0 : (uint64_t)timegm(&tm);
-	if (ends < x->expires)
-		x->expires = ends;
+	ends = seconds(&tm);
+	if (ends < 0)
+		ends = 0;
+	if ((uint64_t)ends < x->expires)
+		x->expires = (uint64_t)ends;
 	return NULL;
 }
 

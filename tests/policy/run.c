@@ -111,16 +111,17 @@ write_file(const char *path, struct strv text)
 		printf("cannot write %s\n", path);
 }
 
-/* A block that only builds with libmilter have. */
+/* A block that only builds with libmilter have; or the file says itself what it needs. */
 static bool
-has_plugins(struct arena *a, const char *path)
+lacks_library(struct arena *a, const char *path)
 {
 	struct strv text = { NULL, 0 }, line;
 
 	(void)canned_read_disk(a, path, 1 << 24, &text);
 	while (text.p != NULL) {
 		line = strv_cut(&text, '\n');
-		if (strv_starts(line, SV("plugin ")))
+		if ((!HAVE_MILTER && strv_starts(line, SV("plugin "))) ||
+		    (!HAVE_OPENDKIM && strv_eq(line, SV("# needs opendkim"))))
 			return true;
 	}
 	return false;
@@ -138,7 +139,7 @@ one(const char *path, bool good, bool update)
 	/* What PCRE2 says is said with PCRE2 alone. */
 	if ((!patterns_here() &&
 		(strstr(path, "pattern") != NULL || strstr(path, "matches") != NULL)) ||
-	    (!HAVE_MILTER && has_plugins(a, path))) {
+	    lacks_library(a, path)) {
 		skipped++;
 		arena_free(a);
 		return;

@@ -593,6 +593,13 @@ stack_has_a_guard_page_and_is_not_nested(void)
 	T_CHECK(dies(nested_call));
 }
 
+/*
+ * A call leaves the return address, and then the frame pointer of who called, below a boundary of 16: two words of 8,
+ * or (i386, psABI 2.2.2) of 4.  Of other machines nothing is known here.
+ */
+#if defined(__x86_64__) || defined(__aarch64__) || defined(__i386__)
+#define FRAME_AT (-2 * sizeof(void *) % 16)
+
 /* System V ABI, 3.2.2: what a compiler builds upon when it saves a vector. */
 static void
 look_at_frame(void *arg)
@@ -608,13 +615,14 @@ stacks_are_aligned(void)
 
 	setup(10, 2);
 	fiber_start(pool, "t", look_at_frame, &off);
-	T_EQ_NUM(off, 0);
+	T_EQ_NUM(off, FRAME_AT);
 	off = 1;
 	fiber_stack_call(s, look_at_frame, &off);
-	T_EQ_NUM(off, 0);
+	T_EQ_NUM(off, FRAME_AT);
 	fiber_stack_free(s);
 	teardown();
 }
+#endif
 
 int
 main(int argc, char **argv)
@@ -641,6 +649,8 @@ main(int argc, char **argv)
 	T_RUN(stack_holds_what_a_fiber_does_not);
 	T_RUN(stack_serves_fibers_and_the_loop);
 	T_RUN(stack_has_a_guard_page_and_is_not_nested);
+#ifdef FRAME_AT
 	T_RUN(stacks_are_aligned);
+#endif
 	return t_end();
 }
