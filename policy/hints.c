@@ -260,6 +260,10 @@ hint_file(enum file_rc rc, struct strv name)
 		return SV("whoever starts postern must be allowed to read it");
 	case FILE_TOO_BIG:
 		return SV("files have a ceiling: split it into several");
+	case FILE_SILENT:
+		return SV("whoever writes to it must do so while it is read");
+	case FILE_FOLDER:
+		return SV("name a file that lies in it");
 	default:
 		return SV("it must be a file that can be read, not a directory");
 	}

@@ -100,6 +100,13 @@ passed_fd(struct msghdr *msg)
 	return fd;
 }
 
+/* The message is still there, and a shortage ends. */
+static bool
+is_passing(int error)
+{
+	return error == EAGAIN || error == ENOMEM || error == ENOBUFS;
+}
+
 enum control_rc
 control_recv(int fd, struct control_msg *m, int *passed)
 {
@@ -114,7 +121,7 @@ control_recv(int fd, struct control_msg *m, int *passed)
 		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return errno == EAGAIN ? CONTROL_AGAIN : CONTROL_EOF;
+		return is_passing(errno) ? CONTROL_AGAIN : CONTROL_FAULT;
 	*passed = passed_fd(&msg);
 	if (n > 0 && control_unpack(strv(octets, (size_t)n), m))
 		return CONTROL_OK;

@@ -16,7 +16,8 @@
 	X(DRAIN,  "order: accept nothing more, finish what is in hand, end") \
 	X(ABORT,  "order: end now") \
 	X(LOG,    "order: the log goes to the descriptor that comes with this") \
-	X(READY,  "report: the loop runs")
+	X(READY,  "report: the loop runs") \
+	X(LOGLESS, "report: no descriptor came with the order of the log")
 
 enum control_kind {
 	CONTROL_NONE,
@@ -43,7 +44,8 @@ bool control_pair(int fd[2]);
 /* pass: a descriptor to go with it, -1 none. False: the other side has gone or takes nothing. */
 bool control_send(int fd, const struct control_msg *m, int pass);
 
-enum control_rc { CONTROL_OK, CONTROL_AGAIN, CONTROL_EOF, CONTROL_BAD };
+/* FAULT: it cannot be read, and errno says why.  A shortage of memory is AGAIN. */
+enum control_rc { CONTROL_OK, CONTROL_AGAIN, CONTROL_EOF, CONTROL_BAD, CONTROL_FAULT };
 /* The next message; *passed is -1 or a descriptor that the caller now owns (CONTROL_OK only). */
 enum control_rc control_recv(int fd, struct control_msg *m, int *passed);
 

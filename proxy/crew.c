@@ -5,7 +5,9 @@
  */
 #include "proxy/crew_own.h"
 
+#include <errno.h>
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "proxy/base/arena.h"
@@ -18,7 +20,8 @@
 #define BACKOFF_MS  1000 /* before a worker that died young is replaced; doubles */
 #define BACKOFF_MAX 30000
 #define YOUNG_MS    10000
-#define RETRY_MS    1000 /* without a column or without memory for a process */
+#define RETRY_MS    1000  /* without a column or without memory for a process */
+#define COMPLAIN_MS 60000 /* how often that is told */
 
 /* ---- workers: birth -------------------------------------------------------------------------- */
 
@@ -33,7 +36,7 @@ free_column(const struct crew *c)
 
 /* In the child: everything of it is the worker's. */
 static void
-be_worker(struct crew *c, int column, int control)
+be_worker(struct crew *c, unsigned place, int column, int control)
 {
 	struct worker_start start = {
 		.world = c->w,
@@ -42,6 +45,7 @@ be_worker(struct crew *c, int column, int control)
 		.counters = c->counters,
 		.column = (unsigned)column,
 		.workers = c->workers,
+		.place = place,
 		.control = control,
 		.log_fd = c->log_fd,
 	};
@@ -61,13 +65,47 @@ say_birth(struct crew *c, const struct child *k)
 	log_end(&l);
 }
 
+/* It is tried each second: that would be too many lines. */
+static void
+say_failure(struct crew *c, unsigned place)
+{
+	uint64_t        now = c->w->now(c->w);
+	struct log_line l;
+
+	c->place[place].failed = errno;
+	if (now < c->complain_at)
+		return;
+	c->complain_at = now + COMPLAIN_MS;
+	log_begin(&l, c->w, SV("master"), "worker-start");
+	log_number(&l, "worker", place);
+	log_z(&l, "failed", strerror(c->place[place].failed));
+	log_number(&l, "again-ms", RETRY_MS);
+	log_end(&l);
+}
+
+static void
+enter(struct crew *c, int column, unsigned place, pid_t pid, int control)
+{
+	struct child *k = &c->child[column];
+
+	*k = (struct child){
+		.pid = pid, .control = control, .generation = c->generation, .place = place
+	};
+	k->started = c->w->now(c->w);
+	k->drain = c->settings->drain;
+	c->place[place].own = column;
+	c->place[place].failed = 0;
+	if (!crew_lacks(c))
+		c->complain_at = 0;
+	say_birth(c, k);
+}
+
 /* False: not now. */
 static bool
 start_worker(struct crew *c, unsigned place)
 {
-	int           column = free_column(c), pair[2];
-	struct child *k;
-	pid_t         pid;
+	int   column = free_column(c), pair[2];
+	pid_t pid;
 
 	/* All columns are taken: old workers still drain, and go on serving where a new one is lacking. */
 	if (column == NOBODY && !c->waits) {
@@ -75,28 +113,27 @@ start_worker(struct crew *c, unsigned place)
 		log_event(c->w, SV("master"), "warning",
 		    "why=\"a worker waits until an old one has drained\"");
 	}
-	if (column == NOBODY || !control_pair(pair))
+	if (column == NOBODY)
 		return false;
+	if (!control_pair(pair)) {
+		say_failure(c, place);
+		return false;
+	}
 	/* It inherits no key of tickets that has served its time. */
 	tls_tickets_turn(c->w);
 	pid = fork();
 	if (pid == 0) {
 		close(pair[0]);
-		be_worker(c, column, pair[1]);
+		be_worker(c, place, column, pair[1]);
 	}
+	if (pid < 0)
+		say_failure(c, place);
 	close(pair[1]);
 	if (pid < 0) {
 		close(pair[0]);
 		return false;
 	}
-	k = &c->child[column];
-	*k = (struct child){
-		.pid = pid, .control = pair[0], .generation = c->generation, .place = place
-	};
-	k->started = c->w->now(c->w);
-	k->drain = c->settings->drain;
-	c->place[place].own = column;
-	say_birth(c, k);
+	enter(c, column, place, pid, pair[0]);
 	return true;
 }
 
@@ -121,13 +158,15 @@ crew_want(struct crew *c)
 
 	c->generation++;
 	c->waits = false;
+	c->complain_at = 0;
 	c->place = mem_resize(c->place, c->sockets->places * sizeof(*c->place));
 	for (unsigned i = c->n_place; i < c->sockets->places; i++)
-		c->place[i] = (struct place){ NOBODY, NOBODY, 0, 0 };
+		c->place[i] = (struct place){ NOBODY, NOBODY, 0, 0, 0 };
 	c->n_place = c->sockets->places;
 	for (unsigned i = 0; i < c->n_place; i++) {
 		c->place[i].own = NOBODY;
 		c->place[i].backoff = 0;
+		c->place[i].failed = 0;
 		c->place[i].start_at = i < c->workers ? now : 0;
 	}
 	start_workers(c);
@@ -188,6 +227,25 @@ plan_successor(struct crew *c, const struct child *k)
 	p->start_at = now + p->backoff;
 }
 
+/* A worker whose channel has ended and that is alive drains: its place is another's now, not when it has ended. */
+static void
+give_up(struct crew *c, int child)
+{
+	struct child *k = &c->child[child];
+
+	k->lost_at = 0;
+	if (k->draining || c->stopping)
+		return;
+	log_event(c->w, SV("master"), "warning",
+	    "why=\"worker %u has closed its channel: it drains, another begins\" pid=%ld", k->place,
+	    (long)k->pid);
+	crew_drains(c, k);
+	if (c->place[k->place].own == child)
+		plan_successor(c, k);
+	start_workers(c);
+	crew_own_places(c);
+}
+
 static void
 bury(struct crew *c, int child, int status)
 {
@@ -230,6 +288,15 @@ crew_alive(const struct crew *c)
 	return false;
 }
 
+bool
+crew_lacks(const struct crew *c)
+{
+	for (unsigned i = 0; i < c->n_place; i++)
+		if (c->place[i].failed != 0)
+			return true;
+	return false;
+}
+
 unsigned
 crew_oldest(const struct crew *c)
 {
@@ -249,9 +316,12 @@ crew_next(const struct crew *c)
 	uint64_t at = UINT64_MAX, next;
 
 	for (unsigned i = 0; i < c->n_child; i++) {
-		next = c->child[i].kill_at;
-		if (c->child[i].pid != 0 && next != 0 && next < at)
-			at = next;
+		const struct child *k = &c->child[i];
+
+		if (k->pid != 0 && k->kill_at != 0 && k->kill_at < at)
+			at = k->kill_at;
+		if (k->pid != 0 && k->lost_at != 0 && k->lost_at < at)
+			at = k->lost_at;
 	}
 	for (unsigned i = 0; i < c->n_place && !c->stopping; i++) {
 		next = c->place[i].start_at;
@@ -269,6 +339,8 @@ crew_due(struct crew *c)
 	for (unsigned i = 0; i < c->n_child; i++) {
 		struct child *k = &c->child[i];
 
+		if (k->pid != 0 && k->lost_at != 0 && k->lost_at <= now)
+			give_up(c, (int)i);
 		if (k->pid == 0 || k->kill_at == 0 || k->kill_at > now)
 			continue;
 		k->kill_at = now + RETRY_MS;

@@ -23,6 +23,7 @@ struct child {
 	unsigned generation, place;
 	bool     ready, draining;
 	uint64_t started, kill_at;      /* kill_at: 0 never */
+	uint64_t lost_at;               /* 0: its channel is open; when it is alive then, it drains by itself */
 	uint64_t drain;                 /* ms: its own, which a reload does not change */
 };
 
@@ -31,6 +32,7 @@ struct place {
 	int      owner;                 /* who accepts here, or -1 */
 	uint64_t start_at;              /* when the next worker of its own begins; 0: none is wanted */
 	uint64_t backoff;
+	int      failed;                /* errno of the last try to begin one; 0: none failed */
 };
 
 struct crew {
@@ -51,6 +53,7 @@ struct crew {
 	unsigned               n_place;
 	unsigned               generation;
 	bool                   stopping, waits;        /* waits: for a column; that was said */
+	uint64_t               complain_at;            /* not before then is another failure to begin one told */
 };
 
 /* Columns for CREW_MAX workers, and for those of older generations that drain. False: no memory. */
@@ -64,6 +67,8 @@ void crew_log(struct crew *c, int fd);          /* the log was opened again */
 void crew_drain(struct crew *c);                /* all finish what they have and end; none is replaced */
 void crew_abort(struct crew *c);                /* all end now */
 bool crew_alive(const struct crew *c);
+/* There is a place for which a worker could not be made: who had it before serves on, or nobody does. */
+bool crew_lacks(const struct crew *c);
 unsigned crew_oldest(const struct crew *c);     /* the generation of the oldest that is alive, or the newest */
 
 /* Fills pollfds, room for n_child; gives how many are to be polled. crew_reports takes what they say. */

@@ -12,6 +12,7 @@
 #include "proxy/base/log.h"
 
 #define ABORT_MS 2000 /* between an order to end now and SIGKILL */
+#define LOST_MS  100  /* who is alive so long after the end of its channel has not died */
 
 /* ---- orders ---------------------------------------------------------------------------------- */
 
@@ -50,6 +51,29 @@ crew_abort(struct crew *c)
 /* ---- reports --------------------------------------------------------------------------------- */
 
 static void
+take_kind(struct crew *c, int child, enum control_kind kind)
+{
+	struct child *k = &c->child[child];
+
+	if (kind == CONTROL_READY && !k->ready) {
+		k->ready = true;
+		crew_own_places(c);
+	}
+	if (kind == CONTROL_LOGLESS)
+		crew_order(c, child, CONTROL_LOG, 0, c->log_fd);
+}
+
+/* Who dies closes it as well, and then waitpid tells in a moment: the crew looks again behind that. */
+static void
+end_channel(struct crew *c, struct child *k)
+{
+	close(k->control);
+	k->control = -1;
+	if (!k->draining)
+		k->lost_at = c->w->now(c->w) + LOST_MS;
+}
+
+static void
 take_report(struct crew *c, int child)
 {
 	struct child      *k = &c->child[child];
@@ -60,10 +84,7 @@ take_report(struct crew *c, int child)
 	case CONTROL_OK:
 		if (fd >= 0)
 			close(fd);
-		if (msg.kind == CONTROL_READY && !k->ready) {
-			k->ready = true;
-			crew_own_places(c);
-		}
+		take_kind(c, child, msg.kind);
 		return;
 	case CONTROL_AGAIN:
 		return;
@@ -72,10 +93,10 @@ take_report(struct crew *c, int child)
 		kill(k->pid, SIGKILL);
 		break;
 	case CONTROL_EOF:
+	case CONTROL_FAULT:
 		break;
 	}
-	close(k->control);
-	k->control = -1;
+	end_channel(c, k);
 }
 
 /* poll(2) takes no more entries than the process may have descriptors, be they -1. */

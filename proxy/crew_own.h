@@ -20,6 +20,8 @@
  * become ready or died, or the generation is another.  Nothing in a crew that stops.
  */
 void crew_own_places(struct crew *c);
+/* It takes no more clients, whether by our order or by itself, and has its time to end in. */
+void crew_drains(struct crew *c, struct child *k);
 
 /* --- crew_channel.c --- */
 

@@ -46,11 +46,17 @@ owns_any(const struct crew *c, int child)
 	return false;
 }
 
+void
+crew_drains(struct crew *c, struct child *k)
+{
+	k->draining = true;
+	k->kill_at = c->w->now(c->w) + k->drain + AFTER_MS;
+}
+
 static void
 drain_child(struct crew *c, int child)
 {
-	c->child[child].draining = true;
-	c->child[child].kill_at = c->w->now(c->w) + c->child[child].drain + AFTER_MS;
+	crew_drains(c, &c->child[child]);
 	crew_order(c, child, CONTROL_DRAIN, 0, -1);
 }
 

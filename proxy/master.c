@@ -130,6 +130,7 @@ wait_once(struct master *m, struct pollfd *p)
 			take_signals(m);
 	}
 	crew_due(&m->crew);
+	master_say_reloaded(m);
 	keeper_due(m->keeper);
 	keeper_retire(m->keeper, crew_oldest(&m->crew));
 	master_bound_checker(m);

@@ -38,6 +38,7 @@ struct master {
 	pid_t             checker;      /* 0: none */
 	uint64_t          check_until;  /* ms; 0: it need not end, or was ended */
 	bool              check_again;  /* a SIGHUP came while the checker ran */
+	bool              unsaid;       /* what was loaded has not all of its workers yet, so that no line says so */
 	uint64_t          tickets_at;   /* ms: when the keys of tickets are made to follow the clock */
 	bool              stopping;
 	int               signals;      /* signalfd */
@@ -54,6 +55,8 @@ void master_leave(void *m);
 void master_reload(struct master *m);
 /* The checker is gone: what it found good is loaded. */
 void master_checked(struct master *m, int status);
+/* Says that a reload is done, once it is: not before all workers could be made. */
+void master_say_reloaded(struct master *m);
 /* Ends a checker whose time is over. */
 void master_bound_checker(struct master *m);
 /*

@@ -195,8 +195,20 @@ reload(struct master *m)
 	s->smtp.key = old->smtp.key;
 	settings_free(old);
 	arena_free(old_a);
-	master_say_settings(m, "reloaded");
+	m->unsaid = true;
 	crew_want(&m->crew);
+	master_say_reloaded(m);
+	if (m->unsaid)
+		master_say(m, "reload", "waits", "a worker cannot be made; the old ones serve on");
+}
+
+void
+master_say_reloaded(struct master *m)
+{
+	if (!m->unsaid || crew_lacks(&m->crew))
+		return;
+	m->unsaid = false;
+	master_say_settings(m, "reloaded");
 }
 
 void

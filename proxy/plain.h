@@ -86,6 +86,8 @@ void plain_limits(struct values *r, struct limits *out);
 
 /* The path that v means: a relative one is one of the folder of the file in which it stands. */
 const char *plain_path(struct arena *a, const struct conf_value *v);
+/* What would be right where the file said, as it is written, could not be read; absent: the fault says it all. */
+struct strv plain_hint_file(enum file_rc rc, struct strv said);
 /* The next value as a path that the system takes; NULL: said why not.  `what` is "a file", "a folder". */
 const char *plain_take_path(struct values *r, const char *what);
 /* The next value as ADDR:PORT, port not 0, or (`or_unix`) "unix:/path".  *at: that value, NULL: none. */

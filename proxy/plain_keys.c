@@ -171,8 +171,8 @@ read_key(struct keys *k, const char *path, struct sign_key *out)
 	}
 	rc = l->w->read_file(l->w, l->a, path, KEY_OCTETS, &text);
 	if (rc != FILE_OK) {
-		diag_add(l->d, DIAG_ERROR, at, strv(NULL, 0), "cannot read the key %s: %s", path,
-		    file_rc_name(rc));
+		diag_add(l->d, DIAG_ERROR, at, plain_hint_file(rc, k->said->key->text),
+		    "cannot read the key %s: %s", path, file_rc_name(rc));
 		return false;
 	}
 	out->file = strv_z(path);

@@ -77,10 +77,7 @@ take_file(struct load *l, const struct policy_milter *p, struct milter_conf *m)
 	m->file = plain_path(l->a, &v);
 	rc = l->w->read_file(l->w, l->a, m->file, 4, &text);
 	if (rc != FILE_OK && rc != FILE_TOO_BIG)
-		diag_add(l->d, DIAG_ERROR, p->load_pos,
-		    p->load.n > 0 && p->load.p[0] != '/' ?
-			SV("a name without / in front is looked for beside the file that names it") :
-			strv(NULL, 0),
+		diag_add(l->d, DIAG_ERROR, p->load_pos, plain_hint_file(rc, p->load),
 		    "cannot read the plugin %s: %s", diag_quote(l->a, strv_z(m->file)),
 		    file_rc_name(rc));
 }

@@ -104,9 +104,21 @@ warn_of_readers(struct load *l, const struct conf_value *v)
 	const char *path = plain_path(l->a, v);
 	struct stat st;
 
-	if (stat(path, &st) == 0 && (st.st_mode & S_IROTH) != 0)
+	if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & S_IROTH) != 0)
 		diag_add(l->d, DIAG_WARNING, v->pos, arena_printf(l->a, "chmod o= %s", path),
 		    "everybody on this machine can read the key %s", path);
+}
+
+struct strv
+plain_hint_file(enum file_rc rc, struct strv said)
+{
+	if (rc == FILE_DENIED)
+		return SV("whoever starts postern must be allowed to read it");
+	if (rc == FILE_ABSENT && !strv_starts(said, SV("/")))
+		return SV("a name without / in front is looked for beside the file that names it");
+	if (rc == FILE_TOO_BIG)
+		return SV("is it the right file?");
+	return strv(NULL, 0);
 }
 
 static struct strv
@@ -118,10 +130,7 @@ read_pem(struct load *l, const struct conf_value *v, size_t max, const char *wha
 
 	if (rc == FILE_OK)
 		return out;
-	diag_add(l->d, DIAG_ERROR, v->pos,
-	    rc == FILE_ABSENT ?
-		SV("a name without / in front is looked for beside the file that names it") :
-		SV("whoever starts postern must be allowed to read it"),
+	diag_add(l->d, DIAG_ERROR, v->pos, plain_hint_file(rc, v->text),
 	    "cannot read the %s %s: %s", what, path, file_rc_name(rc));
 	return strv(NULL, 0);
 }

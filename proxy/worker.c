@@ -8,7 +8,10 @@
  */
 #include "proxy/worker.h"
 
+#include <errno.h>
+#include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "filters/milter_end.h"
@@ -21,9 +24,11 @@
 #include "proxy/base/tls.h"
 #include "proxy/control.h"
 #include "proxy/drop.h"
+#include "proxy/folders.h"
 
 #define ORDERS  64   /* a readiness */
 #define LAST_MS 5000 /* between the hard end of a drain and our own */
+#define LOG_MS  1000 /* without a descriptor for the log: how often it is asked for */
 #define TICKETS_MS \
 	(60 * 60 * 1000) /* how often keys of tickets follow the clock without a handshake */
 
@@ -34,7 +39,7 @@ struct worker {
 	struct smtp               *smtp;
 	struct acceptor           *acceptor;
 	struct loop_fd             orders;
-	struct timer               hard, tickets;
+	struct timer               hard, tickets, logless;
 	int                        log_fd;
 	bool                       draining, cut;
 };
@@ -78,11 +83,34 @@ drain(struct worker *w)
 
 /* ---- orders ---------------------------------------------------------------------------------- */
 
+/* The kernel has dropped what came along: no descriptor was free. The old log may be a file that was moved away. */
+static void
+log_is_lacking(struct worker *w)
+{
+	if (w->logless.pos == 0)
+		log_event(w->start->world, SV("worker"), "warning",
+		    "why=\"no descriptor is free for the log, which was opened again: this one goes on\"");
+	timer_start(w->loop, &w->logless, loop_now(w->loop) + LOG_MS);
+}
+
+static void
+ask_for_log(void *arg)
+{
+	struct worker *w = arg;
+
+	/* Started before the answer: it is no news that it comes without one. */
+	timer_start(w->loop, &w->logless, loop_now(w->loop) + LOG_MS);
+	(void)control_send(w->orders.fd, &(struct control_msg){ CONTROL_LOGLESS, 0 }, -1);
+}
+
 static void
 take_log(struct worker *w, int fd)
 {
-	if (fd < 0)
+	if (fd < 0) {
+		log_is_lacking(w);
 		return;
+	}
+	timer_stop(w->loop, &w->logless);
 	world_real_log_fd(w->start->world, fd);
 	if (w->log_fd > STDERR_FILENO)
 		close(w->log_fd);
@@ -108,12 +136,27 @@ obey(struct worker *w, const struct control_msg *m, int fd)
 	case CONTROL_DRAIN:
 	case CONTROL_NONE:
 	case CONTROL_READY:
+	case CONTROL_LOGLESS:
 	case CONTROL_MAX:
 		drain(w);
 		break;
 	}
 	if (fd >= 0)
 		close(fd);
+}
+
+/*
+ * Nobody tells us anything any more: what there is is finished.  A master that is there learns of it by the end of the
+ * channel, which is shut, not closed, for the acceptor's spare descriptor is the same socket.
+ */
+static void
+orders_end(struct worker *w, const char *why)
+{
+	log_event(w->start->world, SV("worker"), "warning", "why=\"it drains: %s\"", why);
+	loop_unwatch(w->loop, &w->orders);
+	timer_stop(w->loop, &w->logless);
+	(void)shutdown(w->orders.fd, SHUT_RDWR);
+	drain(w);
 }
 
 static void
@@ -131,10 +174,14 @@ orders_ready(void *arg, unsigned what)
 			break;
 		case CONTROL_AGAIN:
 			return;
-		case CONTROL_EOF: /* the master has gone */
+		case CONTROL_EOF:
+			orders_end(w, "the master has gone");
+			return;
 		case CONTROL_BAD:
-			loop_unwatch(w->loop, &w->orders);
-			drain(w);
+			orders_end(w, "what came from the master is no order");
+			return;
+		case CONTROL_FAULT:
+			orders_end(w, strerror(errno));
 			return;
 		}
 }
@@ -208,6 +255,7 @@ begin(struct worker *w, const char **why)
 		    *why);
 	w->hard = (struct timer){ .fn = hard_end, .arg = w };
 	w->tickets = (struct timer){ .fn = tickets_due, .arg = w };
+	w->logless = (struct timer){ .fn = ask_for_log, .arg = w };
 	tickets_due(w);
 	conf = settings_split(start->settings, w->a, start->workers);
 	w->smtp = smtp_new(conf, start->world, w->loop, start->counters, start->column);
@@ -223,6 +271,8 @@ begin(struct worker *w, const char **why)
 		return false;
 	}
 	w->acceptor = acceptor_new(w->a, start, conf, w->smtp, w->loop);
+	if (start->place == 0)
+		folders_try(start->settings, start->world);
 	return true;
 }
 
@@ -232,6 +282,7 @@ end(struct worker *w)
 	loop_unwatch(w->loop, &w->orders);
 	timer_stop(w->loop, &w->hard);
 	timer_stop(w->loop, &w->tickets);
+	timer_stop(w->loop, &w->logless);
 	/* With a session still alive its memory is not ours to take apart: the process ends, that is enough. */
 	if (smtp_sessions(w->smtp) > 0) {
 		world_real_stop(w->start->world);

@@ -14,9 +14,25 @@ struct arena;
 struct dns_query;
 struct log_room;
 
-enum file_rc { FILE_OK, FILE_ABSENT, FILE_DENIED, FILE_FULL, FILE_TOO_BIG, FILE_FAULT };
+enum file_rc {
+	FILE_OK,
+	FILE_ABSENT,
+	FILE_DENIED,
+	FILE_READ_ONLY,         /* the file system is */
+	FILE_FULL,
+	FILE_TOO_BIG,
+	FILE_FOLDER,            /* a directory stands where a file is due */
+	FILE_NO_FOLDER,         /* and the other way round */
+	FILE_SOCKET,            /* or a device that is not there: nothing that can be opened */
+	FILE_SILENT,            /* a pipe, and nobody writes */
+	FILE_NO_DESCRIPTOR,     /* this process, or all of them, may open no more */
+	FILE_INTERRUPTED,
+	FILE_FAULT
+};
 
 const char *file_rc_name(enum file_rc rc);      /* "no such file", "permission denied", "no space", ... static */
+
+#define WORLD_AGAIN (-2)        /* of connect: the same may work a moment later */
 
 struct world {
 	uint64_t (*now)(struct world *);                /* monotonic ms, never 0 */
@@ -25,14 +41,18 @@ struct world {
 	void (*random)(struct world *, void *p, size_t n);
 	/*
 	 * Starts a non-blocking TCP or unix connection. A descriptor (connected, or connecting: writable
-	 * when done, then SO_ERROR tells), or -1 with *why set to static text.
+	 * when done, then SO_ERROR tells), or -1 with *why set to static text.  WORLD_AGAIN, with *why: somebody
+	 * listens, but has as many waiting as he lets wait (a unix socket; with TCP the kernel itself tries again).
 	 */
 	int (*connect)(struct world *, const struct endpoint *to, const char **why);
 	/* An unlinked empty file for message text, read-write, or -1.  `dir` "": the system's own place. */
 	int (*spool)(struct world *, const char *dir);
 	/* One log line without a newline, already escaped; never blocks. */
 	void (*log)(struct world *, struct strv line);
-	/* A whole file of at most max octets into *out (arena). For configuration, lists, keys: at load only. */
+	/*
+	 * A whole file of at most max octets into *out (arena). For configuration, lists, keys: at load only.  It may
+	 * be a pipe; FILE_SILENT: nothing has come for 10 s.
+	 */
 	enum file_rc (*read_file)(struct world *, struct arena *, const char *path, size_t max,
 	    struct strv *out);
 	/* Paths that match the pattern, sorted; *n of them in *out (arena).  FILE_ABSENT: none, *n is 0. */

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <libgen.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,10 @@
 #include "proxy/base/world.h"
 #include "proxy/base/world_files.h"
 
-enum { PATH_ROOM = 1024 }; /* of a spool directory; a fiber's stack is small */
+enum {
+	PATH_ROOM = 1024,  /* of a spool directory; a fiber's stack is small */
+	SILENT_MS = 10000, /* of a pipe that is read */
+};
 
 const char *
 file_rc_name(enum file_rc rc)
@@ -28,8 +32,15 @@ file_rc_name(enum file_rc rc)
 		[FILE_OK] = "ok",
 		[FILE_ABSENT] = "no such file or directory",
 		[FILE_DENIED] = "permission denied",
+		[FILE_READ_ONLY] = "read-only file system",
 		[FILE_FULL] = "no space left",
 		[FILE_TOO_BIG] = "too big",
+		[FILE_FOLDER] = "it is a directory",
+		[FILE_NO_FOLDER] = "it is not a directory",
+		[FILE_SOCKET] = "it is a socket, or no device",
+		[FILE_SILENT] = "it is a pipe, and nothing came from it in 10 seconds",
+		[FILE_NO_DESCRIPTOR] = "no descriptor is free",
+		[FILE_INTERRUPTED] = "interrupted",
 		[FILE_FAULT] = "input/output fault",
 	};
 
@@ -45,8 +56,18 @@ file_rc(int error)
 		return FILE_ABSENT;
 	case EACCES:
 	case EPERM:
-	case EROFS:
 		return FILE_DENIED;
+	case EROFS:
+		return FILE_READ_ONLY;
+	case EISDIR:
+		return FILE_FOLDER;
+	case ENXIO:
+		return FILE_SOCKET;
+	case EMFILE:
+	case ENFILE:
+		return FILE_NO_DESCRIPTOR;
+	case EINTR:
+		return FILE_INTERRUPTED;
 	case ENOSPC:
 	case EDQUOT:
 		return FILE_FULL;
@@ -81,17 +102,33 @@ files_spool(struct world *w, const char *dir)
 	return fd >= 0 ? fd : spool_unlinked(dir);
 }
 
+/* What there is, once there is something.  A pipe has an end only when somebody has written to it, or begun to. */
+static ssize_t
+read_some(int fd, char *p, size_t n, bool pipe)
+{
+	struct pollfd is = { .fd = fd, .events = POLLIN };
+	int           come = poll(&is, 1, pipe ? SILENT_MS : -1);
+
+	if (come == 0)
+		errno = ETIME;
+	return come > 0 ? read(fd, p, n) : -1;
+}
+
 /* Reads to the end whatever it is, a pipe as well: fstat's size is only where to begin. */
 static enum file_rc
-read_all(struct arena *a, int fd, size_t room, size_t max, struct strv *out)
+read_all(struct arena *a, int fd, const struct stat *st, size_t max, struct strv *out)
 {
-	char   *p = arena_bytes(a, room + 1), *bigger;
-	size_t  n = 0;
+	size_t  room = st->st_size > 4096 ? (size_t)st->st_size : 4096, n = 0;
+	char   *p, *bigger;
 	ssize_t r;
 
-	while ((r = read(fd, p + n, room + 1 - n)) != 0) {
-		if (r < 0 && errno == EINTR)
+	room = room < max ? room : max;
+	p = arena_bytes(a, room + 1);
+	while ((r = read_some(fd, p + n, room + 1 - n, S_ISFIFO(st->st_mode))) != 0) {
+		if (r < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
+		if (r < 0 && errno == ETIME)
+			return FILE_SILENT;
 		if (r < 0)
 			return file_rc(errno);
 		if ((n += (size_t)r) <= room)
@@ -108,24 +145,30 @@ read_all(struct arena *a, int fd, size_t room, size_t max, struct strv *out)
 }
 
 static enum file_rc
+read_opened(struct arena *a, int fd, size_t max, struct strv *out)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return FILE_FAULT;
+	if (S_ISDIR(st.st_mode))
+		return FILE_FOLDER;
+	if (S_ISREG(st.st_mode) && (uintmax_t)st.st_size > max)
+		return FILE_TOO_BIG;
+	return read_all(a, fd, &st, max, out);
+}
+
+/* Without O_NONBLOCK, to open a pipe waits for who writes to it. */
+static enum file_rc
 files_read_file(struct world *w, struct arena *a, const char *path, size_t max, struct strv *out)
 {
-	int          fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	enum file_rc rc = FILE_FAULT;
-	struct stat  st;
-	size_t       room = 4096;
+	int          fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	enum file_rc rc;
 
 	(void)w;
 	if (fd < 0)
 		return file_rc(errno);
-	if (fstat(fd, &st) == 0 && !S_ISDIR(st.st_mode)) {
-		if (st.st_size > (off_t)room)
-			room = (size_t)st.st_size;
-		if (S_ISREG(st.st_mode) && (uintmax_t)st.st_size > max)
-			rc = FILE_TOO_BIG;
-		else
-			rc = read_all(a, fd, room < max ? room : max, max, out);
-	}
+	rc = read_opened(a, fd, max, out);
 	close(fd);
 	return rc;
 }
@@ -180,7 +223,7 @@ files_make_dir(struct world *w, const char *path)
 	if (mkdir(path, 0700) == 0)
 		return FILE_OK;
 	if (errno == EEXIST)
-		return stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? FILE_OK : FILE_FAULT;
+		return stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? FILE_OK : FILE_NO_FOLDER;
 	return file_rc(errno);
 }
 

@@ -8,7 +8,6 @@
 #include "proxy/hosts/milterd_own.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,7 +23,6 @@
 #include "proxy/hosts/callbacks.h"
 #include "proxy/judge.h"
 #include "proxy/options.h"
-#include "proxy/syslog.h"
 
 #define DEFAULT_FILE SYSCONFDIR "/postern/postern.conf"
 #define END_SLACK_MS 15000 /* behind decide-within: what a judge may take beyond it */
@@ -99,51 +97,6 @@ read_settings(struct milterd *m)
 }
 
 /* ---- what is taken of the system --------------------------------------------------------------- */
-
-/* A pipe whose other end is a process of its own: syslog may block. */
-static int
-start_logger(struct milterd *m, const char **why)
-{
-	int p[2];
-
-	if (pipe2(p, O_CLOEXEC) < 0 || (m->logger = fork()) < 0) {
-		*why = strerror(errno);
-		return -1;
-	}
-	if (m->logger == 0) {
-		close(p[1]);
-		syslog_serve(p[0], m->s->user);
-		_exit(0);
-	}
-	close(p[0]);
-	return p[1];
-}
-
-/* Nothing is said behind it. */
-static void
-end_log(struct milterd *m)
-{
-	if (m->logger == 0)
-		return;
-	world_real_log_fd(m->w, -1);
-	close(m->log_fd);
-	syslog_wait(m->logger);
-}
-
-int
-milterd_open_log(struct milterd *m, const char **why)
-{
-	int fd;
-
-	if (m->s->log == LOG_STDERR)
-		return STDERR_FILENO;
-	if (m->s->log == LOG_SYSLOG)
-		return start_logger(m, why);
-	fd = open(m->s->log_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
-	if (fd < 0)
-		*why = strerror(errno);
-	return fd;
-}
 
 /* The path of a unix socket, or NULL. */
 static const char *
@@ -233,10 +186,10 @@ serve(struct milterd *m)
 	callbacks_register(&c);
 	(void)smfi_settimeout(SESSION_S);
 	/* First of all: a logger that outlives us must not hold the socket. */
-	m->log_fd = milterd_open_log(m, &why);
-	if (m->log_fd < 0)
+	m->log.fd = milterd_open_log(m, &why);
+	if (m->log.fd < 0)
 		return milterd_fail("cannot log", why);
-	world_real_log_fd(m->w, m->log_fd);
+	world_real_log_fd(m->w, m->log.fd);
 	if (!open_socket(&m->given) || !write_pid(m->given.pid))
 		return EXIT_MISTAKES;
 	if (!drop_privileges(m->s->user, &why))
@@ -252,7 +205,7 @@ serve(struct milterd *m)
 		(void)unlink(m->given.pid);
 	if (unix_path(m->given.socket) != NULL)
 		(void)unlink(unix_path(m->given.socket));
-	end_log(m);
+	milterd_end_log(m);
 	/* Threads of libmilter still wait for mail servers: nothing is taken apart under them. */
 	_exit(rc);
 }
@@ -278,7 +231,8 @@ usage(const char *why)
 int
 main(int argc, char **argv)
 {
-	static struct milterd m = { .given = { .file = DEFAULT_FILE }, .log_fd = -1 };
+	static struct milterd m = { .given = { .file = DEFAULT_FILE },
+		.log = { .fd = -1, .pipe = { -1, -1 } } };
 	struct strv           why;
 
 	signal(SIGPIPE, SIG_IGN);

@@ -20,24 +20,6 @@
 #define LAST_MS    300         /* for answers on their way, at the end */
 
 static void
-log_again(struct milterd *m)
-{
-	const char *why = NULL;
-	int         fd;
-
-	if (m->s->log != LOG_FILE)
-		return;
-	fd = milterd_open_log(m, &why);
-	if (fd < 0) {
-		log_event(m->w, SV("milter"), "log", "failed: %s", why);
-		return;
-	}
-	world_real_log_fd(m->w, fd);
-	close(m->log_fd);
-	m->log_fd = fd;
-}
-
-static void
 signalled(void *arg, unsigned what)
 {
 	struct milterd         *m = arg;
@@ -45,7 +27,10 @@ signalled(void *arg, unsigned what)
 
 	(void)what;
 	while (read(m->signals.fd, &s, sizeof(s)) == (ssize_t)sizeof(s))
-		log_again(m);
+		if (s.ssi_signo == SIGCHLD)
+			milterd_watch_logger(m);
+		else
+			milterd_log_again(m);
 }
 
 /* NULL, or what is missing. */
@@ -64,11 +49,14 @@ begin_loop(struct milterd *m)
 	m->visits = visits_new(m->bridge, m->w, m->loop, m->s);
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGCHLD);
 	m->signals = (struct loop_fd){
 		.fn = signalled, .arg = m, .fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)
 	};
 	if (!bridge_start(m->bridge, m->loop) || !loop_watch(m->loop, &m->signals, LOOP_READ))
 		return "the event loop takes no descriptor";
+	/* It may have died before anybody listened for that. */
+	milterd_watch_logger(m);
 	return NULL;
 }
 
@@ -112,6 +100,7 @@ milterd_start_loop(struct milterd *m)
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGCHLD);
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);

@@ -15,6 +15,8 @@
 #define WRITE_AT_ONCE (64 * 1024)
 #define NAME_LONGEST  200
 
+static const char *const below[] = { "", "/tmp", "/new", "/cur" };
+
 static enum file_rc
 write_all(int fd, struct strv v)
 {
@@ -190,9 +192,8 @@ maildir_name(struct session *s)
 struct delivery *
 maildir_prepare(struct session *s, const char *dir, const char *name)
 {
-	static const char *const below[] = { "", "/tmp", "/new", "/cur" };
-	struct arena            *a = session_tx(s)->a;
-	struct delivery         *d = arena_alloc(a, sizeof *d);
+	struct arena    *a = session_tx(s)->a;
+	struct delivery *d = arena_alloc(a, sizeof *d);
 
 	d->world = s->smtp->world;
 	for (unsigned i = 0; i < 4; i++)
@@ -209,4 +210,39 @@ maildir_deliver(struct session *s, struct delivery *d)
 	work_run(s->smtp->loop, deliver, d);
 	bufpool_give(s->smtp->bufs, d->scratch);
 	return d->rc;
+}
+
+/* A name with a dot in front is no message: cr.yp.to/proto/maildir.html, "How does an MUA read mail?". */
+enum file_rc
+maildir_try_file(struct arena *a, struct world *w, const char *dir)
+{
+	enum file_rc rc;
+	const char  *path;
+	uint64_t     r;
+	int          fd;
+
+	w->random(w, &r, sizeof r);
+	path = arena_printf(a, "%s/.postern-try.%016llx", dir, (unsigned long long)r).p;
+	fd = w->create(w, path, &rc);
+	if (fd < 0)
+		return rc;
+	close(fd);
+	w->unlink(w, path);
+	return FILE_OK;
+}
+
+enum file_rc
+maildir_try(struct arena *a, struct world *w, const char *dir, const char **where)
+{
+	enum file_rc rc = FILE_OK;
+
+	for (unsigned i = 0; i < 4 && rc == FILE_OK; i++) {
+		*where = arena_printf(a, "%s%s", dir, below[i]).p;
+		rc = w->make_dir(w, *where);
+	}
+	for (unsigned i = 1; i < 3 && rc == FILE_OK; i++) {
+		*where = arena_printf(a, "%s%s", dir, below[i]).p;
+		rc = maildir_try_file(a, w, *where);
+	}
+	return rc;
 }

@@ -1,7 +1,9 @@
 /*
  * t_crew -- what a worker is born with: no key of tickets that has served its time; and what is said when one dies.
  */
+#include <signal.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "proxy/base/counters.h"
 #include "proxy/base/log_room.h"
@@ -110,6 +112,58 @@ a_shorter_drain_is_for_those_to_come(void)
 	free(c);
 }
 
+/* In a newborn's place: it hears nobody any more, and lives on. */
+static void
+close_all(void *arg)
+{
+	(void)arg;
+	for (int fd = 3; fd < 256; fd++)
+		close(fd);
+	for (;;)
+		(void)pause();
+}
+
+/* It drains, and its place is somebody else's at once, not when it has ended. */
+static void
+a_worker_without_a_channel_has_a_successor(void)
+{
+	static const struct settings settings = { .drain = 600000 };
+	static const struct sockets  none = { .places = 2 };
+	struct crew                 *c = two_workers(&settings, &none);
+	struct pollfd                p[CREW_MAX * 5 / 2];
+	pid_t                        first, second;
+	unsigned                     n;
+
+	c->leave = close_all;
+	crew_want(c);
+	first = c->child[0].pid;
+	second = c->child[1].pid;
+	for (unsigned i = 0; i < 100 && (c->child[0].control >= 0 || c->child[1].control >= 0);
+	     i++) {
+		n = crew_poll(c, p);
+		if (poll(p, n, 100) > 0)
+			crew_reports(c, p, n);
+	}
+	T_EQ_NUM(crew_next(c), fake.now(&fake) + 100);
+	/* one of them was about to die: that is told by waitpid, and nothing else */
+	kill(second, SIGKILL);
+	T_CHECK(waitpid(second, NULL, 0) == second);
+	T_CHECK(crew_ended(c, second, 9));
+	c->child[0].lost_at = fake.now(&fake);
+	crew_due(c);
+	T_CHECK(c->child[0].draining);
+	T_EQ_NUM(c->child[0].kill_at, fake.now(&fake) + settings.drain + 10000);
+	T_EQ_NUM(c->place[0].own, -1);
+	T_CHECK(c->place[0].start_at != 0);
+	c->stopping = true;
+	kill(first, SIGKILL);
+	T_CHECK(waitpid(first, NULL, 0) == first);
+	T_CHECK(crew_ended(c, first, 9));
+	T_CHECK(!crew_alive(c));
+	crew_fini(c);
+	free(c);
+}
+
 /* ---- what is said of a death ----------------------------------------------------------------- */
 
 static struct buf said;
@@ -172,6 +226,7 @@ main(int argc, char **argv)
 	T_RUN(newborn_workers_have_no_old_keys);
 	T_RUN(last_words_come_before_the_death);
 	T_RUN(a_shorter_drain_is_for_those_to_come);
+	T_RUN(a_worker_without_a_channel_has_a_successor);
 	buf_fini(&said);
 	free_pem(&ours);
 	return t_end();

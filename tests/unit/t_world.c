@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -367,12 +368,20 @@ read_what_is_no_plain_file(void)
 {
 	struct world *w = world_real(-1);
 	struct strv   v;
+	struct rlimit files, none;
 	char          path[64];
 	int           fd[2];
 
 	T_EQ_NUM(w->read_file(w, arena, in_dir("missing"), 100, &v), FILE_ABSENT);
-	T_EQ_NUM(w->read_file(w, arena, dir, 100, &v), FILE_FAULT);
+	T_EQ_NUM(w->read_file(w, arena, dir, 100, &v), FILE_FOLDER);
 	T_EQ_STR(file_rc_name(FILE_ABSENT), "no such file or directory");
+	T_CHECK(getrlimit(RLIMIT_NOFILE, &files) == 0);
+	none = files;
+	none.rlim_cur = 0;
+	T_CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+	T_EQ_STR(
+	    file_rc_name(w->read_file(w, arena, in_dir("f"), 100, &v)), "no descriptor is free");
+	T_CHECK(setrlimit(RLIMIT_NOFILE, &files) == 0);
 	T_CHECK(pipe(fd) == 0);
 	snprintf(path, sizeof(path), "/dev/fd/%d", fd[0]);
 	T_EQ_NUM(write(fd[1], "from a pipe", 11), 11);
@@ -380,6 +389,9 @@ read_what_is_no_plain_file(void)
 	T_EQ_NUM(w->read_file(w, arena, path, 100, &v), FILE_OK);
 	T_EQ_STRV(v, SV("from a pipe"));
 	close(fd[0]);
+	T_EQ_NUM(w->read_file(w, arena, in_dir("socket-there"), 100, &v), FILE_ABSENT);
+	T_CHECK(mknod(in_dir("socket-there"), S_IFSOCK | 0600, 0) == 0);
+	T_EQ_NUM(w->read_file(w, arena, in_dir("socket-there"), 100, &v), FILE_SOCKET);
 	/* no end in sight */
 	T_EQ_NUM(w->read_file(w, arena, "/dev/zero", 10000, &v), FILE_TOO_BIG);
 }
@@ -454,7 +466,7 @@ make_dir_may_be_there(void)
 	T_CHECK(stat(in_dir("d"), &st) == 0 && (st.st_mode & 0777) == 0700);
 	T_EQ_NUM(w->make_dir(w, in_dir("missing/d")), FILE_ABSENT);
 	put_file(in_dir("file"), "", 0);
-	T_EQ_NUM(w->make_dir(w, in_dir("file")), FILE_FAULT);
+	T_EQ_NUM(w->make_dir(w, in_dir("file")), FILE_NO_FOLDER);
 }
 
 static void
