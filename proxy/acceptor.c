@@ -4,7 +4,8 @@
  * No more is done for a connection here than one accept4(): whether a session may begin is smtp's to say.
  * A shortage of descriptors or memory never makes the loop spin: one client is told, or all wait a little.
  *
- * The invariant: a place is polled only while it is adopted, and none while pausing or once stopped.
+ * The invariants: a place is polled only while it is adopted, and not once stopped; while pausing none is polled anew;
+ * one that is adopted and not polled has the pause's end to come.
  */
 #include "proxy/acceptor.h"
 
@@ -17,6 +18,7 @@
 
 #include "proxy/base/arena.h"
 #include "proxy/base/counters.h"
+#include "proxy/base/log.h"
 #include "proxy/base/loop.h"
 #include "proxy/worker.h"
 
@@ -43,6 +45,7 @@ struct acceptor {
 	struct timer  pause;
 	int  fd_max; /* a client's descriptor is below it: the rest is for servers and files */
 	int  spare;  /* a descriptor to give up, so that a client can hear 421 */
+	bool told;   /* that the kernel does not let us poll: once, until it does */
 	bool stopped;
 };
 
@@ -54,11 +57,47 @@ watch_off(struct watch *x)
 	loop_unwatch(x->acceptor->loop, &x->in);
 }
 
-static void
+/* False: the kernel refuses. */
+static bool
 watch_on(struct watch *x)
 {
-	if (!x->in.on && x->fd >= 0 && !x->acceptor->stopped && x->acceptor->pause.pos == 0)
-		(void)loop_watch(x->acceptor->loop, &x->in, LOOP_READ);
+	if (x->in.on || x->fd < 0 || x->acceptor->stopped || x->acceptor->pause.pos != 0)
+		return true;
+	return loop_watch(x->acceptor->loop, &x->in, LOOP_READ);
+}
+
+/* Clients of such a listener wait in its queue, and those of the others do not. */
+static void
+watch_fails(struct watch *x, int error)
+{
+	struct acceptor *a = x->acceptor;
+	char             at[ENDPOINT_TEXT];
+	struct log_line  l;
+
+	if (a->told)
+		return;
+	a->told = true;
+	log_begin(&l, a->start->world, SV("worker"), "listen-failed");
+	log_strv(&l, "listen", endpoint_print(&x->l->at, at));
+	log_z(&l, "why", strerror(error));
+	log_end(&l);
+}
+
+/* All that should be polled; one that the kernel refuses (no memory, max_user_watches) is tried again in a moment. */
+static void
+watch_all(struct acceptor *a)
+{
+	bool all = true;
+
+	for (unsigned i = 0; i < a->n_watch; i++) {
+		if (!a->watch[i].adopted || watch_on(&a->watch[i]))
+			continue;
+		watch_fails(&a->watch[i], errno);
+		all = false;
+	}
+	a->told = a->told && !all;
+	if (!all)
+		timer_start(a->loop, &a->pause, loop_now(a->loop) + PAUSE_MS);
 }
 
 /* Without this a full table would make the loop spin: the listening socket stays ready. */
@@ -78,9 +117,7 @@ pause_over(void *arg)
 	/* Once lost it would be missed at every later shortage, too. */
 	if (a->spare < 0)
 		a->spare = fcntl(a->start->control, F_DUPFD_CLOEXEC, 0);
-	for (unsigned i = 0; i < a->n_watch; i++)
-		if (a->watch[i].adopted)
-			watch_on(&a->watch[i]);
+	watch_all(a);
 }
 
 /* ---- taking clients -------------------------------------------------------------------------- */
@@ -264,11 +301,11 @@ acceptor_place(struct acceptor *a, unsigned place, bool yes)
 		/* What is new at an address that was kept does not listen yet (sockets.c); again changes nothing. */
 		if (yes && x->fd >= 0)
 			sockets_listen(x->fd);
-		if (yes)
-			watch_on(x);
-		else
+		if (!yes)
 			watch_off(x);
 	}
+	if (yes)
+		watch_all(a);
 }
 
 void

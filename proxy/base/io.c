@@ -1,8 +1,8 @@
 /*
- * io.c -- a connection: edges into flags, opening, closing, and what comes in.
+ * io.c -- a connection: edges into flags, taking over, closing, and what comes in.
  *
  * Not for framing and not for policy: it moves octets and says what the kernel said.  What goes out
- * is io_write.c's and io_send.c's.
+ * is io_write.c's and io_send.c's, how it is made io_dial.c's.
  * The invariants: `readable` is false only when the kernel has promised an edge; conn_wait, which
  * parked, looks at c again only when its own `gone` is still false.
  */
@@ -15,7 +15,6 @@
 #include "proxy/base/io_own.h"
 #include "proxy/base/loop.h"
 #include "proxy/base/tls.h"
-#include "proxy/base/world.h"
 
 enum { FULL_MAX = 16 }; /* full reads between two looks at the other fibers */
 
@@ -67,6 +66,21 @@ writable(struct conn *c, bool faulty)
 	return !c->want_write;
 }
 
+void
+io_tell(struct conn *c, bool reads, bool writes)
+{
+	if (reads && c->reader != NULL) {
+		wake(c->reader);
+		reads = false;
+	}
+	if (writes && c->writer != NULL) {
+		wake(c->writer);
+		writes = false;
+	}
+	if ((reads || writes) && c->on_event != NULL)
+		c->on_event(c->arg);
+}
+
 static void
 event(void *arg, unsigned what)
 {
@@ -92,20 +106,11 @@ event(void *arg, unsigned what)
 	c->readable |= reads;
 	if (c->fault && !faulty)
 		reads = writes = true;
-	if (reads && c->reader != NULL) {
-		wake(c->reader);
-		reads = false;
-	}
-	if (writes && c->writer != NULL) {
-		wake(c->writer);
-		writes = false;
-	}
-	if ((reads || writes) && c->on_event != NULL)
-		c->on_event(c->arg);
+	io_tell(c, reads, writes);
 }
 
-static bool
-listen_to(struct conn *c, bool writes)
+bool
+io_listen(struct conn *c, bool writes)
 {
 	return loop_watch(
 	    c->loop, &c->watch, LOOP_READ | LOOP_CLOSED | LOOP_EDGE | (writes ? LOOP_WRITE : 0u));
@@ -119,22 +124,28 @@ conn_want_write(struct conn *c)
 	if (c->listens_write)
 		return;
 	c->listens_write = true;
-	if (!listen_to(c, true))
+	if (!io_listen(c, true))
 		io_fault(c);
 }
 
 /* ---- opening and closing --------------------------------------------------------------------- */
 
-static bool
-init(struct conn *c, struct loop *l, int fd, void (*on_event)(void *), void *arg, bool connecting)
+void
+io_prepare(struct conn *c, struct loop *l, int fd, bool connecting)
 {
-	*c = (struct conn){ .fd = fd, .loop = l, .on_event = on_event, .arg = arg };
+	c->fd = fd;
+	c->loop = l;
 	c->connecting = c->listens_write = connecting;
 	c->watch = (struct loop_fd){ .fn = event, .arg = c, .fd = fd };
 	buf_init(&c->out, CONN_OUT_MAX);
-	if (listen_to(c, connecting))
+}
+
+bool
+io_start(struct conn *c)
+{
+	if (io_listen(c, c->connecting))
 		return true;
-	close(fd);
+	close(c->fd);
 	c->fd = -1;
 	return false;
 }
@@ -142,23 +153,9 @@ init(struct conn *c, struct loop *l, int fd, void (*on_event)(void *), void *arg
 bool
 conn_init(struct conn *c, struct loop *l, int fd, void (*on_event)(void *), void *arg)
 {
-	return init(c, l, fd, on_event, arg, false);
-}
-
-bool
-conn_dial(struct conn *c, struct loop *l, const struct endpoint *to, void (*on_event)(void *),
-    void *arg, const char **why)
-{
-	struct world *w = loop_world(l);
-	int           fd = w->connect(w, to, why);
-
-	*c = (struct conn){ .fd = -1 };
-	if (fd < 0)
-		return false;
-	if (init(c, l, fd, on_event, arg, true))
-		return true;
-	*why = "the event loop has no room for it";
-	return false;
+	*c = (struct conn){ .on_event = on_event, .arg = arg };
+	io_prepare(c, l, fd, false);
+	return io_start(c);
 }
 
 static void
@@ -180,6 +177,7 @@ conn_close(struct conn *c)
 		return;
 	conn_flush(c);
 	io_unhold(c);
+	io_dial_end(c);
 	if (c->tls != NULL)
 		tls_free(c->tls);
 	c->tls = NULL;

@@ -22,6 +22,7 @@
 #include "proxy/base/loop.h"
 
 struct tls;
+struct io_dial;
 
 enum io_rc { IO_OK, IO_AGAIN, IO_EOF, IO_FAULT };       /* EOF: orderly end; FAULT: reset or TLS fault */
 
@@ -36,11 +37,13 @@ struct conn {
 	bool          readable;         /* octets, EOF or a fault may wait in the kernel (or in TLS) */
 	bool          eof;              /* the peer has ended its side (RDHUP seen or recv gave 0) */
 	bool          fault;            /* reset or TLS fault: nothing more goes out; what came can be read */
+	bool          unread;           /* with a fault that is ours: conn_send_file could not read its file */
 	bool          hung;             /* an event told of a fault, maybe behind octets: no event tells of it again */
 	bool          connecting;       /* not yet known whether connect() worked */
 	bool          want_write;       /* a write was short: none is tried until the socket is writable */
 	bool          crossed;          /* octets came while some of c->out waited; its reader forgets it */
 	/* io*.c's own */
+	struct io_dial *dial;           /* connecting, and to be tried again; NULL: no */
 	bool          ended;            /* recv gave the end or a fault: nothing more comes in */
 	bool          listens_write;    /* it is watched for writing, too; that stays, edges cost nothing */
 	bool          sending;          /* conn_send is in the middle: c->out goes behind it */
@@ -64,7 +67,8 @@ struct conn {
 bool conn_init(struct conn *c, struct loop *l, int fd, void (*on_event)(void *), void *arg);
 /*
  * Connects through the world and takes over the descriptor, then conn_connected waits (or on_event is
- * called).  False: *why is static text.
+ * called).  Where who listens has a full queue it is tried again and again, and the connection is `connecting'
+ * until its owner gives it up.  False: *why is static text.  *to is copied, its path is not.
  */
 struct endpoint;
 bool conn_dial(struct conn *c, struct loop *l, const struct endpoint *to, void (*on_event)(void *),
@@ -135,7 +139,10 @@ bool conn_queue_bye(struct conn *c, struct strv v);
  * With a batch a small unit is copied, and on its way when the round ends: then WAIT_OK says so much.
  */
 MAY_YIELD enum wait_rc conn_send(struct conn *c, struct iovec *v, unsigned n, uint64_t deadline);
-/* The same from a file: octets [at, at+n) of fd, by sendfile() where there is no TLS. */
+/*
+ * The same from a file: octets [at, at+n) of fd, by sendfile() where there is no TLS.  Where they cannot be read
+ * c->unread is set, and it is WAIT_CLOSED.
+ */
 MAY_YIELD enum wait_rc conn_send_file(struct conn *c, int fd, uint64_t at, uint64_t n,
     uint64_t deadline);
 /* Waits until the connection is made and c->out is empty. */

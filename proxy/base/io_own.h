@@ -1,7 +1,8 @@
 /*
  * io_own -- what the files of a connection share; nobody else includes it.
  *
- * io         what the loop tells, opening and closing, reading
+ * io         what the loop tells, taking over and closing, reading
+ * io_dial    how one is made
  * io_write   what goes out at once or is queued, and the end behind it
  * io_send    fibers that wait: until it is connected, until all is out, for a unit that goes out by reference
  * io_batch   what one round sends goes out together
@@ -19,6 +20,18 @@
 
 /* Nothing more goes out, what came can be read; fibers that wait are woken. */
 void io_fault(struct conn *c);
+/* Who waits for it hears of it, else the owner, who may free c. */
+void io_tell(struct conn *c, bool reads, bool writes);
+/* All but on_event and arg is set up; then it is watched.  False: the loop refused, fd is closed. */
+void io_prepare(struct conn *c, struct loop *l, int fd, bool connecting);
+bool io_start(struct conn *c);
+/* What the loop tells of c from now on. */
+bool io_listen(struct conn *c, bool writes);
+
+/* --- io_dial.c --- */
+
+/* It is tried no more. Harmless where it is not. */
+void io_dial_end(struct conn *c);
 
 /* --- io_write.c --- */
 

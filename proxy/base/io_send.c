@@ -220,6 +220,7 @@ conn_send(struct conn *c, struct iovec *v, unsigned n, uint64_t deadline)
 static enum io_rc
 file_fails(struct conn *c)
 {
+	c->unread = true;
 	io_fault(c);
 	return IO_FAULT;
 }
@@ -236,7 +237,10 @@ copy(struct conn *c, int fd, uint64_t at, size_t n, size_t *sent)
 	return r > 0 ? io_push(c, strv(scratch, (size_t)r), sent) : file_fails(c);
 }
 
-/* As io_push. That sendfile took less does not say that there is no room: the next call tells. */
+/*
+ * As io_push. That sendfile took less does not say that there is no room: the next call tells.  Nor does an error say
+ * whose it is, the file's or the peer's, or neither's (EINVAL): reading and sending one by one do.
+ */
 static enum io_rc
 push_file(struct conn *c, int fd, uint64_t at, size_t n, size_t *sent)
 {
@@ -248,7 +252,7 @@ push_file(struct conn *c, int fd, uint64_t at, size_t n, size_t *sent)
 	do
 		r = sendfile(c->fd, fd, &off, n);
 	while (r < 0 && errno == EINTR);
-	if (r < 0 && (errno == EINVAL || errno == ENOSYS))
+	if (r < 0 && errno != EAGAIN)
 		return copy(c, fd, at, n, sent);
 	if (r < 0)
 		return io_short(c, r, sent);

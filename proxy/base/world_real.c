@@ -148,6 +148,7 @@ real_connect(struct world *w, const struct endpoint *to, const char **why)
 	struct sockaddr_storage sa;
 	socklen_t               n = endpoint_to_sockaddr(to, &sa);
 	int                     fd, rc, one = 1;
+	bool                    full;
 
 	(void)w;
 	if (n == 0) {
@@ -166,9 +167,11 @@ real_connect(struct world *w, const struct endpoint *to, const char **why)
 	while (rc < 0 && errno == EINTR);
 	if (rc == 0 || errno == EINPROGRESS)
 		return fd;
-	*why = strerror(errno);
+	/* unix(7) knows no queue of those who would be in the queue. */
+	full = errno == EAGAIN && sa.ss_family == AF_UNIX;
+	*why = full ? "its queue of connections is full" : strerror(errno);
 	close(fd);
-	return -1;
+	return full ? WORLD_AGAIN : -1;
 }
 
 /* ---- work, and the world itself -------------------------------------------------------------- */

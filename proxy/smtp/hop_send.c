@@ -87,6 +87,14 @@ gather(struct session *s, const struct render *r, bool dotted, struct iovec *v)
 
 /* --- any message: piece by piece -------------------------------------------------------------- */
 
+/* What we spooled cannot be read: not the server's fault, though it has heard a part that nothing can follow. */
+static enum up_rc
+unread(struct session *s)
+{
+	hop_unread(s);
+	return UP_CLOSED;
+}
+
 enum up_rc
 hop_send_body(struct session *s, const struct spool *body, bool dotted)
 {
@@ -98,7 +106,7 @@ hop_send_body(struct session *s, const struct spool *body, bool dotted)
 		struct strv t = spool_read(body, at, scratch, BUFPOOL_SIZE);
 
 		if (t.p == NULL)
-			rc = UP_CLOSED;
+			rc = unread(s);
 		if (t.n == 0)
 			break;
 		rc = dotted ? hop_send_dotted(s, t) : hop_send_plain(s->relay.up, t);
@@ -110,17 +118,18 @@ hop_send_body(struct session *s, const struct spool *body, bool dotted)
 
 /* In parts, so that the deadline is one for progress. */
 static enum up_rc
-send_file(struct upstream *up, const struct spool *body)
+send_file(struct session *s, const struct spool *body)
 {
-	uint64_t   size = spool_size(body), at = 0;
-	enum up_rc rc = UP_OK;
+	struct upstream *up = s->relay.up;
+	uint64_t         size = spool_size(body), at = 0;
+	enum up_rc       rc = UP_OK;
 
 	for (uint64_t n; rc == UP_OK && at < size; at += n) {
 		n = size - at < FILE_PART ? size - at : FILE_PART;
 		rc = hop_sent(
 		    conn_send_file(&up->io, spool_fd(body), at, n, hop_send_deadline(up)));
 	}
-	return rc;
+	return rc == UP_CLOSED && up->io.unread ? unread(s) : rc;
 }
 
 enum up_rc
@@ -132,7 +141,7 @@ hop_send_spooled(struct session *s, const struct render *r, bool dotted)
 	if (rc != UP_OK || r->body == NULL)
 		return rc;
 	if (!dotted && !spool_in_memory(r->body))
-		return send_file(up, r->body);
+		return send_file(s, r->body);
 	return hop_send_body(s, r->body, dotted);
 }
 

@@ -84,6 +84,18 @@ hop_fail(struct session *s, enum up_rc rc)
 	lose(s);
 }
 
+/* The end of the text never goes out, so the server commits nothing. */
+void
+hop_unread(struct session *s)
+{
+	const char *dir = s->smtp->conf->spool_dir;
+
+	session_log_event(
+	    s, "spool-failed", dir[0] != '\0' ? dir : "the default folder for temporary files");
+	relay_break(s, s->bound ? 421 : 451, "4.3.0", SV("could not read the message back"));
+	lose(s);
+}
+
 /* The upstream's 421 ends its session: its text is told, the client's session goes on. RFC 5321 3.8. */
 static void
 closing_reply(struct session *s, struct owed o, const struct reply *r)

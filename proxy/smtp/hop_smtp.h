@@ -57,6 +57,8 @@ MAY_YIELD void hop_settle(struct session *s);
  * broken.  A session bound by AUTH hears 421 and ends.
  */
 void hop_fail(struct session *s, enum up_rc rc);
+/* The same where the fault is our own: the text in the spool cannot be read, and a part of it has gone out. */
+void hop_unread(struct session *s);
 /* The ring of replies owed: one more, behind the others (there must be room); the first one, taken out. */
 void hop_owe(struct upstream *up, enum owed_kind kind, unsigned rcpt, struct slot *slot);
 struct owed hop_owed_pop(struct upstream *up);

@@ -32,7 +32,8 @@ stream_failed(struct session *s, enum up_rc rc)
 
 	if (hop_last_words(s, rc, &r))
 		return stream_refused(s, &r);
-	hop_fail(s, rc);
+	if (s->relay.up != NULL)
+		hop_fail(s, rc);
 	s->relay.outcome = s->relay.committed ? OUTCOME_UNKNOWN : OUTCOME_FAILED;
 	return false;
 }

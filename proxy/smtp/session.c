@@ -10,6 +10,7 @@
 
 #define ADVANCE_ROUNDS 4
 #define STARVED_MS     20
+#define STARVED_LOG_MS 60000
 
 void
 session_end(struct session *s, const char *why)
@@ -196,6 +197,19 @@ session_turn(void *arg)
 		session_later(s);
 }
 
+/* For want of memory, or of places: all sessions together say so once a minute. */
+static void
+log_starved(struct session *s)
+{
+	struct smtp *m = s->smtp;
+	uint64_t     now = loop_now(m->loop);
+
+	if (m->starved_at > 0 && now - m->starved_at < STARVED_LOG_MS)
+		return;
+	m->starved_at = now;
+	session_log_event(s, "session-waits", "no memory, or too much goes on at once");
+}
+
 /* False: no fiber is free now; the timer tries again. */
 static bool
 start_turn(struct session *s)
@@ -206,6 +220,7 @@ start_turn(struct session *s)
 		return true;
 	s->in_turn = false;
 	s->starved = true;
+	log_starved(s);
 	timer_start(s->smtp->loop, &s->timer, loop_now(s->smtp->loop) + STARVED_MS);
 	return false;
 }
@@ -336,7 +351,8 @@ session_advance(struct session *s)
 		session_begin_closing(s);
 	else if (more)
 		session_later(s);
-	else
+	/* What is kept aside is no work: it stays where the timer finds it. */
+	else if (!s->starved)
 		intake_rest(&s->in);
 }
 

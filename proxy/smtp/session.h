@@ -43,6 +43,7 @@ struct smtp {                           /* what all sessions of a loop share */
 	struct arena           *spare[SMTP_SPARE_ARENAS];       /* of transactions, to be used again */
 	unsigned                n_spare;
 	struct slots_spare      spare_slots;
+	uint64_t                starved_at;     /* when it was last logged that a turn found no fiber; 0: never */
 	bool                    draining;
 	void                  (*drained)(void *arg);
 	void                   *drained_arg;

@@ -96,12 +96,12 @@ session_client_again(struct session *s, uint64_t began, bool took)
 }
 
 static void
-timed_out(struct session *s)
+timed_out(struct session *s, uint64_t late)
 {
 	switch (s->phase) {
 	case PHASE_AUTH:
-		/* The answer is due: a turn gives it. */
-		if (auth_held(s) > 0)
+		/* The answer is due: a turn gives it, unless none can be had. */
+		if (auth_held(s) > 0 && late < s->smtp->conf->limits.command_timeout)
 			break;
 		/* fallthrough */
 	case PHASE_COMMAND:
@@ -129,20 +129,23 @@ session_timer(void *arg)
 {
 	struct session *s = arg;
 	uint64_t        now = loop_now(s->smtp->loop);
+	bool            starved = s->starved;
 
 	if (s->in_turn)
 		return;
-	if (now < s->deadline && !s->starved) {
-		timer_start(s->smtp->loop, &s->timer, s->deadline);
+	s->starved = false;
+	if (now < s->deadline || auth_may_think(s)) {
+		/* Where there is no fiber again start_turn moves it. */
+		session_deadline(s, s->deadline);
+		if (starved)
+			session_advance(s);
 		return;
 	}
-	if (!s->starved && auth_may_think(s))
-		return;
 	if (s->phase == PHASE_CLOSING)
 		s->gone = true;
-	else if (!s->starved && s->smtp->draining && waits_for_line(s))
+	else if (s->smtp->draining && waits_for_line(s))
 		session_say_shutdown(s);
-	else if (!s->starved)
-		timed_out(s);
+	else
+		timed_out(s, now - s->deadline);
 	session_advance(s);
 }

@@ -83,10 +83,16 @@ changes_the_world(enum step_op op)
 }
 
 static bool
+changes_the_disk(enum step_op op)
+{
+	return op == STEP_DISK_FULL || op == STEP_DISK_FREE || op == STEP_DISK_UNREADABLE;
+}
+
+static bool
 waits_before_connecting(const struct step *s)
 {
 	return s->op == STEP_WAIT || s->op == STEP_AWAIT || s->op == STEP_WITHIN ||
-	    s->op == STEP_DISK_FULL || s->op == STEP_DISK_FREE || changes_the_world(s->op);
+	    changes_the_disk(s->op) || changes_the_world(s->op);
 }
 
 /* ---- steps: true: it is done ---- */
@@ -398,7 +404,14 @@ act_of_will(struct client_actor *c, const struct step *s)
 		p->sim->disk_full = true;
 		break;
 	case STEP_DISK_FREE:
-		p->sim->disk_full = false;
+		p->sim->disk_full = p->sim->disk_unreadable = false;
+		break;
+	case STEP_DISK_UNREADABLE:
+		p->sim->disk_unreadable = true;
+		break;
+	case STEP_NO_FIBERS:
+	case STEP_FIBERS:
+		house_starve(&p->house, s->op == STEP_NO_FIBERS);
 		break;
 	case STEP_HALFCLOSE:
 		wire_halfclose(&c->wire);
@@ -456,11 +469,11 @@ needs_quiet(enum step_op op)
 	case STEP_SIGNAL:
 	case STEP_DRAIN:
 	case STEP_ABORT:
-	case STEP_DISK_FULL:
-	case STEP_DISK_FREE:
+	case STEP_NO_FIBERS:
+	case STEP_FIBERS:
 		return true;
 	default:
-		return changes_the_world(op);
+		return changes_the_disk(op) || changes_the_world(op);
 	}
 }
 

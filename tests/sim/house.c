@@ -272,6 +272,29 @@ house_places(const struct house *h)
 	return wrong;
 }
 
+static void
+feed(struct house_generation *g)
+{
+	if (g->fed == NULL)
+		return;
+	fiber_pool_free(g->smtp->fibers);
+	g->smtp->fibers = g->fed;
+	g->fed = NULL;
+}
+
+void
+house_starve(struct house *h, bool yes)
+{
+	struct house_generation *g = h->now;
+
+	if (!yes) {
+		feed(g);
+	} else if (g->fed == NULL) {
+		g->fed = g->smtp->fibers;
+		g->smtp->fibers = fiber_pool_new(h->sim->loop, 65536, 0, 0);
+	}
+}
+
 void
 house_drain(struct house *h)
 {
@@ -368,6 +391,7 @@ house_close(struct house *h)
 	struct sim *s = h->sim;
 	const char *left = NULL;
 
+	feed(h->now);
 	/* What does not end cannot be freed. */
 	if (sim_run(s, nobody_left, h, s->clock + END_WITHIN) != SIM_FINISHED)
 		return "a session does not end";

@@ -29,6 +29,7 @@ struct house_generation {               /* what one configuration runs; the youn
 	struct settings  *settings;
 	struct smtp_conf *conf;
 	struct smtp      *smtp;
+	struct fiber_pool *fed;         /* NULL: it has its fibers; else these, to have again */
 	bool              draining, drained;
 	struct house_generation *older;
 };
@@ -63,6 +64,8 @@ bool house_reload(struct house *h, struct strv config);
 int house_connect(struct house *h, struct strv listener, const struct endpoint *from, int *peer_fd);
 /* The pools' counts of connections against the connections.  NULL, or what is wrong: static text. */
 const char *house_places(const struct house *h);
+/* From now on no session begins a turn, for want of fibers; no more so. */
+void house_starve(struct house *h, bool yes);
 void house_drain(struct house *h);
 void house_abort(struct house *h);
 /* Ends everything. NULL, or what was left over: static text. */

@@ -485,6 +485,10 @@ mailer_dial(void *arg, const char **why)
 
 	if (u->decide != NULL)
 		u->decide(u->arg, &m, &a);
+	if (a.again) {
+		*why = "its queue of connections is full";
+		return WORLD_AGAIN;
+	}
 	if (u->mode == MAILER_DOWN || a.refuse || !sim_pair(u->sim, fd)) {
 		*why = "connection refused";
 		return -1;

@@ -29,7 +29,7 @@ struct up_moment {
 };
 
 struct up_answer {                      /* all zero: behave */
-	bool        refuse, black_hole; /* UP_CONNECT */
+	bool        refuse, black_hole, again;  /* UP_CONNECT */
 	uint64_t    delay;              /* ms before anything else */
 	bool        says;               /* say `say` and not what is due; 2xx and 3xx are meant */
 	struct strv say;                /* raw octets; copied */

@@ -197,6 +197,7 @@ perform(struct milter_conn *c, const struct milter_deed *d)
 		c->wire.cut = d->n;
 		break;
 	case DEED_REFUSE:
+	case DEED_AGAIN:
 	case DEED_BLACK_HOLE:
 		break;
 	}
@@ -362,6 +363,10 @@ milter_dial(void *arg, const char **why)
 	char                name[24];
 	int                 fd[2];
 
+	if (op == DEED_AGAIN) {
+		*why = "its queue of connections is full";
+		return WORLD_AGAIN;
+	}
 	m->conns++;
 	if (op == DEED_REFUSE || !sim_pair(m->sim, fd)) {
 		*why = "connection refused";

@@ -20,7 +20,7 @@ enum milter_deed_op {
 	DEED_CLOSE, DEED_RESET,
 	DEED_HANG,                      /* says nothing more, and reads on */
 	DEED_DEAF,                      /* says and reads nothing more */
-	DEED_REFUSE, DEED_BLACK_HOLE,   /* when it is dialled, before a descriptor exists */
+	DEED_REFUSE, DEED_AGAIN, DEED_BLACK_HOLE,       /* when it is dialled, before a descriptor exists */
 	DEED_CUT                        /* n: from now on octets leave in such pieces */
 };
 

@@ -299,6 +299,9 @@ client_word(struct parser *p, struct strv word, struct strv rest)
 		{ "abort", STEP_ABORT, 0 },
 		{ "disk-full", STEP_DISK_FULL, 0 },
 		{ "disk-free", STEP_DISK_FREE, 0 },
+		{ "disk-unreadable", STEP_DISK_UNREADABLE, 0 },
+		{ "no-fibers", STEP_NO_FIBERS, 0 },
+		{ "fibers", STEP_FIBERS, 0 },
 	};
 
 	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {

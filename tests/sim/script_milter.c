@@ -208,6 +208,7 @@ other_deed(struct parser *p, struct strv word, struct strv v, struct milter_deed
 		{ "hang", DEED_HANG, 0 },
 		{ "deaf", DEED_DEAF, 0 },
 		{ "refuse", DEED_REFUSE, 0 },
+		{ "again", DEED_AGAIN, 0 },
 		{ "black-hole", DEED_BLACK_HOLE, 0 },
 		{ "cut", DEED_CUT, 'n' },
 	};

@@ -30,6 +30,8 @@ action(struct parser *p, struct rule *r, struct strv v)
 		a->commit = true;
 	else if (strv_eq(word, SV("refuse")))
 		a->refuse = true;
+	else if (strv_eq(word, SV("again")))
+		a->again = true;
 	else if (strv_eq(word, SV("black-hole")))
 		a->black_hole = true;
 	else if (!strv_eq(word, SV("ok")))

@@ -117,12 +117,27 @@ full_file(void)
 	return open("/dev/full", O_RDWR | O_CLOEXEC);
 }
 
+/* It takes what is written, and cannot be read: EBADF, for pread() and sendfile() alike. */
+static int
+deaf_file(void)
+{
+	int  fd = memfd_create("spool", MFD_CLOEXEC), to_write;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	to_write = open(path, O_WRONLY | O_CLOEXEC);
+	close(fd);
+	return to_write;
+}
+
 static int
 world_spool(struct world *w, const char *dir)
 {
 	(void)dir;
 	if (sim_of(w)->disk_full)
 		return full_file();
+	if (sim_of(w)->disk_unreadable)
+		return deaf_file();
 	return memfd_create("spool", MFD_CLOEXEC);
 }
 

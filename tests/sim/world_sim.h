@@ -42,7 +42,7 @@ struct sim_file {
 	struct sim_file *next;
 };
 
-/* A place that can be connected to. dial: a descriptor for the proxy, or -1 with *why. */
+/* A place that can be connected to. dial: a descriptor for the proxy, or -1 or WORLD_AGAIN with *why. */
 struct sim_place {
 	struct endpoint   at;
 	int             (*dial)(void *arg, const char **why);
@@ -64,6 +64,7 @@ struct sim {
 	struct sim_temp  *temps;
 	struct sim_dns   *dns;
 	bool              disk_full;
+	bool              disk_unreadable;      /* what is spooled now can be written alone */
 	bool              shuffle;      /* ready actors act or not by chance */
 	int               sndbuf;       /* octets a connection holds, 0: the system's */
 	struct buf        log;          /* "seconds line\n" of every line logged */
