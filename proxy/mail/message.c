@@ -3,8 +3,8 @@
  *
  * The header is gathered in one run of octets, and fields are views into it that are made when it is
  * complete: until then it may move, so only lengths are kept (fields follow one another without a gap).
- * A header that comes in one piece, as nearly all do, is copied once.  The invariant: fields, gap and
- * body are, octet for octet, what was fed.
+ * A header that comes in one piece, as nearly all do, is copied once.  The invariant: mbox lines, fields,
+ * gap and body are, octet for octet, what was fed.
  *
  *     field      = name *WSP ":" text CRLF *( WSP text CRLF )      RFC 5322 2.2, 2.2.3, 4.5.3
  *     name       = 1*( %d33-57 / %d59-126 )
@@ -31,6 +31,17 @@ name_of(struct strv line)
 	return n <= NAME_MAX_ && colon < line.n && line.p[colon] == ':' ? n : 0;
 }
 
+/* Between messages in mbox files, quoted or not. Postfix passes over as many as begin a text, "From :" too. */
+static bool
+is_mbox(struct strv line)
+{
+	size_t n = 0;
+
+	while (n < line.n && line.p[n] == '>')
+		n++;
+	return strv_starts(strv_from(line, n), SV("From "));
+}
+
 static enum line
 kind_of(const struct message *m, struct strv line, size_t *name_n)
 {
@@ -39,10 +50,10 @@ kind_of(const struct message *m, struct strv line, size_t *name_n)
 		return LINE_EMPTY;
 	if (line.p[0] == ' ' || line.p[0] == '\t')
 		return m->n_h > 0 ? LINE_MORE : LINE_TEXT;
+	if (m->n_h == 0 && m->n_mbox < MESSAGE_MBOX_MAX && is_mbox(line))
+		return LINE_MBOX;
 	*name_n = name_of(line);
-	if (*name_n > 0)
-		return LINE_FIELD;
-	return m->n_h == 0 && strv_starts(line, SV("From ")) ? LINE_MBOX : LINE_TEXT;
+	return *name_n > 0 ? LINE_FIELD : LINE_TEXT;
 }
 
 static void
@@ -73,11 +84,12 @@ is_forged(const struct message *m, const struct header *h)
 static void
 settle(struct message *m)
 {
-	const char *p = m->part;
+	size_t at = m->mbox.n;
 
+	m->mbox.p = m->part;
 	for (unsigned i = 0; i < m->n_h; i++) {
-		m->h[i].raw.p = p;
-		p += m->h[i].raw.n;
+		m->h[i].raw.p = m->part + at;
+		at += m->h[i].raw.n;
 		m->h[i].hidden = m->h[i].hidden || is_forged(m, &m->h[i]);
 	}
 	m->headers_done = true;
@@ -100,8 +112,11 @@ take_line(struct message *m, size_t end)
 	case LINE_MORE:
 		m->h[m->n_h - 1].raw.n += line.n;
 		break;
-	case LINE_FIELD:
 	case LINE_MBOX:
+		m->mbox.n += line.n;
+		m->n_mbox++;
+		break;
+	case LINE_FIELD:
 		add_field(m, line, name_n);
 	}
 	m->header_octets += line.n;
@@ -244,11 +259,8 @@ header_name(const struct header *h)
 struct strv
 header_value(const struct header *h)
 {
-	struct strv v = strv_first(h->raw, h->raw.n - 2);
+	struct strv v = strv_from(strv_first(h->raw, h->raw.n - 2), h->name_n);
 
-	if (h->name_n == 0)
-		return v;
-	v = strv_from(v, h->name_n);
 	return strv_from(v, strv_chr(v, ':') + 1);
 }
 

@@ -1,20 +1,24 @@
 /*
  * render -- the head of a message as it will be sent, and where its body lies.
+ *
+ * Readers differ about lines of a header that are no fields: some end it there, some pass over them, some take
+ * the first for an mbox line.  What was judged must be what they read, so nobody is left a choice:
+ *
+ *     head  = extra fields-in-front [ mbox ] own-fields [ gap ]
+ *     mbox  = 1*( "X-Mailbox-Line: " line )      as Postfix writes those that come by DATA
+ *     gap   = CRLF                               always in front of a line that is no field
  */
 #include "proxy/smtp/render.h"
 
 #include "proxy/base/arena.h"
 #include "proxy/base/spool.h"
 
-static size_t
-head_size(const struct view_field *f, unsigned n, struct strv extra, bool gap)
-{
-	size_t size = extra.n + (gap ? 2 : 0);
+#define MBOX "X-Mailbox-Line:"
 
-	for (unsigned i = 0; i < n; i++)
-		size += f[i].raw.n;
-	return size;
-}
+enum {
+	LINE_MAX_ = 1000, /* RFC 5322 2.1.1, with its CRLF */
+	GROWTH = 20,      /* octets that a line grows by at most: the name and two folds */
+};
 
 static char *
 append(char *p, struct strv v)
@@ -24,105 +28,88 @@ append(char *p, struct strv v)
 	return p + v.n;
 }
 
-static bool
-has_fields(const struct message *m)
+/* A line that becomes too long is folded where its blank is: no line of it is longer than it was. */
+static char *
+append_mbox(char *p, struct strv line)
 {
-	for (unsigned i = 0; i < m->n_h; i++)
-		if (!m->h[i].hidden)
-			return true;
-	return false;
+	size_t word = strv_chr(line, ' ');
+
+	if (sizeof(MBOX) + line.n <= LINE_MAX_)
+		return append(append(p, SV(MBOX " ")), line);
+	p = append(append(p, SV(MBOX "\r\n ")), strv_first(line, word));
+	return append(append(p, SV("\r\n")), strv_from(line, word));
 }
 
-/* Nothing is hidden from it, for whoever sent it may speak in our name. */
-static bool
-is_trusted(const struct message *m)
+static struct strv
+mbox_fields(struct arena *a, struct strv lines)
 {
-	return m->keep_ours || m->authserv.n == 0;
-}
+	char *start, *p;
 
-enum { LINE_START = 16, PIECE = 16384 };
+	if (lines.n == 0)
+		return lines;
+	p = start = arena_bytes(a, lines.n + (size_t)MESSAGE_MBOX_MAX * GROWTH);
+	while (lines.n > 0) {
+		struct strv line = strv_first(lines, strv_chr(lines, '\n') + 1);
 
-/* Does a line begin so that somebody may take it for a field of ours? */
-static bool
-is_ours(struct strv start)
-{
-	return strv_istarts(start, SV("Authentication")) || strv_istarts(start, SV("X-Postern"));
-}
-
-struct lines {
-	char   start[LINE_START]; /* of the one at hand */
-	size_t n;
-	bool   ours, over; /* over: the empty line has come */
-};
-
-static void
-look_at(struct lines *l, struct strv v)
-{
-	while (v.n > 0 && !l->ours && !l->over) {
-		size_t end = strv_chr(v, '\n'), take = end < v.n ? end + 1 : v.n;
-		size_t room = LINE_START - l->n, keep = take < room ? take : room;
-
-		memcpy(l->start + l->n, v.p, keep);
-		l->n += keep;
-		l->ours = is_ours(strv(l->start, l->n));
-		l->over = strv_eq(strv(l->start, l->n), SV("\r\n"));
-		if (end < v.n)
-			l->n = 0;
-		v = strv_from(v, take);
+		p = append_mbox(p, line);
+		lines = strv_from(lines, line.n);
 	}
+	return strv(start, (size_t)(p - start));
 }
 
-/*
- * Behind a line that is no field there may be fields for readers who pass over such a line, and nobody looked at
- * them: results in our name among them (RFC 8601 5)?  As far as the text is here, up to its first empty line.
- */
-static bool
-speaks_for_us(struct arena *a, const struct message *m)
+/* How many stand in front of the first that came and is as it came: what was put in front of the message. */
+static unsigned
+count_in_front(const struct message *m, const struct view_field *f, unsigned n)
 {
-	struct lines l = { .n = 0 };
-	char        *room;
-	struct strv  piece;
+	unsigned i = 0;
 
-	if (!m->broken || is_trusted(m) || m->body == NULL)
-		return false;
-	room = arena_bytes(a, PIECE);
-	for (uint64_t at = 0; !l.ours && !l.over; at += piece.n) {
-		piece = spool_read(m->body, at, room, PIECE);
-		if (piece.n == 0)
-			break;
-		look_at(&l, piece);
-	}
-	return l.ours;
+	while (i < n && !(f[i].raw.p >= m->part && f[i].raw.p < m->part + m->part_n))
+		i++;
+	return i;
 }
 
-/*
- * Octet for octet: a message that came without an empty line gets none, but where a bare body would be
- * swallowed by fields in front of it, or has been replaced, or where it would speak for us.
- */
+static size_t
+fields_size(const struct view_field *f, unsigned n)
+{
+	size_t size = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		size += f[i].raw.n;
+	return size;
+}
+
+static char *
+append_fields(char *p, const struct view_field *f, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		p = append(p, f[i].raw);
+	return p;
+}
+
+/* Octet for octet: a header that the text ended with gets no empty line, but where a body has been made. */
 static bool
-needs_gap(struct arena *a, const struct view *v, unsigned n, struct strv extra)
+needs_gap(const struct view *v)
 {
 	const struct message *m = v->msg;
 
-	return !m->no_gap || view_body(v) != m->body ||
-	    (!has_fields(m) && (n > 0 || extra.n > 0)) || speaks_for_us(a, m);
+	return !m->no_gap || m->broken || view_body(v) != m->body;
 }
 
 void
 render_begin(struct render *r, struct arena *a, const struct view *v, struct strv extra)
 {
-	unsigned           n;
+	struct strv        mbox = mbox_fields(a, v->msg->mbox);
+	struct strv        gap = needs_gap(v) ? SV("\r\n") : SV("");
+	unsigned           n, front;
 	struct view_field *f = view_fields(a, v, &n);
-	bool               gap = needs_gap(a, v, n, extra);
-	size_t             size = head_size(f, n, extra, gap);
+	size_t             size = extra.n + mbox.n + fields_size(f, n) + gap.n;
 	char              *p = arena_bytes(a, size);
 
 	r->head = strv(p, size);
-	p = append(p, extra);
-	for (unsigned i = 0; i < n; i++)
-		p = append(p, f[i].raw);
-	if (gap)
-		append(p, SV("\r\n"));
+	front = mbox.n > 0 ? count_in_front(v->msg, f, n) : n;
+	p = append_fields(append(p, extra), f, front);
+	p = append_fields(append(p, mbox), f + front, n - front);
+	append(p, gap);
 	r->body = view_body(v);
 	r->at = 0;
 	r->size = size + (r->body != NULL ? spool_size(r->body) : 0);

@@ -9,7 +9,7 @@
 #include "proxy/mail/view.h"
 
 struct render {
-	struct strv  head;              /* header fields and the gap, in the arena */
+	struct strv  head;              /* mbox lines as fields, header fields and the gap, in the arena */
 	struct spool *body;
 	uint64_t     at;                /* body octets given out */
 	uint64_t     size;              /* all octets: head and body */

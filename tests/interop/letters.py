@@ -12,6 +12,30 @@ def canonical(raw):
     return text if not text or text.endswith(b"\r\n") else text + b"\r\n"
 
 
+FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
+
+
+def arriving(text):
+    """What becomes of canonical text: lines of mbox files in front are fields, behind the header is an empty line."""
+    front, at, fields = [], 0, 0
+    while len(front) < 16 and re.match(rb">*From ", text[at:]):
+        end = text.index(b"\r\n", at) + 2
+        front.append(b"X-Mailbox-Line: " + text[at:end])
+        at = end
+    rest = text[at:]
+    at = 0
+    while at < len(rest):
+        if rest[at : at + 2] == b"\r\n":
+            return b"".join(front) + rest
+        end = rest.index(b"\r\n", at) + 2
+        if not (fields > 0 and rest[at : at + 1] in (b" ", b"\t")):
+            if not FIELD.match(rest[at:end]):
+                return b"".join(front) + rest[:at] + b"\r\n" + rest[at:]
+            fields += 1
+        at = end
+    return b"".join(front) + rest
+
+
 def for_data(raw):
     """DATA can carry whole lines only."""
     return raw if not raw or raw.endswith(b"\r\n") else raw + b"\r\n"

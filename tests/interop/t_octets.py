@@ -1,4 +1,4 @@
-"""What the client sent is what the far end has, octet for octet."""
+"""What the client sent is what the far end has, octet for octet, but for what makes the end of its header plain."""
 import hashlib
 import os
 import re
@@ -7,7 +7,7 @@ import random
 
 from client import Client
 from harness import SEED
-from letters import Maker, canonical, for_data
+from letters import Maker, arriving, canonical, for_data
 from servers import FarEnd, Postern, Postfix, before_postfix, pool_of
 
 N = int(os.environ.get("LETTERS") or 500)
@@ -26,8 +26,8 @@ def spool(run):
 def wanted(letters):
     """way -> SHA-256 of what must arrive, for each letter"""
     return {
-        "data": [sha(canonical(for_data(raw))) for _, raw in letters],
-        "bdat": [sha(canonical(raw)) for _, raw in letters],
+        "data": [sha(arriving(canonical(for_data(raw)))) for _, raw in letters],
+        "bdat": [sha(arriving(canonical(raw))) for _, raw in letters],
     }
 
 
@@ -259,6 +259,61 @@ def through_postfix(run, how, letters, way, far):
         not bad,
         f"{len(bad)}: {bad[:10]}",
     )
+
+
+HIDDEN = b"From: <ceo@bank.example>\r\nSubject: hidden\r\n\r\nhello\r\n"
+SHOWN = b"Subject: shown\r\nFrom: <a@client.example>\r\n\r\nhello\r\n"
+
+# what is sent, the Subject that a server reads: what we judged
+UNPLAIN = (
+    (b"X-A: 1\r\njunk\r\n" + HIDDEN, None),
+    (b"junk\r\n" + HIDDEN, None),
+    (b" folded\r\n" + HIDDEN, None),
+    (b"X-A: 1\r\n" + b"x" * 999 + b": v\r\n" + HIDDEN, None),
+    (b"X-A: 1\r\nX-\xfc: v\r\n" + HIDDEN, None),
+    (b"X-A: 1\r\nFrom x@y Mon\r\n" + HIDDEN, None),
+    (b"From x@y Mon\r\njunk\r\n" + HIDDEN, None),
+    (b"From x\r\n" * 17 + HIDDEN, None),
+    (b"From x@y Mon Jan  1 00:00:00 2024\r\n" + SHOWN, "shown"),
+    (b">From x@y Mon\r\n" + SHOWN, "shown"),
+    (b"From x@y Mon\r\n>>From z\r\n" + SHOWN, "shown"),
+    (SHOWN, "shown"),
+)
+
+
+def subject(text):
+    """As somebody reads it who passes over lines that are no fields."""
+    head = text.split(b"\r\n\r\n", 1)[0]
+    found = re.search(rb"(?m)^Subject: (.*?)\r?$", head)
+    return found[1].decode() if found else None
+
+
+def test_octets_header(run):
+    """where a header ends is as plain to Postfix, by DATA and by BDAT, as it was to us"""
+    for chunking in ("", "smtpd_discard_ehlo_keywords = chunking\n"):
+        name = "-data" if chunking else "-bdat"
+        far = FarEnd(run, "far" + name, keep=True)
+        main = chunking + "line_length_limit = 100000\n"
+        postfix = Postfix(run, far.port, "master-plain.cf", name="postfix" + name, main=main)
+        for memory in (BIG, SMALL):
+            postern = Postern(run, "", name="postern" + memory + name, start=False)
+            more = f'workers 1\nspool "{spool(run)}" memory {memory}\n'
+            postern.write(
+                before_postfix("postern-plain.conf", postern.port, postfix.port, more)
+            )
+            postern.start()
+            letters = [("unplain", raw + b"more\r\n" * 3000) for raw, _ in UNPLAIN]
+            for way in ("data", "bdat"):
+                how = f"from {way.upper()}, memory {memory}, to {'DATA' if chunking else 'BDAT'}"
+                os.truncate(far.journal, 0)
+                run.same(f"{how}: each hears 250", send_all(run, postern.port, letters, way), [])
+                run.ok("Postfix's queue becomes empty", postfix.flushed(60))
+                read = {e["to"][0]: subject(far.text(e)) for e in far.entries()}
+                for i, (raw, want) in enumerate(UNPLAIN):
+                    there = [s for to, s in read.items() if to.startswith(f"<m{i}@")]
+                    run.same(f"{how}: what is read of {raw[:30]}", there, [want])
+            postern.stop()
+        run.sweep()
 
 
 def test_spool_fault(run):

@@ -109,6 +109,14 @@ draw_body(struct draw *d)
 	return below(d, 8) == 0 ? SV("") : arena_concat(d->a, all, strv_z(ONE_OF(d, letter_ends)));
 }
 
+/* "From :" as the first line of a text is an mbox line, and no field. */
+static inline void
+letter_keep_fields(struct letter *l)
+{
+	if (l->n > 0 && strv_starts(l->field[0], SV("From ")))
+		letter_put(l, 0, SV("X-First: 1\r\n"));
+}
+
 static inline void
 draw_letter(struct draw *d, struct letter *l)
 {
@@ -118,6 +126,7 @@ draw_letter(struct draw *d, struct letter *l)
 	for (size_t i = 0; i < fields; i++)
 		letter_put(l, (unsigned)i, strv_z(ONE_OF(d, letter_fields)));
 	letter_put(l, (unsigned)from, strv_z(ONE_OF(d, letter_from)));
+	letter_keep_fields(l);
 	l->body = draw_body(d);
 }
 

@@ -408,6 +408,7 @@ play_letter(void)
 
 		if (ch->fn != NULL)
 			ch->fn(&d, &other);
+		letter_keep_fields(&other);
 		publish(k, other.record);
 		compare(ch, &other);
 	}

@@ -4,10 +4,13 @@
 #include "proxy/base/arena.h"
 #include "tests/unit/t.h"
 
+#define MBOX4  "From a\r\n>From b\r\n>>From c\r\nFrom d\r\n"
+#define MBOX16 MBOX4 MBOX4 MBOX4 MBOX4
+
 /* clang-format off */
 static const struct {
 	const char *in;
-	const char *names;              /* of the fields, each with ',' behind it; a hidden one in (), "-" nameless */
+	const char *names;              /* of the fields, each with ',' behind it; a hidden one in (). "-": an mbox line */
 	const char *body;
 	bool no_gap;
 	unsigned received;
@@ -37,7 +40,22 @@ static const struct {
 	/* mbox */
 	{ "From a@b Mon Jan  1 00:00:00 2024\r\nA: 1\r\n\r\nx\r\n", "-,A,", "x\r\n", false, 0 },
 	{ "A: 1\r\nFrom a@b Mon\r\n\r\nx\r\n", "A,", "From a@b Mon\r\n\r\nx\r\n", true, 0 },
-	{ "From : a@b\r\n\r\n", "From,", "", false, 0 },
+	{ "A: 1\r\n>From a@b Mon\r\nB: 2\r\n\r\nx\r\n", "A,", ">From a@b Mon\r\nB: 2\r\n\r\nx\r\n", true, 0 },
+	{ ">From a@b\r\nA: 1\r\n\r\nx\r\n", "-,A,", "x\r\n", false, 0 },
+	{ "From a\r\n>>>From b\r\nFrom c\r\nA: 1\r\n\r\nx\r\n", "-,-,-,A,", "x\r\n", false, 0 },
+	{ "From a\r\n", "-,", "", true, 0 },
+	{ "From a\r\n\r\nx\r\n", "-,", "x\r\n", false, 0 },
+	{ "From a\r\n b\r\nA: 1\r\n\r\n", "-,", " b\r\nA: 1\r\n\r\n", true, 0 },
+	{ "From a\r\njunk\r\nA: 1\r\n\r\n", "-,", "junk\r\nA: 1\r\n\r\n", true, 0 },
+	{ "from a\r\n", "", "from a\r\n", true, 0 },
+	{ "> From a\r\n", "", "> From a\r\n", true, 0 },
+	{ "From\ta\r\n", "", "From\ta\r\n", true, 0 },
+	{ MBOX16 "A: 1\r\n\r\n", "-,-,-,-,-,-,-,-,-,-,-,-,-,-,-,-,A,", "", false, 0 },
+	{ MBOX16 "From q\r\nA: 1\r\n", "-,-,-,-,-,-,-,-,-,-,-,-,-,-,-,-,", "From q\r\nA: 1\r\n", true, 0 },
+	{ "From : a@b\r\nA: 1\r\n\r\n", "-,A,", "", false, 0 },
+	{ ">From : a@b\r\n\r\n", "-,", "", false, 0 },
+	{ "From\t: a@b\r\n\r\n", "From,", "", false, 0 },
+	{ "A: 1\r\nFrom : a@b\r\n\r\n", "A,From,", "", false, 0 },
 	/* hops */
 	{ "Received: a\r\nreceived: b\r\nDELIVERED-TO: c\r\nReceived-SPF: d\r\n\r\n",
 	    "Received,received,DELIVERED-TO,Received-SPF,", "", false, 3 },
@@ -106,10 +124,12 @@ names(struct fed *f, struct strv *raw)
 {
 	struct strv all = SV("");
 
-	*raw = SV("");
+	*raw = f->m.mbox;
+	for (size_t at = 0; at < raw->n; at += strv_chr(strv_from(*raw, at), '\n') + 1)
+		all = arena_concat(f->a, all, SV("-,"));
 	for (unsigned i = 0; i < f->m.n_h; i++) {
 		const struct header *h = &f->m.h[i];
-		struct strv          name = h->name_n == 0 ? SV("-") : header_name(h);
+		struct strv          name = header_name(h);
 
 		all = arena_printf(f->a, h->hidden ? "%.*s(%.*s)," : "%.*s%.*s,", (int)all.n, all.p,
 		    (int)name.n, name.p);
@@ -128,6 +148,7 @@ check_row(size_t i, size_t step, size_t cut)
 	T_EQ_TEXT(names(&f, &raw), rows[i].names);
 	T_EQ_TEXT(f.body, rows[i].body);
 	T_EQ_NUM(f.m.no_gap, rows[i].no_gap);
+	T_EQ_NUM(f.m.broken, rows[i].no_gap && f.body.n > 0);
 	T_EQ_NUM(f.m.received, rows[i].received);
 	T_EQ_NUM(f.m.octets, in.n);
 	T_EQ_NUM(f.m.header_octets, raw.n);

@@ -252,7 +252,7 @@ odd_messages(void)
 	go(chain_of(1, SV("\r\nno header\r\n")));
 	T_EQ_STR(st.out.word, "pass");
 	m = chain_of(1, SV("From x@y Mon Jan  1 00:00:00 2024\r\n" PLAIN));
-	T_CHECK(strv_starts(m, SV("From x@y Mon Jan  1 00:00:00 2024\r\nARC-Seal: i=1;")));
+	T_CHECK(strv_starts(m, SV("ARC-Seal: i=1;"))); /* an mbox line is no field */
 	go(m);
 	T_EQ_STR(st.out.word, "pass");
 	stand_teardown();

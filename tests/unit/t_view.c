@@ -27,7 +27,7 @@ static const struct {
 	{ "insert far behind", PLAIN, { { INS, 4294967295u, "D", "5" } }, "A: 1\r\nB: 2\r\nA: 3\r\nC: 4\r\nD: 5\r\n" },
 	{ "insert twice", PLAIN, { { INS, 0, "D", "5" }, { INS, 0, "E", "6" } },
 	    "E: 6\r\nD: 5\r\nA: 1\r\nB: 2\r\nA: 3\r\nC: 4\r\n" },
-	{ "not in front of an mbox line", MBOX, { { INS, 0, "D", "5" } }, "From x@y Mon\r\nD: 5\r\nA: 1\r\n" },
+	{ "an mbox line is none of them", MBOX, { { INS, 1, "D", "5" } }, "A: 1\r\nD: 5\r\n" },
 	{ "change", PLAIN, { { CHG, 2, "a", "x" } }, "A: 1\r\nB: 2\r\na: x\r\nC: 4\r\n" },
 	{ "change what is not there", PLAIN, { { CHG, 3, "A", "x" } }, "A: 1\r\nB: 2\r\nA: 3\r\nC: 4\r\nA: x\r\n" },
 	{ "a hidden field cannot be changed", PLAIN, { { CHG, 1, "X-Postern-Q", "x" } },
