@@ -11,10 +11,10 @@
 
 /* What is looked for. */
 struct search {
-	struct pool_wish wish;
-	uint32_t         caps;    /* extensions that it must have */
-	struct reply     refusal; /* the last one's own words */
-	bool             lacking; /* the last one was fine but for them */
+	struct pool_wish    wish;
+	uint32_t            caps;    /* extensions that it must have */
+	struct pool_refusal refusal; /* the last one's own words */
+	bool                lacking; /* the last one was fine but for them */
 };
 
 /* --- what it must know ------------------------------------------------------------------------ */
@@ -71,12 +71,30 @@ hop_next_server(struct session *s, const struct upstream *up, const char *why)
 	return true;
 }
 
+/*
+ * A refusal of XCLIENT itself may be that of our right to say it, one of the EHLO behind it is the
+ * client's.
+ */
 MAY_YIELD static enum up_rc
-introduce(struct session *s, struct upstream *up)
+introduce(struct session *s, struct upstream *up, struct pool_refusal *refusal)
 {
+	struct strv  name = up->sv->conf->name, said;
+	struct reply r = { 0 };
+	enum up_rc   rc;
+
 	if (up->sv->conf->identity != IDENTITY_XCLIENT)
 		return UP_OK;
-	return xclient_say(s, up);
+	rc = xclient_say(s, up, &r);
+	if (r.code == 0)
+		return rc;
+	said = arena_dup(hop_arena(s), r.text);
+	*refusal = (struct pool_refusal){ r, r.code / 100 == 5 };
+	refusal->said.text = said;
+	session_log_event(s, "upstream-refuses-client",
+	    arena_z(hop_arena(s),
+		arena_printf(hop_arena(s), "%.*s: %u %.*s", (int)name.n, name.p, r.code,
+		    (int)said.n, said.p)));
+	return rc;
 }
 
 /* It is of no use to this session.  True: another one may be. */
@@ -87,7 +105,7 @@ pass_over(struct session *s, struct search *q, struct upstream *up, enum up_rc r
 	bool stale = rc == UP_CLOSED && up->reused && !q->wish.fresh;
 	bool more = stale;
 
-	if (!stale && rc != UP_CANCELLED)
+	if (!stale && rc != UP_CANCELLED && !q->refusal.of_client)
 		more = hop_next_server(
 		    s, up, rc == UP_OK ? "lacks what is needed" : up_rc_text(rc));
 	q->wish.fresh = q->wish.fresh || stale;
@@ -109,7 +127,7 @@ search(struct session *s, struct search *q, struct upstream **out)
 		rc = pool_take(s->relay.pool, s, &q->wish, hop_arena(s), &up, &q->refusal);
 		if (rc != UP_OK)
 			return rc;
-		rc = introduce(s, up);
+		rc = introduce(s, up, &q->refusal);
 		q->lacking = rc == UP_OK && lacks(q, up);
 		if (rc == UP_OK && !q->lacking) {
 			*out = up;
@@ -121,11 +139,19 @@ search(struct session *s, struct search *q, struct upstream **out)
 
 /* --- for a transaction ------------------------------------------------------------------------ */
 
-/* Why no connection could be had, as the client hears it. */
+/*
+ * Why no connection could be had, as the client hears it.  A server's word on this client is the
+ * answer to what he says, but not behind a 250 of the same transaction: it came from a connection
+ * that was lost.
+ */
 static void
 no_connection(struct session *s, enum up_rc rc, const struct search *q)
 {
-	if (rc == UP_BUSY)
+	const struct reply *said = &q->refusal.said;
+
+	if (rc == UP_REFUSED && q->refusal.of_client && !s->relay.answered)
+		relay_break(s, said->code, said->enh, said->text);
+	else if (rc == UP_BUSY)
 		relay_break(s, 451, "4.3.2", SV("the mail server is busy, try again"));
 	else if (rc == UP_CANCELLED)
 		relay_break(s, 451, "4.3.0", SV("cancelled"));
@@ -139,11 +165,14 @@ no_connection(struct session *s, enum up_rc rc, const struct search *q)
 static void
 log_failure(struct session *s, enum up_rc rc, const struct search *q)
 {
-	const char *why = q->lacking ? "it has changed what it offers" :
-	    q->refusal.text.n > 0    ? arena_z(hop_arena(s), q->refusal.text) :
-				       up_rc_text(rc);
+	const struct strv said = q->refusal.said.text;
+	const char       *why = q->lacking ? "it has changed what it offers" :
+		  said.n > 0               ? arena_z(hop_arena(s), said) :
+					     up_rc_text(rc);
 
-	session_log_event(s, "upstream-unavailable", why);
+	/* The log has that already. */
+	if (rc != UP_REFUSED || !q->refusal.of_client)
+		session_log_event(s, "upstream-unavailable", why);
 }
 
 bool

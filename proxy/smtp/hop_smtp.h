@@ -89,8 +89,11 @@ MAY_YIELD bool replay_here(struct session *s);
 #define XCLIENT_LINE    510                     /* 512 with CRLF, of XFORWARD, too */
 #define XCLIENT_ADDRESS (ADDR_TEXT + 8)
 
-/* XCLIENT on a ready connection, then EHLO; needs no transaction.  PROTOCOL: Postfix XCLIENT_README. */
-MAY_YIELD enum up_rc xclient_say(struct session *s, struct upstream *up);
+/*
+ * XCLIENT on a ready connection, then EHLO; needs no transaction.  PROTOCOL: Postfix XCLIENT_README.
+ * *unwelcome: the server's refusal of that EHLO, a view of up's, when UP_REFUSED; else untouched.
+ */
+MAY_YIELD enum up_rc xclient_say(struct session *s, struct upstream *up, struct reply *unwelcome);
 /* Its one or two command lines, for tests: pure. */
 void xclient_print(struct buf *out, const struct client *c, uint32_t attributes, struct strv user);
 /* " NAME=value" in xtext; absent or too long: [UNAVAILABLE]. Pure. */

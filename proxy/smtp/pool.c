@@ -9,6 +9,7 @@
 
 #include "proxy/base/tls.h"
 #include "proxy/smtp/pool_own.h"
+#include "proxy/smtp/sessionlog.h"
 
 const struct hop *
 pool_hop(const struct pool *p)
@@ -43,45 +44,14 @@ pool_up(const struct pool *p)
 	return false;
 }
 
-/* --- what is offered -------------------------------------------------------------------------- */
-
-static bool
-in_memory(const struct pool_server *sv)
-{
-	uint64_t now = loop_now(sv->pool->smtp->loop);
-
-	return sv->known && (!sv->down || now - sv->up_at < POOL_MEMORY_MS);
-}
-
-/*
- * A server that keeps a keyword to itself takes it from all, a backup, too: nobody knows when the
- * offer is made which server the session gets.
- */
-bool
-pool_ehlo(const struct pool *p, struct ehlo *out)
-{
-	bool any = false, found = false;
-
-	for (unsigned i = 0; i < p->n; i++)
-		any = any || in_memory(&p->sv[i]);
-	for (unsigned i = 0; i < p->n; i++) {
-		const struct pool_server *sv = &p->sv[i];
-
-		if (!sv->known || (any && !in_memory(sv)))
-			continue;
-		*out = found ? ehlo_intersect(out, &sv->ehlo) : sv->ehlo;
-		found = true;
-	}
-	return found;
-}
-
 /* --- making ----------------------------------------------------------------------------------- */
 
 static void
-keep_refusal(struct arena *a, struct reply *to, const struct reply *from)
+keep_refusal(struct arena *a, struct pool_refusal *to, const struct reply *from, bool of_client)
 {
-	*to = *from;
-	to->text = arena_dup(a, from->text);
+	to->said = *from;
+	to->said.text = arena_dup(a, from->text);
+	to->of_client = of_client && from->code / 100 == 5;
 }
 
 static const char *
@@ -91,9 +61,53 @@ failure(const struct upstream *up, enum up_rc rc)
 						       up_rc_text(rc);
 }
 
+/*
+ * Behind a PROXY header that names a client a refusal, or a close, may be meant for that client alone.  What
+ * becomes of STARTTLS is between the server and us.
+ */
+static bool
+is_of_client(const struct upstream *up, const struct session *s, enum up_rc rc)
+{
+	bool tls = up->sv->conf->tls != TLS_USE_OFF &&
+	    (up->sv->tls_failed || (up->ehlo.caps & EHLO_STARTTLS));
+
+	return s != NULL && up->named && !tls && (rc == UP_REFUSED || rc == UP_CLOSED);
+}
+
+static void
+log_of_client(struct session *s, const struct upstream *up, enum up_rc rc, const struct reply *r)
+{
+	struct strv name = up->sv->conf->name;
+	struct buf  b;
+
+	buf_init(&b, 4096);
+	if (rc == UP_REFUSED)
+		buf_printf(
+		    &b, "%.*s: %u %.*s", (int)name.n, name.p, r->code, (int)r->text.n, r->text.p);
+	else
+		buf_printf(&b, "%.*s: %s", (int)name.n, name.p, up_rc_text(rc));
+	buf_addc(&b, '\0');
+	session_log_event(s, "upstream-refuses-client", b.n > 0 ? b.p : "");
+	buf_fini(&b);
+}
+
+/* Not made, for this reason. */
+static void
+fault(struct upstream *up, struct session *s, enum up_rc rc, const struct reply *r)
+{
+	if (rc == UP_CANCELLED)
+		return;
+	if (is_of_client(up, s, rc)) {
+		log_of_client(s, up, rc, r);
+		pool_doubt(up->sv);
+	} else {
+		pool_failed(up->sv, up, rc == UP_REFUSED ? r->text : strv_z(failure(up, rc)));
+	}
+}
+
 enum up_rc
 pool_make(struct pool_server *sv, struct session *s, bool bound, struct arena *a,
-    struct upstream **out, struct reply *refusal)
+    struct upstream **out, struct pool_refusal *refusal)
 {
 	struct smtp     *m = sv->pool->smtp;
 	struct reply     r = { 0 };
@@ -111,13 +125,12 @@ pool_make(struct pool_server *sv, struct session *s, bool bound, struct arena *a
 	rc = upstream_greet(up, m->conf->hostname, s != NULL ? &s->client : NULL, &r);
 	if (rc == UP_OK) {
 		*out = up;
-		pool_is_up(sv, up);
+		pool_is_up(sv, up, up->named && s != NULL);
 		return UP_OK;
 	}
 	if (rc == UP_REFUSED && a != NULL)
-		keep_refusal(a, refusal, &r);
-	if (rc != UP_CANCELLED)
-		pool_failed(sv, up, rc == UP_REFUSED ? r.text : strv_z(failure(up, rc)));
+		keep_refusal(a, refusal, &r, is_of_client(up, s, rc));
+	fault(up, s, rc, &r);
 	up->tainted = true;
 	pool_drop(up);
 	return rc;
@@ -163,7 +176,7 @@ get_place(struct pool_errand *e)
 
 /* The server's EHLO may have lost since what it was chosen for. */
 static enum up_rc
-connect_to(struct pool_errand *e, struct arena *a, struct reply *refusal)
+connect_to(struct pool_errand *e, struct arena *a, struct pool_refusal *refusal)
 {
 	enum up_rc rc = pool_make(e->sv, e->session, e->wish->bound, a, &e->up, refusal);
 
@@ -192,7 +205,7 @@ adopt(const struct pool_errand *e, bool reused)
  * and says so.
  */
 static enum up_rc
-take(struct pool_errand *e, struct arena *a, struct reply *refusal)
+take(struct pool_errand *e, struct arena *a, struct pool_refusal *refusal)
 {
 	struct smtp *m = e->pool->smtp;
 	enum up_rc   rc = UP_REFUSED;
@@ -205,13 +218,13 @@ take(struct pool_errand *e, struct arena *a, struct reply *refusal)
 		rc = get_place(e);
 		if (rc != UP_OK)
 			return rc;
-		*refusal = (struct reply){ 0 };
+		*refusal = (struct pool_refusal){ 0 };
 		reused = e->up != NULL;
 		if (!reused)
 			rc = connect_to(e, a, refusal);
 		if (rc == UP_OK)
 			adopt(e, reused);
-		if (rc == UP_OK || rc == UP_CANCELLED)
+		if (rc == UP_OK || rc == UP_CANCELLED || refusal->of_client)
 			return rc;
 		e->tried |= UINT64_C(1) << e->sv->index;
 	}
@@ -220,7 +233,7 @@ take(struct pool_errand *e, struct arena *a, struct reply *refusal)
 
 enum up_rc
 pool_take(struct pool *p, struct session *s, const struct pool_wish *wish, struct arena *a,
-    struct upstream **out, struct reply *refusal)
+    struct upstream **out, struct pool_refusal *refusal)
 {
 	struct pool_errand e = { .pool = p, .session = s, .wish = wish, .ticket = wish->ticket };
 	enum up_rc         rc;
@@ -229,7 +242,7 @@ pool_take(struct pool *p, struct session *s, const struct pool_wish *wish, struc
 	if (e.ticket == 0)
 		e.ticket = ++p->tickets;
 	e.until = loop_now(p->smtp->loop) + POOL_WAIT_MS;
-	*refusal = (struct reply){ 0 };
+	*refusal = (struct pool_refusal){ 0 };
 	rc = take(&e, a, refusal);
 	if (rc == UP_OK)
 		*out = e.up;

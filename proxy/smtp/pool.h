@@ -4,8 +4,9 @@
  * A connection is reused after a delivered message or with fewer than POOL_ERRORS refusals since one;
  * never after XCLIENT, AUTH or a PROXY header: for XCLIENT a few ready connections (greeted, EHLO said)
  * are kept.  Each server has a ceiling; one queue, in order of arrival, stands before all of them.
- * What the servers offer is learnt from each EHLO; a server that is down is probed, as is one that turns
- * new connections away while others of it work.
+ * What a server offers is learnt from each EHLO in which no client was named; what one lacks that names a client
+ * is kept from the offer for a while.  A server that is down is probed, as is one that turns new connections away
+ * while others of it work, that may have refused a client because it refuses all, or whose EHLO lost something.
  */
 #ifndef PROXY_SMTP_POOL_H
 #define PROXY_SMTP_POOL_H
@@ -14,6 +15,7 @@
 #include "proxy/base/loop.h"
 #include "proxy/mail/reply.h"
 #include "proxy/smtp/ehlo.h"
+#include "proxy/smtp/pool_server.h"
 #include "proxy/smtp/smtp.h"
 
 #define POOL_ERRORS   3         /* Postfix slows down after 10 errors and hangs up at 20 */
@@ -63,35 +65,6 @@ struct upstream {
 	struct upstream    *all_prev, *all_next;
 };
 
-struct tls_session;
-
-struct pool_server {                    /* one server as this worker sees it */
-	const struct server *conf;
-	struct pool         *pool;
-	unsigned             index;     /* in its pool: its bit in a pool_wish's `avoid` */
-	struct tls_session  *resume;    /* what the next handshake may begin with; NULL: nothing yet */
-	struct ehlo          ehlo;
-	struct ehlo          as_client; /* what it says to a client named by XCLIENT */
-	bool                 named;     /* as_client is valid */
-	bool                 known;     /* ehlo is valid: some EHLO has come */
-	bool                 down;      /* the last attempt failed; a probe runs */
-	bool                 refusing;  /* it turned the last attempt away while connections of it work; a probe runs */
-	bool                 tls_failed; /* its TLS could not be had, which was said already */
-	bool                 tls_seen;  /* it has offered STARTTLS, and nothing was said yet of its loss */
-	uint64_t             up_at;     /* ms, when it was last known to be up; 0: never */
-	unsigned             weight;    /* conf's by the greatest common divisor of its pool's */
-	unsigned             given;     /* sessions that it got in this round, at most two rounds' */
-	struct timer         probe;
-	uint64_t             probe_ms;
-	bool                 probing, warming;
-	unsigned             n_open;    /* connections, those being made and places promised to waiters included */
-	unsigned             n_bound;   /* of them, and under a ceiling of their own: bound by AUTH */
-	unsigned             n_making, n_lendable;      /* of them, ready ones under way; those that may be lent */
-	struct upstream     *idle, *idle_last;
-	unsigned             n_idle;
-	struct upstream     *all;
-};
-
 /* What happened while waiting for a server. */
 enum up_rc { UP_OK, UP_TIMEOUT, UP_CLOSED, UP_BAD, UP_REFUSED, UP_BUSY, UP_CANCELLED };
 
@@ -111,9 +84,12 @@ bool pool_settled(const struct pool *p);
 bool pool_up(const struct pool *p);
 /*
  * What every server of it offers that is up, or was within POOL_MEMORY_MS; without any, what those said
- * last that ever spoke.  False: none ever did.  RFC 5321 4.1.1.1: a client keeps what it heard.
+ * last that ever spoke.  False: none ever did.  RFC 5321 4.1.1.1: a client keeps what it heard.  For a client
+ * that has come: a server that lacks what it once had may be asked again, behind this.
  */
-bool pool_ehlo(const struct pool *p, struct ehlo *out);
+bool pool_ehlo(struct pool *p, struct ehlo *out);
+/* A listener of it serves nobody who has not said AUTH: a server that lacks it is asked again. */
+void pool_require_auth(struct pool *p);
 /* Sessions wait for a place that is not one for AUTH: a connection kept for later is better given back. */
 bool pool_crowded(const struct pool *p);
 /* The same of a connection for AUTH. */
@@ -143,13 +119,19 @@ struct pool_wish {                              /* all zero: any connection of a
 	uint64_t avoid;                         /* bits (1 << up->sv->index) of servers that have failed this transaction */
 };
 
+struct pool_refusal {
+	struct reply said;      /* of greeting, EHLO or STARTTLS, text in an arena; code 0: none */
+	bool         of_client; /* a 5xx to whom the connection named: his answer, and no other server is asked */
+};
+
 /*
  * pool_take -- a connection that has been greeted and EHLOed (over TLS where so configured), for this session alone
  *
  *   wish    stays as it is until this returns
  *   out     set on UP_OK; its owner is s
  *   refusal the last server's own reply when UP_REFUSED (greeting or EHLO was not 2xx), text in arena a; code 0
- *           where no server offers the mechanisms wished for
+ *           where no server offers the mechanisms wished for.  One for good of the client that a PROXY header named
+ *           says nothing about the server, nor does a close behind it: it is logged here, and the server asked again
  *
  * The server: one that is up, by weight (the fewest connections in use, and sessions given lately, for it);
  * backups only where no other is up; one to be avoided only where no other is up; one that is down only where
@@ -161,8 +143,8 @@ struct pool_wish {                              /* all zero: any connection of a
  * Not for a Maildir.  Parks.
  */
 MAY_YIELD enum up_rc pool_take(struct pool *p, struct session *s, const struct pool_wish *wish, struct arena *a,
-    struct upstream **out, struct reply *refusal);
-/* XCLIENT was said and EHLO answered: what clients are offered from now on is no more than this. */
+    struct upstream **out, struct pool_refusal *refusal);
+/* XCLIENT was said and EHLO answered: what that lacks clients are not offered for a while. */
 void pool_learn(struct upstream *up);
 /* Ends the session's use: back to the pool where the rules allow it, else QUIT and closed. */
 void pool_give(struct upstream *up);

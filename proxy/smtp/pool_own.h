@@ -4,6 +4,7 @@
  * pool_choice       which server: pure, over what is written down here
  * pool_connections  a server's connections, the idle ones: taken, given back, lent, closed
  * pool_queue        the sessions that wait for one, or for a place
+ * pool_offer        what clients may be offered
  * pool_probe        which servers are up, who asks, and connections made ahead
  * pool              taking with failover; making and freeing of the whole
  *
@@ -20,6 +21,9 @@
 #define PROBE_MS     1000               /* between the first attempts; it doubles up to PROBE_MAX_MS */
 #define PROBE_MAX_MS 10000
 #define SWEEP_MS     1000
+#define ASK_MS        10000             /* at the earliest a server that is up is asked again for its own EHLO */
+#define ASK_SELDOM_MS 60000             /* where nothing changed for ASK_LONG_MS */
+#define ASK_LONG_MS   3600000
 
 struct pool_errand {                    /* one pool_take; on its fiber's stack, listed only while it waits */
 	struct pool            *pool;
@@ -47,6 +51,7 @@ struct pool {
 	uint64_t                tickets;
 	unsigned                start;          /* where the next look at the servers begins */
 	struct timer            sweep, settle;
+	bool                    auth_required;  /* by a listener of it */
 	bool                    changed;        /* a server's state did: those who wait may have another choice */
 	bool                    settled;        /* the first attempt at each server is over, or took too long */
 	bool                    stopped;
@@ -96,9 +101,19 @@ void pool_place_free(struct pool_server *sv, bool bound);
 /* up, which nobody has, becomes the first one's that it suits.  False: nobody's.  Does not park. */
 bool pool_give_to_waiter(struct upstream *up);
 
+/* --- pool_offer.c --- */
+
+/* An EHLO was answered.  of_client: it is about a client that the connection named. */
+void pool_heard(struct pool_server *sv, const struct upstream *up, bool of_client);
+/* It refused a client: that it refuses all would be seen by a probe, which is made soon. */
+void pool_doubt(struct pool_server *sv);
+/* It is up, and its own EHLO may be another one by now, or it may refuse all. */
+bool pool_needs_asking(const struct pool_server *sv);
+void pool_plan_asking(struct pool_server *sv);  /* if it needs that, by the timer of probes */
+
 /* --- pool_probe.c --- */
 
-void pool_is_up(struct pool_server *sv, const struct upstream *up);
+void pool_is_up(struct pool_server *sv, const struct upstream *up, bool of_client);
 /* An attempt failed: it is down, or, while other connections of it work, turns us away. */
 void pool_failed(struct pool_server *sv, const struct upstream *up, struct strv why);
 void pool_probe_init(struct pool *p);
@@ -114,6 +129,6 @@ void pool_sweep_start(struct pool *p);
  * given back.  s: for whom, NULL: nobody yet.  refusal as in pool_take; a may be NULL with it.
  */
 MAY_YIELD enum up_rc pool_make(struct pool_server *sv, struct session *s, bool bound, struct arena *a,
-    struct upstream **out, struct reply *refusal);
+    struct upstream **out, struct pool_refusal *refusal);
 
 #endif

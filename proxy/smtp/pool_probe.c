@@ -98,17 +98,18 @@ log_server(const struct pool_server *sv, const char *what, struct strv why)
  * others' counts stay within two rounds.
  */
 void
-pool_is_up(struct pool_server *sv, const struct upstream *up)
+pool_is_up(struct pool_server *sv, const struct upstream *up, bool of_client)
 {
 	struct smtp *m = sv->pool->smtp;
 	bool         news = !pool_alive(sv) || sv->refusing;
 
-	sv->ehlo = sv->named ? ehlo_intersect(&up->ehlo, &sv->as_client) : up->ehlo;
+	pool_heard(sv, up, of_client);
 	sv->known = true;
 	sv->down = sv->refusing = false;
 	sv->up_at = loop_now(m->loop);
 	sv->probe_ms = PROBE_MS;
 	timer_stop(m->loop, &sv->probe);
+	pool_plan_asking(sv);
 	if (news) {
 		log_server(sv, "upstream-up", SV(""));
 		sv->given = 0;
@@ -153,6 +154,7 @@ void
 pool_failed(struct pool_server *sv, const struct upstream *up, struct strv why)
 {
 	struct pool *p = sv->pool;
+	uint64_t     now = loop_now(p->smtp->loop);
 	bool         news = !sv->down;
 
 	/* It was we who closed it. */
@@ -162,20 +164,12 @@ pool_failed(struct pool_server *sv, const struct upstream *up, struct strv why)
 		news = turns_away(sv, why);
 	else if (news)
 		is_down(sv, why);
-	if ((sv->down || sv->refusing) && sv->probe.pos == 0 && !sv->probing)
-		timer_start(p->smtp->loop, &sv->probe, loop_now(p->smtp->loop) + sv->probe_ms);
+	if ((sv->down || sv->refusing) && !sv->probing &&
+	    (sv->probe.pos == 0 || sv->probe.at > now + sv->probe_ms))
+		timer_start(p->smtp->loop, &sv->probe, now + sv->probe_ms);
 	first_attempt_over(p);
 	/* A backup may be their choice now, or a server that was no better than this one. */
 	p->changed = p->changed || news;
-}
-
-/* A server may say more to us than to a stranger (smtpd_sasl_exceptions_networks and the like). */
-void
-pool_learn(struct upstream *up)
-{
-	up->sv->as_client = up->ehlo;
-	up->sv->named = true;
-	up->sv->ehlo = ehlo_intersect(&up->sv->ehlo, &up->ehlo);
 }
 
 /* --- probes ----------------------------------------------------------------------------------- */
@@ -183,7 +177,7 @@ pool_learn(struct upstream *up)
 static bool
 needs_probe(const struct pool_server *sv)
 {
-	return !sv->pool->stopped && (!pool_alive(sv) || sv->refusing);
+	return !sv->pool->stopped && (!pool_alive(sv) || sv->refusing || pool_needs_asking(sv));
 }
 
 static bool
@@ -200,6 +194,10 @@ probe_end(struct pool_server *sv)
 	sv->probing = false;
 	if (!needs_probe(sv))
 		return;
+	if (pool_alive(sv) && !sv->refusing) {
+		pool_plan_asking(sv);
+		return;
+	}
 	/* Clients that wait for their greeting are told within seconds. */
 	if (m->watch != NULL)
 		sv->probe_ms = PROBE_MS / 2;
@@ -228,6 +226,7 @@ probe(void *arg)
 	if (!needs_probe(sv) || sv->probing)
 		return;
 	sv->probing = true;
+	sv->asked_at = loop_now(sv->pool->smtp->loop);
 	if (!has_place(sv)) {
 		probe_end(sv);
 		return;

@@ -73,6 +73,8 @@ route_ehlo(const struct session *s)
 	struct ehlo  own = { 0 }, all = { 0 }, e;
 	bool         found = false;
 
+	if (s->listener->require_auth)
+		pool_require_auth(of_listener(s));
 	(void)pool_ehlo(of_listener(s), &own);
 	for (unsigned i = 0; i < m->n_pool; i++) {
 		if (!needs(s, m->pool[i]) || !pool_ehlo(m->pool[i], &e))

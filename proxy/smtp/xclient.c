@@ -121,7 +121,7 @@ say_lines(struct upstream *up, struct strv lines, struct reply *r)
 }
 
 enum up_rc
-xclient_say(struct session *s, struct upstream *up)
+xclient_say(struct session *s, struct upstream *up, struct reply *unwelcome)
 {
 	struct buf   lines;
 	struct reply r = { 0 };
@@ -139,8 +139,11 @@ xclient_say(struct session *s, struct upstream *up)
 	buf_fini(&lines);
 	if (rc == UP_REFUSED)
 		session_log_event(s, "xclient-refused", arena_z(hop_arena(s), r.text));
-	if (rc == UP_OK)
+	if (rc == UP_OK) {
 		rc = upstream_ehlo(up, s->client.helo, &r);
+		if (rc == UP_REFUSED)
+			*unwelcome = r;
+	}
 	up->heard = false;
 	if (rc == UP_OK)
 		pool_learn(up);
