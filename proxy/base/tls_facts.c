@@ -11,6 +11,8 @@
 #include "proxy/base/arena.h"
 #include "proxy/base/tls_own.h"
 
+#define SNI_MAX 255 /* octets of a name in the DNS */
+
 /*
  * The client's certificate, verified, or NULL.  In a resumed session it is the ticket that says so, and
  * the certificate may have expired since.
@@ -73,6 +75,19 @@ common_name(X509 *cert, struct arena *a)
 	return v;
 }
 
+/*
+ * It may hold any octets, and goes to rules, replies, logs and the server: a name of a host or none (RFC 6066 3).
+ */
+static bool
+is_host_name(struct strv v)
+{
+	for (size_t i = 0; i < v.n; i++)
+		if (!ascii_is_alpha(v.p[i]) && !ascii_is_digit(v.p[i]) && v.p[i] != '-' &&
+		    v.p[i] != '_' && v.p[i] != '.')
+			return false;
+	return v.n > 0 && v.n <= SNI_MAX;
+}
+
 void
 tls_facts_get(const struct conn *c, struct arena *a, struct tls_facts *out)
 {
@@ -88,7 +103,7 @@ tls_facts_get(const struct conn *c, struct arena *a, struct tls_facts *out)
 	out->cipher = arena_dup(a, strv_z(SSL_get_cipher_name(t->ssl)));
 	out->bits = (unsigned)SSL_get_cipher_bits(t->ssl, NULL);
 	out->resumed = SSL_session_reused(t->ssl) == 1;
-	if (t->name != NULL && !t->address)
+	if (t->name != NULL && !t->address && is_host_name(strv(t->name, t->name_n)))
 		out->sni = arena_dup(a, strv(t->name, t->name_n));
 	cert = verified_client(t);
 	if (cert != NULL) {

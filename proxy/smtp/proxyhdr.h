@@ -26,11 +26,12 @@ struct proxyhdr {
 int proxyhdr_parse(struct strv in, struct proxyhdr *out, size_t *used, const char **why);
 
 /*
- * Writes a header of that version (1 or 2).  Addresses of unequal or unknown families, or `local`: v1
- * UNKNOWN, v2 LOCAL.  v2 has the AUTHORITY and SSL TLVs where authority and ssl are set, and a CRC32C.
- * At most 107 octets for version 1, PROXYHDR_MAX for 2: longer texts are left out.
+ * Writes a header of that version (1 or 2).  `local`: v1 UNKNOWN, v2 LOCAL.  Of an IPv4 and an IPv6 address the
+ * one is mapped; a dst that is neither is written as 0.0.0.0 or ::.  v2 has the AUTHORITY and SSL TLVs where
+ * authority and ssl are set, and a CRC32C.  At most 107 octets for version 1, PROXYHDR_MAX for 2: longer texts
+ * are left out.  False: not local, and src is neither IPv4 nor IPv6; nothing is written.
  */
 struct buf;
-void proxyhdr_print(struct buf *out, int version, const struct proxyhdr *h);
+bool proxyhdr_print(struct buf *out, int version, const struct proxyhdr *h);
 
 #endif

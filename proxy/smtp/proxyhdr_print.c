@@ -64,19 +64,37 @@ add_ssl(struct buf *out, const struct proxyhdr *h)
 	put_be16(out->p + at + 1, out->n - at - 3);
 }
 
+/* IPv4 on both sides, or TCP6 with what is IPv4 mapped; a side of which nothing is known becomes "any". */
+static bool
+is_tcp4(const struct proxyhdr *h)
+{
+	return h->src.addr.family == ADDR_IP4 && h->dst.addr.family != ADDR_IP6;
+}
+
+static void
+add_address(struct buf *out, bool four, const struct addr *a)
+{
+	bool known = a->family == ADDR_IP4 || a->family == ADDR_IP6;
+
+	if (!four && a->family == ADDR_IP4)
+		buf_add(out, SV("\0\0\0\0\0\0\0\0\0\0\xff\xff"));
+	if (known)
+		buf_add(out, strv((const char *)a->b, a->family == ADDR_IP4 ? 4 : 16));
+	else
+		buf_add(out, strv_first(SV("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"), four ? 4 : 16));
+}
+
 static void
 add_addresses(struct buf *out, const struct proxyhdr *h)
 {
-	size_t n = h->src.addr.family == ADDR_IP4 ? 4 : 16;
-
-	buf_add(out, strv((const char *)h->src.addr.b, n));
-	buf_add(out, strv((const char *)h->dst.addr.b, n));
+	add_address(out, is_tcp4(h), &h->src.addr);
+	add_address(out, is_tcp4(h), &h->dst.addr);
 	add_be16(out, h->src.port);
 	add_be16(out, h->dst.port);
 }
 
 static void
-print_v2(struct buf *out, bool local, const struct proxyhdr *h)
+print_v2(struct buf *out, const struct proxyhdr *h)
 {
 	size_t   at = out->n;
 	uint32_t crc;
@@ -84,13 +102,13 @@ print_v2(struct buf *out, bool local, const struct proxyhdr *h)
 	if (!buf_reserve(out, PROXYHDR_MAX))
 		return;
 	buf_add(out, V2_SIGNATURE);
-	buf_addc(out, local ? CMD_LOCAL : CMD_PROXY);
-	if (local) {
+	buf_addc(out, h->local ? CMD_LOCAL : CMD_PROXY);
+	if (h->local) {
 		buf_addc(out, FAM_UNSPEC);
 		add_be16(out, 0);
 		return;
 	}
-	buf_addc(out, h->src.addr.family == ADDR_IP4 ? FAM_TCP4 : FAM_TCP6);
+	buf_addc(out, is_tcp4(h) ? FAM_TCP4 : FAM_TCP6);
 	add_be16(out, 0);
 	add_addresses(out, h);
 	add_text(out, TLV_AUTHORITY, h->authority);
@@ -107,27 +125,42 @@ print_v2(struct buf *out, bool local, const struct proxyhdr *h)
 }
 
 static void
-print_v1(struct buf *out, bool local, const struct proxyhdr *h)
+print_address(struct buf *out, bool four, const struct addr *a)
 {
-	char        src[ADDR_TEXT], dst[ADDR_TEXT];
-	struct strv from = addr_print(&h->src.addr, src), to = addr_print(&h->dst.addr, dst);
+	char        text[ADDR_TEXT];
+	struct strv v = addr_print(a, text);
 
-	if (local)
-		buf_add(out, SV("PROXY UNKNOWN\r\n"));
-	else
-		buf_printf(out, "PROXY TCP%c %.*s %.*s %u %u\r\n",
-		    h->src.addr.family == ADDR_IP4 ? '4' : '6', (int)from.n, from.p, (int)to.n,
-		    to.p, h->src.port, h->dst.port);
+	if (a->family != ADDR_IP4 && a->family != ADDR_IP6)
+		v = four ? SV("0.0.0.0") : SV("::");
+	buf_add(out, !four && a->family == ADDR_IP4 ? SV(" ::ffff:") : SV(" "));
+	buf_add(out, v);
 }
 
-void
+static void
+print_v1(struct buf *out, const struct proxyhdr *h)
+{
+	bool four = is_tcp4(h);
+
+	if (h->local) {
+		buf_add(out, SV("PROXY UNKNOWN\r\n"));
+		return;
+	}
+	buf_add(out, four ? SV("PROXY TCP4") : SV("PROXY TCP6"));
+	print_address(out, four, &h->src.addr);
+	print_address(out, four, &h->dst.addr);
+	buf_printf(out, " %u %u\r\n", h->src.port, h->dst.port);
+}
+
+bool
 proxyhdr_print(struct buf *out, int version, const struct proxyhdr *h)
 {
 	uint8_t family = h->src.addr.family;
-	bool    known = (family == ADDR_IP4 || family == ADDR_IP6) && family == h->dst.addr.family;
 
+	if (!h->local && family != ADDR_IP4 && family != ADDR_IP6)
+		return false;
 	if (version == 1)
-		print_v1(out, h->local || !known, h);
+		print_v1(out, h);
 	else
-		print_v2(out, h->local || !known, h);
+		print_v2(out, h);
+	return true;
 }

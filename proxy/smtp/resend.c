@@ -50,9 +50,54 @@ take_sender(struct session *s, struct resend *r)
 	return false;
 }
 
+/* What the servers do not offer; nothing where they are not asked. */
+static uint32_t
+lacking(struct session *s)
+{
+	struct pool *p = s->relay.pool;
+	struct ehlo  e;
+
+	return pool_conf(p)->kind != HOP_MAILDIR && pool_ehlo(p, &e) ? ~e.caps : 0;
+}
+
+/* RFC 3461 5.2.2: to a server without DSN a message goes on without its words.  Its sender is not here to be asked. */
+static void
+drop_dsn(struct session *s, struct resend *r, struct rcpt *to)
+{
+	struct mail_params *p = &session_tx(s)->env.params;
+	bool                had = p->ret.p != NULL || p->envid.p != NULL || to->n_params > 0;
+
+	p->ret = p->envid = (struct strv){ NULL, 0 };
+	to->n_params = 0;
+	if (had && !r->without_dsn)
+		tell(r,
+		    "the mail server does not offer DSN: sent without RET, ENVID, NOTIFY and ORCPT",
+		    SV(""));
+	r->without_dsn = r->without_dsn || had;
+}
+
+/* The pool is known: can it take such a message? */
+static bool
+adapt(struct session *s, struct resend *r, struct rcpt *to)
+{
+	const struct mail_params *p = &session_tx(s)->env.params;
+	uint32_t                  no = lacking(s);
+	const char               *what = NULL;
+
+	if (p->smtputf8 && (no & EHLO_SMTPUTF8))
+		what = "SMTPUTF8";
+	else if (p->body == BODY_8BITMIME && (no & EHLO_8BITMIME))
+		what = "8BITMIME";
+	if (what != NULL)
+		tell(r, "the mail server does not offer what the message needs: ", strv_z(what));
+	else if (no & EHLO_DSN)
+		drop_dsn(s, r, to);
+	return what == NULL;
+}
+
 /* What the gate, or the server, says no to; its words are the reply that a client would hear. */
 static bool
-say_rcpt(struct session *s, unsigned i)
+say_rcpt(struct session *s, struct resend *r, unsigned i)
 {
 	struct verdict v = { 0 };
 	struct reply   no;
@@ -64,7 +109,7 @@ say_rcpt(struct session *s, unsigned i)
 		slots_say(&s->replies, &no);
 		return false;
 	}
-	if (route_rcpt(s, i))
+	if (route_rcpt(s, i) && adapt(s, r, &session_tx(s)->env.rcpt[i]))
 		relay_rcpt(s, i);
 	relay_settle(s);
 	return session_tx(s)->env.rcpt[i].upstream_took;
@@ -84,7 +129,7 @@ take_rcpt(struct session *s, struct resend *r, struct strv text)
 		return false;
 	}
 	*envelope_add(tx->a, &tx->env) = got;
-	ok = say_rcpt(s, tx->env.n_rcpt - 1);
+	ok = say_rcpt(s, r, tx->env.n_rcpt - 1);
 	if (!ok) {
 		tell(r, "not taken: ", text);
 		buf_add(&r->said, buf_view(&s->replies.out));

@@ -15,6 +15,7 @@ struct resend {
 	void                    (*done)(void *arg);     /* from the loop, once */
 	void                     *arg;
 	bool                      taken;        /* the hop said 250 */
+	bool                      without_dsn;  /* its parameters of DSN were left out */
 	struct buf                said;         /* the caller's: lines for people, with LF */
 };
 

@@ -79,6 +79,9 @@ session_handshake(struct session *s)
 		return;
 	}
 	tls_facts_get(&s->io, s->a, &s->client.tls);
+	/* It is the line to the peer that said XCLIENT; of the client's nothing is known. */
+	if (s->introduced)
+		s->client.tls = (struct tls_facts){ .on = s->client.tls.on };
 	s->io.readable = true;
 	if (s->greeted) {
 		s->phase = PHASE_COMMAND;

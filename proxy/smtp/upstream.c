@@ -325,30 +325,39 @@ static struct proxyhdr
 header_of(const struct server *conf, const struct client *c)
 {
 	if (c == NULL)
-		return (struct proxyhdr){
-			.local = conf->identity == IDENTITY_PROXY2, .src = conf->at, .dst = conf->at
-		};
+		return (struct proxyhdr){ .local = conf->identity == IDENTITY_PROXY2 ||
+			    conf->at.addr.family == ADDR_UNIX,
+			.src = conf->at,
+			.dst = conf->at };
 	return (struct proxyhdr){ .src = c->addr,
 		.dst = c->local,
 		.authority = c->tls.sni,
-		.ssl = c->tls.on,
+		/* Behind XCLIENT the line may be TLS, but it is the peer's, and has no version here. */
+		.ssl = c->tls.version.n > 0,
 		.ssl_verified = c->tls.client_cert.n > 0,
 		.ssl_version = c->tls.version,
 		.ssl_cn = c->tls.client_cn,
 		.ssl_cipher = c->tls.cipher };
 }
 
-/* It goes in front of everything and says who the connection is for, so nobody else gets that one. */
-static void
-queue_proxy_header(struct upstream *up, const struct client *c)
+/*
+ * It goes in front of everything and says who the connection is for, so nobody else gets that one.  Who has no
+ * address (XCLIENT may say so) gets none: the server would take its mail for our own.
+ */
+static enum up_rc
+queue_proxy_header(struct upstream *up, const struct client *c, struct reply *out)
 {
 	const struct server *conf = up->sv->conf;
 	struct proxyhdr      h = header_of(conf, c);
 
 	if (conf->identity != IDENTITY_PROXY1 && conf->identity != IDENTITY_PROXY2)
-		return;
+		return UP_OK;
 	up->named = true;
-	proxyhdr_print(&up->cmds, conf->identity == IDENTITY_PROXY1 ? 1 : 2, &h);
+	if (proxyhdr_print(&up->cmds, conf->identity == IDENTITY_PROXY1 ? 1 : 2, &h))
+		return UP_OK;
+	*out = (struct reply){ 451, "4.3.0",
+		SV("the client has no address that a PROXY header could name") };
+	return UP_REFUSED;
 }
 
 enum up_rc
@@ -362,8 +371,9 @@ upstream_greet(
 
 	if (w != WAIT_OK)
 		return w == WAIT_TIMEOUT ? UP_TIMEOUT : w == WAIT_CLOSED ? UP_CLOSED : UP_CANCELLED;
-	queue_proxy_header(up, client);
-	rc = ask(up, (struct strv){ NULL, 0 }, ms, out);
+	rc = queue_proxy_header(up, client, out);
+	if (rc == UP_OK)
+		rc = ask(up, (struct strv){ NULL, 0 }, ms, out);
 	if (rc == UP_OK)
 		rc = upstream_ehlo(up, name, out);
 	if (rc == UP_OK)

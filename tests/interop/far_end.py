@@ -83,6 +83,7 @@ class Server:
             "DSN",
             "ENHANCEDSTATUSCODES",
         ]
+        words = [w for w in words if w not in args.lacks]
         words += [] if args.no_pipelining else ["PIPELINING"]
         words += [] if args.no_chunking else ["CHUNKING"]
         words += ["XCLIENT NAME ADDR PORT PROTO HELO"] if args.xclient else []
@@ -176,6 +177,7 @@ def main():
     a = argparse.ArgumentParser()
     a.add_argument("port", type=int)
     a.add_argument("journal")
+    a.add_argument("--lacks", action="append", default=[], help="8BITMIME, SMTPUTF8 or DSN")
     a.add_argument("--no-chunking", action="store_true")
     a.add_argument("--no-pipelining", action="store_true")
     a.add_argument("--xclient", action="store_true")

@@ -144,3 +144,34 @@ def test_quarantine_and_routes(run):
     run.ok("octet for octet", entry and students.text(entry).endswith(LETTER % b"suspect"))
     run.same("and to no other", far.entries(), [])
     run.same("it is gone from the quarantine", files(kept), [])
+
+
+def test_quarantine_before_a_lesser_server(run):
+    """released to a server that offers less than the one of before: without DSN, but not without 8BITMIME"""
+    far, lesser = FarEnd(run), FarEnd(run, name="lesser", keep=True, lacks="DSN")
+    least = FarEnd(run, name="least", lacks="8BITMIME")
+    kept = os.path.join(run.folder("quarantine", mode=0o777), "kept")
+    conf = pool_of(f"upstream 127.0.0.1:{far.port}\n" + KEEP_ALL.replace("@KEPT@", kept))
+    postern = Postern(run, conf)
+    with Client(postern.port, source=OUTSIDE) as c:
+        c.ehlo("outside.example")
+        mail = "MAIL FROM:<a@outside.example> BODY=8BITMIME RET=HDRS ENVID=e1"
+        run.same("MAIL", c.ask(mail).code, 250)
+        run.same("RCPT", c.ask("RCPT TO:<one@example.com> NOTIFY=FAILURE").code, 250)
+        run.same("it is kept", c.text_by_data(LETTER % b"suspect").code, 250)
+        c.quit()
+    message_id = release(run, postern)[1].split()[0]
+    conf = open(postern.file, encoding="utf-8").read()
+    postern.write(conf.replace(str(far.port), str(least.port)))
+    status, text = release(run, postern, message_id)
+    run.same("8 bits do not go where they may not", status, 1)
+    run.ok("it says what is missing", "does not offer what the message needs: 8BITMIME" in text, text)
+    run.same("it stays", len(files(kept)), 1)
+    postern.write(conf.replace(str(far.port), str(lesser.port)))
+    status, text = release(run, postern, message_id)
+    run.same("it goes without DSN: " + text, status, 0)
+    run.ok("it says so", "does not offer DSN: sent without RET" in text, text)
+    entry = lesser.wait_for("one@example.com")
+    run.ok("with the rest of its envelope", entry and "BODY=8BITMIME" in str(entry["from"]), entry)
+    run.ok("and no word of DSN", entry and "RET=" not in str(entry) and "NOTIFY" not in str(entry))
+    run.ok("octet for octet", entry and lesser.text(entry).endswith(LETTER % b"suspect"))

@@ -342,10 +342,13 @@ prints_version_1(void)
 		{ "2001:db8::1", "2001:db8::2", false,
 		    "PROXY TCP6 2001:db8::1 2001:db8::2 4711 25\r\n" },
 		{ "192.0.2.1", "198.51.100.2", true, "PROXY UNKNOWN\r\n" },
-		{ "192.0.2.1", "2001:db8::2", false, "PROXY UNKNOWN\r\n" },
-		{ "2001:db8::1", "198.51.100.2", false, "PROXY UNKNOWN\r\n" },
-		{ "192.0.2.1", NULL, false, "PROXY UNKNOWN\r\n" },
-		{ NULL, NULL, false, "PROXY UNKNOWN\r\n" },
+		{ NULL, NULL, true, "PROXY UNKNOWN\r\n" },
+		{ "192.0.2.1", "2001:db8::2", false,
+		    "PROXY TCP6 ::ffff:192.0.2.1 2001:db8::2 4711 25\r\n" },
+		{ "2001:db8::1", "198.51.100.2", false,
+		    "PROXY TCP6 2001:db8::1 ::ffff:198.51.100.2 4711 25\r\n" },
+		{ "192.0.2.1", NULL, false, "PROXY TCP4 192.0.2.1 0.0.0.0 4711 25\r\n" },
+		{ "2001:db8::1", NULL, false, "PROXY TCP6 2001:db8::1 :: 4711 25\r\n" },
 	};
 
 	for (size_t i = 0; i < T_COUNT(rows); i++) {
@@ -358,7 +361,7 @@ prints_version_1(void)
 
 		t_row = rows[i].want;
 		buf_init(&out, 200);
-		proxyhdr_print(&out, 1, &h);
+		T_CHECK(proxyhdr_print(&out, 1, &h));
 		T_EQ_TEXT(buf_view(&out), rows[i].want);
 		buf_fini(&out);
 	}
@@ -377,8 +380,14 @@ prints_version_2(void)
 		{ "tcp6", "2001:db8::1", "2001:db8::2", false,
 		    SV(SIG "\x21\x21\x00\x2b" IP6_1 IP6_2 "\x12\x67\x00\x19\x03\x00\x04") },
 		{ "local", "192.0.2.1", "198.51.100.2", true, SV(SIG "\x20\x00\x00\x00") },
-		{ "mixed", "192.0.2.1", "2001:db8::2", false, SV(SIG "\x20\x00\x00\x00") },
-		{ "unix", NULL, NULL, false, SV(SIG "\x20\x00\x00\x00") },
+		{ "local, unix", NULL, NULL, true, SV(SIG "\x20\x00\x00\x00") },
+		{ "from 4 to 6", "192.0.2.1", "2001:db8::2", false,
+		    SV(SIG "\x21\x21\x00\x2b" MAP_1 IP6_2 "\x12\x67\x00\x19\x03\x00\x04") },
+		{ "from 6 to 4", "2001:db8::1", "198.51.100.2", false,
+		    SV(SIG "\x21\x21\x00\x2b" IP6_1 MAP_2 "\x12\x67\x00\x19\x03\x00\x04") },
+		{ "to nobody knows where", "192.0.2.1", NULL, false,
+		    SV(SIG "\x21\x11\x00\x13"
+			   "\xc0\x00\x02\x01\0\0\0\0\x12\x67\x00\x19\x03\x00\x04") },
 	};
 
 	for (size_t i = 0; i < T_COUNT(rows); i++) {
@@ -390,11 +399,28 @@ prints_version_2(void)
 
 		t_row = rows[i].name;
 		buf_init(&out, 8192);
-		proxyhdr_print(&out, 2, &h);
+		T_CHECK(proxyhdr_print(&out, 2, &h));
 		T_EQ_NUM(out.n, rows[i].want.n + sum);
 		T_EQ_STRV(strv_first(buf_view(&out), out.n - sum), rows[i].want);
 		buf_fini(&out);
 	}
+}
+
+/* Neither LOCAL nor UNKNOWN may stand for a client: the server would take it for us. */
+static void
+prints_nothing_of_a_client_without_an_address(void)
+{
+	for (int version = 1; version <= 2; version++)
+		for (unsigned i = 0; i < 2; i++) {
+			struct proxyhdr h = { .dst = at("198.51.100.2", 25) };
+			struct buf      out;
+
+			h.src.addr.family = i == 0 ? ADDR_NONE : ADDR_UNIX;
+			buf_init(&out, 8192);
+			T_CHECK(!proxyhdr_print(&out, version, &h));
+			T_EQ_NUM(out.n, 0);
+			buf_fini(&out);
+		}
 }
 
 /* A header of everything that is written, in version 2 over the family of src. */
@@ -422,7 +448,7 @@ there_and_back(int version, const struct proxyhdr *h, struct buf *out)
 
 	buf_init(out, 16384);
 	buf_add(out, SV("xyz"));
-	proxyhdr_print(out, version, h);
+	T_CHECK(proxyhdr_print(out, version, h));
 	text = strv_from(buf_view(out), 3);
 	T_CHECK(text.n <= (version == 1 ? 107 : PROXYHDR_MAX));
 	T_EQ_NUM(proxyhdr_parse(text, &back, &used, &why), 1);
@@ -447,7 +473,7 @@ static void
 reads_what_it_prints(void)
 {
 	static const char *const pairs[][2] = { { "192.0.2.1", "198.51.100.2" },
-		{ "2001:db8::1", "2001:db8::2" },
+		{ "2001:db8::1", "2001:db8::2" }, { "2001:db8::1", "198.51.100.2" },
 		{ "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
 		    "ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe" } };
 
@@ -526,6 +552,7 @@ main(int argc, char **argv)
 	T_RUN(bounds_the_unique_id);
 	T_RUN(prints_version_1);
 	T_RUN(prints_version_2);
+	T_RUN(prints_nothing_of_a_client_without_an_address);
 	T_RUN(reads_what_it_prints);
 	T_RUN(prints_no_name_unverified);
 	T_RUN(leaves_out_long_texts);

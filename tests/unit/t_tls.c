@@ -56,6 +56,41 @@ handshake_and_talk_cut_anywhere(void)
 	tls_context_free(x);
 }
 
+/* RFC 6066 3: a name of a host.  Anything may come, and what is no such name is none. */
+static void
+only_a_name_is_a_server_name(void)
+{
+	static const struct {
+		const char *name, *fact;
+	} rows[] = {
+		{ "mx-1.Example", "mx-1.Example" },
+		{ "_mta.example", "_mta.example" },
+		{ "a.b\r\nX-Evil: 1", NULL },
+		{ "mx.example\n", NULL },
+		{ "\001\177", NULL },
+		{ "mx example", NULL },
+		{ "m\xc3\xbcx.example", NULL },
+		{ "\"mx\"", NULL },
+		{ "2001:db8::1", NULL },
+	};
+	struct arena       *a = arena_new(1024, 0);
+	struct tls_context *x = context(0x0303, "one");
+	struct tls_facts    f;
+
+	for (unsigned i = 0; i < T_COUNT(rows); i++) {
+		t_row = wants.name = rows[i].name;
+		setup(x, TLS1_3_VERSION, 65536);
+		T_CHECK(shake() && server.up);
+		tls_facts_get(&server.c, a, &f);
+		T_EQ_TEXT(f.sni, rows[i].fact);
+		T_CHECK(f.on);
+		teardown();
+	}
+	wants.name = "mx.example";
+	tls_context_free(x);
+	arena_free(a);
+}
+
 static void
 no_facts_without_tls(void)
 {
@@ -543,6 +578,7 @@ main(int argc, char **argv)
 	make_pem(&ours, EVP_EC_gen("P-256"), "mx.example");
 	make_pem(&other, EVP_EC_gen("P-256"), "other.example");
 	T_RUN(handshake_and_talk_cut_anywhere);
+	T_RUN(only_a_name_is_a_server_name);
 	T_RUN(no_facts_without_tls);
 	T_RUN(octets_behind_the_handshake_are_there);
 	T_RUN(hello_that_came_early_is_found);
