@@ -5,6 +5,8 @@
  */
 #include "proxy/plain.h"
 
+#include "proxy/base/counters.h"
+
 struct limit {
 	const char *word;
 	size_t      at;   /* offset in struct limits */
@@ -29,7 +31,7 @@ static const struct bounds {
 	{ "line", 0, 1ull << 30 }, { "min-data-rate", 0, 1000000000 },
 	{ "spool-total", 1u << 20, 1ull << 50 },
 	{ "greeting-wait", 1000, 300000 }, /* RFC 5321 4.5.3.2.1: clients wait 5 m */
-	{ "proxy-header-wait", 1000, 300000 },
+	{ "proxy-header-wait", 1000, 300000 }, { "auth-failures", 1, COUNTERS_AUTH_MAX },
 	{ "auth-delay", 0, 30000 }, /* 16 times that a client waits for its answer, at most */
 };
 

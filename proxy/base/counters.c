@@ -23,11 +23,30 @@
  */
 enum { LINE = 64, PAGE = 4096, CELLS = 64 * 1024 };
 
+/*
+ * Clients that failed, with a tag, since one cell for two of them would lock out people for what strangers
+ * did, and a network of IPv6 has 65536 strangers.  Where a set is full the least of it is forgotten.  So a
+ * flood can hide failures, and lock out nobody: who wants his own forgotten must have sixteen clients in
+ * his set that failed more than he, and where that is the key of the hash hides, so he has to fill the
+ * table; with as many addresses he had ten guesses from each of them anyway.
+ *
+ * 128K cells, that is 1.5 MiB a column once clients everywhere in it were looked for; each column must hold
+ * them all, as anybody's failures come to every worker.  Half full (65536 clients), one set in 250 is too
+ * small, by a cell or two.  A tag of 32 bits in sets of sixteen is another's once in 2^28.
+ */
+enum { SETS = 8 * 1024, WAYS = 16 };
+
+struct set {
+	alignas(LINE) _Atomic uint32_t
+	    who[WAYS]; /* upper half of the hash; the lower one chose the set */
+	_Atomic uint64_t failures[WAYS];
+};
+
 struct column {
 	alignas(LINE) _Atomic uint64_t number[COUNTER_MAX];
 	alignas(LINE) struct doing doing;
 	alignas(LINE) _Atomic uint32_t client[CELLS];
-	alignas(LINE) _Atomic uint64_t auth[CELLS];
+	struct set auth[SETS];
 	alignas(PAGE) struct log_room log;
 };
 
@@ -194,10 +213,13 @@ counters_clients_clear(struct counters *c, unsigned place)
 
 /*
  * A cell of failures: the number of its latest slot of ten minutes in 16 bits, then the counts of that
- * slot and the five before it in 8 bits each, which stay at 255 once they are there.  The 16 bits come
- * round after a year and a quarter; what then counts once more is an hour old at most.
+ * slot and the five before it in 8 bits each, which stay at 255 once they are there, and that is more
+ * than COUNTERS_AUTH_MAX.  The 16 bits come round after a year and a quarter; what then counts once more
+ * is an hour old at most.
  */
 enum { SLOT_S = 600, SLOTS = 6, SLOT_BITS = 8, SLOT_MAX = 255 };
+
+static_assert(COUNTERS_AUTH_MAX < SLOT_MAX, "a count that stays must be over any limit");
 
 #define SLOTS_MASK ((UINT64_C(1) << SLOTS * SLOT_BITS) - 1)
 
@@ -222,14 +244,73 @@ sum_of(uint64_t cell)
 	return sum;
 }
 
+static uint16_t
+slot_at(uint64_t now)
+{
+	return (uint16_t)(now / SLOT_S);
+}
+
+/* WAYS: it is not there.  A cell that nobody has had yet is of the client 0, who has never failed. */
+static unsigned
+way_of(const struct set *set, uint64_t hash)
+{
+	unsigned i = 0;
+
+	while (i < WAYS && atomic_load(&set->who[i]) != (uint32_t)(hash >> 32))
+		i++;
+	return i;
+}
+
+static unsigned
+least_of(const struct set *set, uint16_t slot)
+{
+	unsigned least = 0, n = UINT32_MAX;
+
+	for (unsigned i = 0; i < WAYS && n > 0; i++) {
+		unsigned sum = sum_of(moved_on(atomic_load(&set->failures[i]), slot));
+
+		if (sum < n) {
+			n = sum;
+			least = i;
+		}
+	}
+	return least;
+}
+
+/*
+ * The client's cell, another's if it has none.  That one's failures go before its name does: nobody gets them,
+ * whoever looks meanwhile.  Where two processes want the cell at once, one of them looks for another.
+ */
+static _Atomic uint64_t *
+take_cell(struct set *set, uint64_t hash, uint16_t slot)
+{
+	unsigned i = way_of(set, hash);
+
+	while (i == WAYS) {
+		unsigned least = least_of(set, slot);
+		uint32_t old = atomic_load(&set->who[least]);
+
+		atomic_store(&set->failures[least], 0);
+		if (atomic_compare_exchange_strong(&set->who[least], &old, (uint32_t)(hash >> 32)))
+			i = least;
+		else
+			i = way_of(set, hash);
+	}
+	return &set->failures[i];
+}
+
 unsigned
 counters_auth_failures(const struct counters *c, uint64_t hash, uint64_t now)
 {
 	unsigned sum = 0, used = atomic_load(&c->used);
 
-	for (unsigned i = 0; i < used; i++)
-		sum += sum_of(moved_on(
-		    atomic_load(&c->column[i].auth[hash % CELLS]), (uint16_t)(now / SLOT_S)));
+	for (unsigned i = 0; i < used; i++) {
+		const struct set *set = &c->column[i].auth[hash % SETS];
+		unsigned          way = way_of(set, hash);
+
+		if (way < WAYS)
+			sum += sum_of(moved_on(atomic_load(&set->failures[way]), slot_at(now)));
+	}
 	return sum;
 }
 
@@ -237,11 +318,11 @@ counters_auth_failures(const struct counters *c, uint64_t hash, uint64_t now)
 unsigned
 counters_auth_failed(struct counters *c, unsigned place, uint64_t hash, uint64_t now)
 {
-	_Atomic uint64_t *own = &column(c, place)->auth[hash % CELLS];
+	_Atomic uint64_t *own = take_cell(&column(c, place)->auth[hash % SETS], hash, slot_at(now));
 	uint64_t          old = atomic_load(own), next;
 
 	do {
-		next = moved_on(old, (uint16_t)(now / SLOT_S));
+		next = moved_on(old, slot_at(now));
 		next += (next & SLOT_MAX) < SLOT_MAX;
 	} while (!atomic_compare_exchange_weak(own, &old, next));
 	return counters_auth_failures(c, hash, now);

@@ -61,11 +61,13 @@ struct log_room *counters_log(struct counters *c, unsigned place);
 bool counters_client_enter(struct counters *c, unsigned place, uint64_t hash, unsigned max);
 void counters_client_leave(struct counters *c, unsigned place, uint64_t hash);
 /*
- * Failures of AUTH of one client within the hour (the last 50 to 60 minutes), over all workers, in a table
- * of the same kind.  now: seconds of a clock that all workers share (monotonic).  counters_auth_failed: one
- * more, and how many there are now.  They outlive the worker that counted them: whoever can make one crash
- * does not win a new start by it.
+ * Failures of AUTH of one client within the hour (the last 50 to 60 minutes), over all workers, in a table of
+ * fixed size that knows whose they are: nobody is told another's, and where very many clients fail those who
+ * failed least are forgotten.  Above COUNTERS_AUTH_MAX the count may stay where it is.  now: seconds of a
+ * clock that all workers share (monotonic).  counters_auth_failed: one more, and how many there are now.  They
+ * outlive the worker that counted them: whoever can make one crash does not win a new start by it.
  */
+#define COUNTERS_AUTH_MAX 250
 unsigned counters_auth_failures(const struct counters *c, uint64_t hash, uint64_t now);
 unsigned counters_auth_failed(struct counters *c, unsigned place, uint64_t hash, uint64_t now);
 /* A worker died: its sessions per client go. */

@@ -2,8 +2,8 @@
  * auth_answer -- what a server says in an exchange of AUTH: a challenge, yes, no, or nothing that means anything.
  *
  * Here failures are counted, by where they come from, and held back.  Not for what the client says: auth.c.  The
- * invariants: only a 235 of the server makes the client somebody; each guess that a server has turned down, or whose
- * answer the client did not stay for, is counted.
+ * invariants: only a 235 of the server makes the client somebody; each guess that a server has turned down, in a
+ * 5xx or a 334, or whose answer the client did not stay for, is counted, once.
  */
 #include "proxy/smtp/auth_own.h"
 
@@ -92,6 +92,28 @@ count_guess(struct session *s)
 	    s->smtp->counters, s->smtp->place, session_client_key(s), seconds(s));
 }
 
+/* Has the client sent what proves that it is somebody?  Not before that has it guessed. */
+static bool
+secret_is_out(const struct auth *au)
+{
+	bool name_first = au->mechanism == SASL_LOGIN || au->mechanism == SASL_SCRAM_SHA_1 ||
+	    au->mechanism == SASL_SCRAM_SHA_256;
+
+	return au->step > (name_first ? 1u : 0u);
+}
+
+/* One failure more, in the log and in all counts: r is what the server said, NULL: nothing yet. */
+static unsigned
+note_guess(struct session *s, const struct reply *r)
+{
+	unsigned n = count_guess(s);
+
+	s->auth->counted = true;
+	counters_add(s->smtp->counters, s->smtp->place, COUNTER_AUTH_FAILED, 1);
+	log_outcome(s, "auth-failed", r, n);
+	return n;
+}
+
 /*
  * Servers are quick to say yes and slow to say no: who resets before the answer knows enough, and would
  * guess on without being counted.
@@ -99,8 +121,8 @@ count_guess(struct session *s)
 void
 auth_abandoned(struct session *s)
 {
-	counters_add(s->smtp->counters, s->smtp->place, COUNTER_AUTH_FAILED, 1);
-	log_outcome(s, "auth-failed", NULL, count_guess(s));
+	if (secret_is_out(s->auth) && !s->auth->counted)
+		note_guess(s, NULL);
 }
 
 /* The server's 235, and nothing else.  What was held against a stranger is forgotten. */
@@ -121,16 +143,35 @@ succeed(struct session *s, struct reply *r)
 	slots_say(&s->replies, r);
 }
 
+/* text: decoded. */
+static void
+tell_challenge(struct session *s, struct strv text)
+{
+	struct buf *out = slots_print(&s->replies);
+
+	buf_add(out, SV("334 "));
+	base64_print(out, text);
+	buf_add(out, SV("\r\n"));
+	s->phase = PHASE_AUTH;
+	s->in.wide = true;
+}
+
 void
 auth_release(struct session *s)
 {
-	if (s->auth->ends) {
+	struct auth *au = s->auth;
+
+	if (au->ends) {
 		auth_refuse_for_good(s);
+	} else if (au->reply.code == 334) {
+		au->held = 0;
+		tell_challenge(s, au->reply.text);
 	} else {
 		s->errors++;
-		slots_say(&s->replies, &s->auth->reply);
+		slots_say(&s->replies, &au->reply);
 	}
-	auth_drop(s);
+	if (au->ends || au->reply.code != 334)
+		auth_drop(s);
 	/* What came behind it was put aside while nobody read. */
 	intake_wake(&s->in);
 }
@@ -144,56 +185,94 @@ delay(const struct session *s, unsigned failures)
 	    << (doublings < DELAY_DOUBLINGS ? doublings : DELAY_DOUBLINGS);
 }
 
+static void
+keep_reply(struct auth *au, const struct reply *r, struct strv text)
+{
+	mem_free(au->text);
+	au->reply = *r;
+	au->text = mem_alloc(text.n + 1);
+	memcpy(au->text, text.p, text.n);
+	au->reply.text = strv(au->text, text.n);
+}
+
+/* What is kept is told when its time has come.  n: failures so far, 0: it was no guess that is told late. */
+static void
+release_after(struct session *s, unsigned n)
+{
+	if (n == 0 || delay(s, n) == 0) {
+		auth_release(s);
+		return;
+	}
+	s->auth->held = loop_now(s->smtp->loop) + delay(s, n);
+	s->phase = PHASE_AUTH;
+}
+
 /*
  * The server's words reach the client as they are.  Only 5xx was a guess that went wrong: that one is
- * counted and held back; a server with troubles of its own must not lock out its users.
+ * counted and held back; a server with troubles of its own must not lock out its users.  What ends an
+ * exchange that was counted at its 334 is neither: it is told at once.
  */
 static void
 fail(struct session *s, const struct reply *r)
 {
 	struct auth *au = s->auth;
-	bool         guess = r->code / 100 == 5;
 	unsigned     n = 0;
 
-	if (guess)
-		n = count_guess(s);
-	counters_add(s->smtp->counters, s->smtp->place, COUNTER_AUTH_FAILED, 1);
-	log_outcome(s, "auth-failed", r, n);
-	au->reply = *r;
-	au->text = mem_alloc(r->text.n + 1);
-	memcpy(au->text, r->text.p, r->text.n);
-	au->reply.text = strv(au->text, r->text.n);
-	au->ends = guess && n > s->smtp->conf->limits.auth_failures;
-	auth_leave_server(s);
-	if (!guess || delay(s, n) == 0) {
-		auth_release(s);
-		return;
+	if (r->code / 100 == 5 && !au->counted) {
+		n = note_guess(s, r);
+		au->ends = n > s->smtp->conf->limits.auth_failures;
+	} else if (!au->counted) {
+		counters_add(s->smtp->counters, s->smtp->place, COUNTER_AUTH_FAILED, 1);
+		log_outcome(s, "auth-failed", r, 0);
 	}
-	au->held = loop_now(s->smtp->loop) + delay(s, n);
-	s->phase = PHASE_AUTH;
+	keep_reply(au, r, r->text);
+	auth_leave_server(s);
+	release_after(s, n);
+}
+
+/*
+ * Does this 334 tell that the guess was wrong?  RFC 7628 3.2.2: of a token it gives the reasons, and the client
+ * owes but an empty answer, so whoever counts the 5xx behind it counts nobody who leaves here.  RFC 5802 7:
+ * "e=" instead of "v=" in the last message.  Other mechanisms have no 334 there.
+ */
+static bool
+says_no(const struct auth *au, struct strv text)
+{
+	bool scram = au->mechanism == SASL_SCRAM_SHA_1 || au->mechanism == SASL_SCRAM_SHA_256;
+
+	return secret_is_out(au) && !(scram && strv_starts(text, SV("v=")));
+}
+
+/* A guess that went wrong, though the exchange goes on: where it may, its connection waits with it. */
+static void
+fail_in_challenge(struct session *s, const struct reply *r, struct strv text)
+{
+	unsigned n = note_guess(s, r);
+
+	keep_reply(s->auth, r, text);
+	s->auth->ends = n > s->smtp->conf->limits.auth_failures;
+	if (s->auth->ends)
+		hop_drop(s);
+	release_after(s, n);
 }
 
 /* A 334: nothing but base64, or somebody else's words are told as the server's.  False: it is not. */
 static bool
-challenge(struct session *s, struct strv text)
+challenge(struct session *s, const struct reply *r)
 {
+	struct strv text = strv_trim(r->text);
 	size_t      room = base64_room(text.n);
 	char       *p;
 	long        n = -1;
-	struct buf *out;
 
 	if (text.n > SASL_LINE)
 		return false;
 	p = mem_alloc(room);
 	n = base64_decode(text, p, room);
-	if (n >= 0) {
-		out = slots_print(&s->replies);
-		buf_add(out, SV("334 "));
-		base64_print(out, strv(p, (size_t)n));
-		buf_add(out, SV("\r\n"));
-		s->phase = PHASE_AUTH;
-		s->in.wide = true;
-	}
+	if (n >= 0 && !s->auth->counted && says_no(s->auth, strv(p, (size_t)n)))
+		fail_in_challenge(s, r, strv(p, (size_t)n));
+	else if (n >= 0)
+		tell_challenge(s, strv(p, (size_t)n));
 	mem_free(p);
 	return n >= 0;
 }
@@ -210,7 +289,7 @@ void
 auth_answered(struct session *s, struct reply *r)
 {
 	if (r->code == 334) {
-		if (!challenge(s, strv_trim(r->text)))
+		if (!challenge(s, r))
 			auth_broken(s, "a challenge that is not base64");
 		return;
 	}
