@@ -6,6 +6,7 @@
  */
 #include "proxy/crew_own.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -23,8 +24,9 @@ crew_order(struct crew *c, int child, enum control_kind kind, unsigned place, in
 
 	if (k->control < 0)
 		return;
-	/* A full queue is that of a worker that hangs. One that is dying is no news: waitpid tells. */
-	if (!control_send(k->control, &(struct control_msg){ kind, place }, pass))
+	/* A full queue is that of a worker that hangs.  One that is dying, or drains by itself, is no news: see its end. */
+	if (!control_send(k->control, &(struct control_msg){ kind, place }, pass) &&
+	    errno != EPIPE && errno != ECONNRESET)
 		kill(k->pid, SIGKILL);
 }
 

@@ -1,9 +1,10 @@
 /*
  * folders -- tries, when a worker begins, whether the folders that take messages can be written to.
  *
- * It only tells: messages hear 451 until somebody has mended the folder, and then no more, without a reload.  A
- * disk that hangs holds up the work thread alone.  Nothing stays behind but the folders of a Maildir, which its
- * first message would have made.
+ * It only tells: messages hear 451 until somebody has mended the folder, and then no more, without a reload.
+ * Nothing stays behind but the folders of a Maildir, which its first message would have made.  A thread of its own
+ * does it and ends with it: a disk that hangs holds up nobody's messages, and a process that has one thread again is
+ * quicker (world_real.c).
  */
 #include "proxy/folders.h"
 
@@ -11,6 +12,8 @@
 
 #include "proxy/base/arena.h"
 #include "proxy/base/log.h"
+#include "proxy/base/loop.h"
+#include "proxy/base/work.h"
 #include "proxy/base/world.h"
 #include "proxy/settings.h"
 #include "proxy/smtp/maildir.h"
@@ -20,34 +23,38 @@ struct folder {
 	const char  *dir;
 	const char  *which; /* messages need it */
 	bool         maildir;
-	const char  *where; /* the folder below dir that rc is about */
+	uint64_t     chance; /* drawn beforehand: chance is the loop's */
+	const char  *where;  /* the folder below dir that rc is about */
 	enum file_rc rc;
 };
 
 struct folders {
-	struct arena  *a; /* its own, for it is used by the work thread */
-	struct world  *world;
-	const char    *user;
-	struct folder *v;
-	unsigned       n;
+	struct arena       *a; /* its own, for it is used by the thread */
+	struct world       *world;
+	struct loop        *loop;
+	struct work_thread *thread;
+	struct timer        over;
+	const char         *user;
+	struct folder      *v;
+	unsigned            n;
 };
 
 /* The reason why a spool cannot be had is that of any other file there. */
 static enum file_rc
-try_spool(struct folders *f, const char *dir)
+try_spool(struct folders *f, const struct folder *d)
 {
-	int          fd = f->world->spool(f->world, dir);
+	int          fd = f->world->spool(f->world, d->dir);
 	enum file_rc rc;
 
 	if (fd >= 0) {
 		close(fd);
 		return FILE_OK;
 	}
-	rc = maildir_try_file(f->a, f->world, dir);
+	rc = maildir_try_file(f->a, f->world, d->dir, d->chance);
 	return rc == FILE_OK ? FILE_FAULT : rc;
 }
 
-/* On the work thread. */
+/* On the thread. */
 static void
 try_all(void *arg)
 {
@@ -57,8 +64,8 @@ try_all(void *arg)
 		struct folder *d = &f->v[i];
 
 		d->where = d->dir;
-		d->rc = d->maildir ? maildir_try(f->a, f->world, d->dir, &d->where) :
-				     try_spool(f, d->dir);
+		d->rc = d->maildir ? maildir_try(f->a, f->world, d->dir, d->chance, &d->where) :
+				     try_spool(f, d);
 	}
 }
 
@@ -82,6 +89,15 @@ warn(const struct folders *f, const struct folder *d)
 }
 
 static void
+end(void *arg)
+{
+	struct folders *f = arg;
+
+	work_stop(f->thread);
+	arena_free(f->a);
+}
+
+static void
 tell(void *arg)
 {
 	struct folders *f = arg;
@@ -89,32 +105,54 @@ tell(void *arg)
 	for (unsigned i = 0; i < f->n; i++)
 		if (f->v[i].rc != FILE_OK)
 			warn(f, &f->v[i]);
-	arena_free(f->a);
+	/* Not here, where the thread's jobs are counted off. */
+	f->over = (struct timer){ .fn = end, .arg = f };
+	timer_start(f->loop, &f->over, loop_now(f->loop));
+}
+
+static void
+add(struct folders *f, struct folder d)
+{
+	f->world->random(f->world, &d.chance, sizeof d.chance);
+	f->v[f->n++] = d;
+}
+
+static void
+list(struct folders *f, const struct settings *s)
+{
+	f->v = arena_array(f->a, s->n_server + 2, sizeof *f->v);
+	for (unsigned i = 0; i < s->n_server; i++)
+		if (s->server[i].kind == HOP_MAILDIR)
+			add(f,
+			    (struct folder){ .statement = "upstream maildir",
+				.dir = s->server[i].dir,
+				.which = "messages for it",
+				.maildir = true });
+	if (s->smtp.quarantine != NULL)
+		add(f,
+		    (struct folder){ .statement = "quarantine",
+			.dir = s->smtp.quarantine,
+			.which = "messages to be kept",
+			.maildir = true });
+	if (s->smtp.spool_dir[0] != '\0')
+		add(f,
+		    (struct folder){ .statement = "spool",
+			.dir = s->smtp.spool_dir,
+			.which = "messages that memory does not hold",
+			.maildir = false });
 }
 
 void
-folders_try(const struct settings *s, struct world *w)
+folders_try(const struct settings *s, struct world *w, struct loop *l)
 {
 	struct arena   *a = arena_new(4096, 0);
 	struct folders *f = arena_alloc(a, sizeof *f);
 
-	*f = (struct folders){ .a = a, .world = w, .user = s->user };
-	f->v = arena_array(a, s->n_server + 2, sizeof *f->v);
-	for (unsigned i = 0; i < s->n_server; i++)
-		if (s->server[i].kind == HOP_MAILDIR)
-			f->v[f->n++] = (struct folder){ .statement = "upstream maildir",
-				.dir = s->server[i].dir,
-				.which = "messages for it",
-				.maildir = true };
-	if (s->smtp.quarantine != NULL)
-		f->v[f->n++] = (struct folder){ .statement = "quarantine",
-			.dir = s->smtp.quarantine,
-			.which = "messages to be kept",
-			.maildir = true };
-	if (s->smtp.spool_dir[0] != '\0')
-		f->v[f->n++] = (struct folder){ .statement = "spool",
-			.dir = s->smtp.spool_dir,
-			.which = "messages that memory does not hold",
-			.maildir = false };
-	w->work(w, try_all, tell, f);
+	*f = (struct folders){ .a = a, .world = w, .loop = l, .user = s->user };
+	list(f, s);
+	f->thread = f->n > 0 ? work_start(l) : NULL;
+	if (f->thread != NULL)
+		work_submit(f->thread, try_all, tell, f);
+	else
+		arena_free(a);
 }

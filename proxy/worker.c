@@ -272,7 +272,7 @@ begin(struct worker *w, const char **why)
 	}
 	w->acceptor = acceptor_new(w->a, start, conf, w->smtp, w->loop);
 	if (start->place == 0)
-		folders_try(start->settings, start->world);
+		folders_try(start->settings, start->world, w->loop);
 	return true;
 }
 

@@ -15,7 +15,7 @@ struct work_thread;
  */
 MAY_YIELD void work_run(struct loop *l, void (*fn)(void *arg), void *arg);
 
-/* For world_real.c: the thread itself, one a process, made after fork.  NULL: the system refused. */
+/* The thread itself, made after fork: world_real.c's, and folders.c's for a moment.  NULL: the system refused. */
 struct work_thread *work_start(struct loop *l);
 /* fn(arg) there, in order; then done(arg) in the loop. */
 void work_submit(struct work_thread *t, void (*fn)(void *arg), void (*done)(void *arg), void *arg);

@@ -244,11 +244,26 @@ respond(struct session *s, struct strv text)
 	converse(s, &line);
 }
 
+/* The server turned it down in its last 334, and is not asked again: whatever this is, it is the end. */
+static void
+take_last(struct session *s, enum intake_rc rc, struct strv line)
+{
+	bool star = rc == INTAKE_LINE_OK && strv_eq(line, SV("*"));
+
+	auth_drop(s);
+	if (star)
+		say_error(s, 501, "5.7.0", SV("authentication cancelled"));
+	else
+		say_error(s, 535, "5.7.8", SV("authentication failed"));
+}
+
 /* One that the client may want to end, or that is none. */
 static void
 take_line(struct session *s, enum intake_rc rc, struct strv line)
 {
-	if (rc == INTAKE_TOO_LONG)
+	if (s->auth->counted)
+		take_last(s, rc, line);
+	else if (rc == INTAKE_TOO_LONG)
 		cancel(s, 500, "5.5.6", SV("authentication exchange line is too long"));
 	else if (rc != INTAKE_LINE_OK)
 		cancel(s, 501, "5.5.2", SV("a bare CR, bare LF or NUL in a response"));

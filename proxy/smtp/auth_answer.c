@@ -243,7 +243,10 @@ says_no(const struct auth *au, struct strv text)
 	return secret_is_out(au) && !(scram && strv_starts(text, SV("v=")));
 }
 
-/* A guess that went wrong, though the exchange goes on: where it may, its connection waits with it. */
+/*
+ * A guess that went wrong.  The client owes an answer, but the server need not wait for it, and its place is for
+ * those that may get in.
+ */
 static void
 fail_in_challenge(struct session *s, const struct reply *r, struct strv text)
 {
@@ -251,8 +254,7 @@ fail_in_challenge(struct session *s, const struct reply *r, struct strv text)
 
 	keep_reply(s->auth, r, text);
 	s->auth->ends = n > s->smtp->conf->limits.auth_failures;
-	if (s->auth->ends)
-		hop_drop(s);
+	hop_drop(s);
 	release_after(s, n);
 }
 

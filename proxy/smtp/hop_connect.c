@@ -88,7 +88,7 @@ introduce(struct session *s, struct upstream *up, struct pool_refusal *refusal)
 	if (r.code == 0)
 		return rc;
 	said = arena_dup(hop_arena(s), r.text);
-	*refusal = (struct pool_refusal){ r, r.code / 100 == 5 };
+	*refusal = (struct pool_refusal){ r, pool_turns_away(&r) };
 	refusal->said.text = said;
 	session_log_event(s, "upstream-refuses-client",
 	    arena_z(hop_arena(s),

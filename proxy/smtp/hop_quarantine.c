@@ -80,8 +80,6 @@ fields(struct session *s, uint64_t octets)
 		 .octets = octets,
 	};
 
-	if (s->client.tls.on && q.tls.p == NULL)
-		q.tls = SV("yes");
 	set_envelope(tx, &q);
 	return quarantine_print(tx->a, &q);
 }

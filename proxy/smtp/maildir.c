@@ -214,15 +214,13 @@ maildir_deliver(struct session *s, struct delivery *d)
 
 /* A name with a dot in front is no message: cr.yp.to/proto/maildir.html, "How does an MUA read mail?". */
 enum file_rc
-maildir_try_file(struct arena *a, struct world *w, const char *dir)
+maildir_try_file(struct arena *a, struct world *w, const char *dir, uint64_t chance)
 {
 	enum file_rc rc;
 	const char  *path;
-	uint64_t     r;
 	int          fd;
 
-	w->random(w, &r, sizeof r);
-	path = arena_printf(a, "%s/.postern-try.%016llx", dir, (unsigned long long)r).p;
+	path = arena_printf(a, "%s/.postern-try.%016llx", dir, (unsigned long long)chance).p;
 	fd = w->create(w, path, &rc);
 	if (fd < 0)
 		return rc;
@@ -232,7 +230,7 @@ maildir_try_file(struct arena *a, struct world *w, const char *dir)
 }
 
 enum file_rc
-maildir_try(struct arena *a, struct world *w, const char *dir, const char **where)
+maildir_try(struct arena *a, struct world *w, const char *dir, uint64_t chance, const char **where)
 {
 	enum file_rc rc = FILE_OK;
 
@@ -242,7 +240,7 @@ maildir_try(struct arena *a, struct world *w, const char *dir, const char **wher
 	}
 	for (unsigned i = 1; i < 3 && rc == FILE_OK; i++) {
 		*where = arena_printf(a, "%s%s", dir, below[i]).p;
-		rc = maildir_try_file(a, w, *where);
+		rc = maildir_try_file(a, w, *where, chance);
 	}
 	return rc;
 }

@@ -34,13 +34,14 @@ MAY_YIELD enum file_rc maildir_deliver(struct session *s, struct delivery *d);
  * maildir_try -- could a message be delivered to the Maildir dir?
  *
  *   a       owns *where: the folder that was tried last, and that rc is about
+ *   chance  for a name that nobody else has
  *
  * Makes the folders, as the first message would, and in tmp/ and new/ an empty file that no reader of mail looks
  * at, and removes it.  May block.
  */
-enum file_rc maildir_try(struct arena *a, struct world *w, const char *dir, const char **where);
+enum file_rc maildir_try(struct arena *a, struct world *w, const char *dir, uint64_t chance, const char **where);
 /* Such a file in any folder. */
-enum file_rc maildir_try_file(struct arena *a, struct world *w, const char *dir);
+enum file_rc maildir_try_file(struct arena *a, struct world *w, const char *dir, uint64_t chance);
 /* The octets that the name of a file says (",W=N", with CRLF, as Maildir++ has it); 0: none. */
 uint64_t maildir_octets(struct strv name);
 

@@ -46,12 +46,30 @@ pool_up(const struct pool *p)
 
 /* --- making ----------------------------------------------------------------------------------- */
 
+/*
+ * Codes that a server has for a client.  Others are about what we said (500 to 504, x.5.x), what it wants of us
+ * (530, 538) or its own state (x.3.x): by them all mail would bounce.
+ */
+bool
+pool_turns_away(const struct reply *r)
+{
+	static const uint16_t codes[] = { 521, 550, 553, 554, 556, 571 };
+
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+		if (r->code == codes[i])
+			return !strv_starts(r->text, SV("5.3.")) &&
+			    !strv_starts(r->text, SV("5.5."));
+	return false;
+}
+
+/* Of a server that refused somebody, and has greeted nobody since, a second refusal may be meant for all. */
 static void
-keep_refusal(struct arena *a, struct pool_refusal *to, const struct reply *from, bool of_client)
+keep_refusal(struct arena *a, struct pool_refusal *to, const struct reply *from,
+    const struct upstream *up, bool of_client)
 {
 	to->said = *from;
 	to->said.text = arena_dup(a, from->text);
-	to->of_client = of_client && from->code / 100 == 5;
+	to->of_client = of_client && !up->sv->suspect && pool_turns_away(from);
 }
 
 static const char *
@@ -69,7 +87,7 @@ static bool
 is_of_client(const struct upstream *up, const struct session *s, enum up_rc rc)
 {
 	bool tls = up->sv->conf->tls != TLS_USE_OFF &&
-	    (up->sv->tls_failed || (up->ehlo.caps & EHLO_STARTTLS));
+	    (up->tls_fault || (up->ehlo.caps & EHLO_STARTTLS));
 
 	return s != NULL && up->named && !tls && (rc == UP_REFUSED || rc == UP_CLOSED);
 }
@@ -129,7 +147,7 @@ pool_make(struct pool_server *sv, struct session *s, bool bound, struct arena *a
 		return UP_OK;
 	}
 	if (rc == UP_REFUSED && a != NULL)
-		keep_refusal(a, refusal, &r, is_of_client(up, s, rc));
+		keep_refusal(a, refusal, &r, up, is_of_client(up, s, rc));
 	fault(up, s, rc, &r);
 	up->tainted = true;
 	pool_drop(up);

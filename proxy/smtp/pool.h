@@ -50,6 +50,7 @@ struct upstream {
 	unsigned            owed_at, n_owed;
 	bool                connecting; /* greeting and EHLO are under way */
 	bool                tainted;    /* its state is unknown: never reused */
+	bool                tls_fault;  /* TLS was to be had on it, and went wrong */
 	bool                dirty;      /* a transaction is open in it: RSET before the next MAIL */
 	bool                reused;     /* it idled, or served a transaction, before this transaction took it */
 	bool                heard;      /* a reply came since it was taken */
@@ -121,7 +122,7 @@ struct pool_wish {                              /* all zero: any connection of a
 
 struct pool_refusal {
 	struct reply said;      /* of greeting, EHLO or STARTTLS, text in an arena; code 0: none */
-	bool         of_client; /* a 5xx to whom the connection named: his answer, and no other server is asked */
+	bool         of_client; /* the final word to whom the connection named: his answer, and no other server is asked */
 };
 
 /*
@@ -144,6 +145,8 @@ struct pool_refusal {
  */
 MAY_YIELD enum up_rc pool_take(struct pool *p, struct session *s, const struct pool_wish *wish, struct arena *a,
     struct upstream **out, struct pool_refusal *refusal);
+/* Is it a server's final word to a client, and about nobody else? */
+bool pool_turns_away(const struct reply *r);
 /* XCLIENT was said and EHLO answered: what that lacks clients are not offered for a while. */
 void pool_learn(struct upstream *up);
 /* Ends the session's use: back to the pool where the rules allow it, else QUIT and closed. */

@@ -93,7 +93,8 @@ own_word(struct pool_server *sv, const struct ehlo *e)
 	sv->had.caps |= e->caps & PASSED_ON;
 	sv->had.auth |= e->auth;
 	sv->asked_at = now;
-	sv->doubted = false;
+	sv->own = true;
+	sv->doubted = sv->suspect = false;
 }
 
 /*
@@ -109,8 +110,10 @@ pool_heard(struct pool_server *sv, const struct upstream *up, bool of_client)
 		own_word(sv, &up->ehlo);
 		return;
 	}
-	sv->doubted = !sv->known ||
+	/* It greeted somebody: what was doubted of it besides is still to be asked. */
+	sv->doubted = (sv->doubted && !sv->suspect) || !sv->own ||
 	    (differs(&sv->ehlo, &up->ehlo) && now - sv->asked_at >= ASK_SELDOM_MS);
+	sv->suspect = false;
 	if (!sv->known)
 		sv->ehlo = up->ehlo;
 	learn(sv, &up->ehlo);
@@ -139,7 +142,7 @@ pool_plan_asking(struct pool_server *sv)
 void
 pool_doubt(struct pool_server *sv)
 {
-	sv->doubted = true;
+	sv->doubted = sv->suspect = true;
 	pool_plan_asking(sv);
 }
 

@@ -12,6 +12,8 @@ hurry(struct pool_server *sv)
 {
 	struct loop *l = sv->pool->smtp->loop;
 
+	if (pool_alive(sv) && !sv->refusing)
+		return;
 	if (sv->probe.pos != 0 && sv->probe.at > loop_now(l) + PROBE_MS)
 		timer_start(l, &sv->probe, loop_now(l) + PROBE_MS);
 }

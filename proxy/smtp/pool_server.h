@@ -32,6 +32,8 @@ struct pool_server {                    /* one server as this worker sees it */
 	uint64_t             changed_at; /* ms, when `ehlo' did */
 	uint64_t             asked_at;  /* ms, when it last said `ehlo', or a probe began */
 	bool                 doubted;   /* its own EHLO is wanted: it refused a client, or `ehlo' may be old */
+	bool                 suspect;   /* it refused a client, and has greeted nobody since */
+	bool                 own;       /* `ehlo' is its own word; false: a client's, until it was asked */
 	bool                 known;     /* ehlo is valid: some EHLO has come */
 	bool                 down;      /* the last attempt failed; a probe runs */
 	bool                 refusing;  /* it turned the last attempt away while connections of it work; a probe runs */

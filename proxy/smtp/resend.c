@@ -212,7 +212,8 @@ become(struct session *s, const struct quarantined *q)
 	c->proxied = true;
 	c->auth_user = q->user.p != NULL ? arena_dup(s->a, q->user) : q->user;
 	c->tls.on = q->tls.p != NULL;
-	c->tls.version = c->tls.on ? arena_dup(s->a, q->tls) : q->tls;
+	c->tls.version = c->tls.on && !strv_eq(q->tls, SV("yes")) ? arena_dup(s->a, q->tls) :
+								    (struct strv){ NULL, 0 };
 	s->offered.caps = EHLO_ENHANCED;
 }
 

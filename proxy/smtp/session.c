@@ -214,6 +214,8 @@ log_starved(struct session *s)
 static bool
 start_turn(struct session *s)
 {
+	uint64_t at;
+
 	s->in_turn = true;
 	s->starved = false;
 	if (fiber_start(s->smtp->fibers, "session", session_turn, s) != NULL)
@@ -221,7 +223,10 @@ start_turn(struct session *s)
 	s->in_turn = false;
 	s->starved = true;
 	log_starved(s);
-	timer_start(s->smtp->loop, &s->timer, loop_now(s->smtp->loop) + STARVED_MS);
+	/* Not pushed away by a client that goes on talking: the timer knows how long all this may take. */
+	at = loop_now(s->smtp->loop) + STARVED_MS;
+	if (s->timer.pos == 0 || s->timer.at > at)
+		timer_start(s->smtp->loop, &s->timer, at);
 	return false;
 }
 

@@ -245,7 +245,7 @@ log_tls_failed(struct upstream *up, const char *why)
 {
 	if (!up->sv->tls_failed)
 		log_tls(up, "upstream-tls-failed", why);
-	up->sv->tls_failed = true;
+	up->sv->tls_failed = up->tls_fault = true;
 }
 
 /* What we do not put up with is told like a refusal of the server's. */
