@@ -269,7 +269,8 @@ conn_recv(struct conn *c, void *p, size_t n, size_t *got)
 		return end(c, IO_FAULT);
 	if (c->fault)
 		c->readable = true;
-	c->full = rc == IO_OK && *got == n ? c->full + 1 : 0;
+	/* A read of TLS may stop before its octets end: at so many records. */
+	c->full = rc == IO_OK && (*got == n || (c->tls != NULL && c->readable)) ? c->full + 1 : 0;
 	return rc;
 }
 

@@ -3,8 +3,8 @@
  *
  * It reads and writes the socket through a BIO of ours: no SIGPIPE, and no recv() that is known to
  * give nothing.  With read-ahead that makes one system call of a command, as without TLS.
- * Beside it: tls_context.c (certificates), tls_sni.c (which of them), tls_ticket.c, tls_client.c, and
- * tls_facts.c (what is known of the peer).
+ * Beside it: tls_context.c (certificates), tls_sni.c (which of them), tls_ticket.c, tls_client.c,
+ * tls_flood.c (records without data), and tls_facts.c (what is known of the peer).
  * The invariants: OpenSSL's error queue is empty before each call (fibers share it); after a fatal
  * error (`broken`) the SSL is only freed.
  */
@@ -20,6 +20,9 @@
 #include "proxy/base/loop.h"
 #include "proxy/base/tls_own.h"
 #include "proxy/base/world.h"
+
+/* In one tls_recv: who sends octet by octet would hold up the others. */
+enum { RECV_RECORDS = 512 };
 
 /* ---- errors ---------------------------------------------------------------------------------- */
 
@@ -214,9 +217,12 @@ handshake_reason(const struct tls *t)
 static enum io_rc
 handshake_over(struct tls *t, const char **why)
 {
-	bool closed = t->raw_end && ERR_peek_error() == 0;
+	const char *flood = tls_flood(t);
+	bool        closed = t->raw_end && ERR_peek_error() == 0 && flood == NULL;
 
 	*why = closed ? "the peer closed the connection" : handshake_reason(t);
+	if (flood != NULL)
+		*why = flood;
 	t->broken = true;
 	t->c->fault = true;
 	if (t->client)
@@ -239,11 +245,12 @@ tls_handshake(struct conn *c, const char **why)
 	rc = SSL_do_handshake(t->ssl);
 	if (rc == 1) {
 		t->up = t->pending = c->readable = true;
+		t->idle = 0;
 		if (t->client)
 			tls_client_up(t);
 		return IO_OK;
 	}
-	switch (SSL_get_error(t->ssl, rc)) {
+	switch (tls_flood(t) != NULL ? SSL_ERROR_SSL : SSL_get_error(t->ssl, rc)) {
 	case SSL_ERROR_WANT_READ:
 		c->readable = false;
 		return IO_AGAIN;
@@ -263,6 +270,8 @@ static void
 read_stopped(struct tls *t, int error)
 {
 	t->pending = false;
+	if (tls_flood(t) != NULL)
+		error = SSL_ERROR_SSL;
 	switch (error) {
 	case SSL_ERROR_WANT_READ:
 		break;
@@ -289,14 +298,14 @@ tls_recv(struct tls *t, void *p, size_t n, size_t *got)
 		return IO_FAULT;
 	t->pending = true;
 	t->wants_write = false;
-	while (!t->ended && *got < n) {
+	for (unsigned i = 0; i < RECV_RECORDS && !t->ended && *got < n; i++) {
 		ERR_clear_error();
-		if (SSL_read_ex(t->ssl, (char *)p + *got, n - *got, &one) == 1)
-			*got += one;
-		else {
+		if (SSL_read_ex(t->ssl, (char *)p + *got, n - *got, &one) != 1) {
 			read_stopped(t, SSL_get_error(t->ssl, 0));
 			break;
 		}
+		*got += one;
+		tls_flood_data(t);
 	}
 	t->pending |= t->ended;
 	if (*got > 0)
@@ -318,6 +327,12 @@ tls_send(struct tls *t, const void *p, size_t n, size_t *sent)
 		return IO_AGAIN;
 	t->broken = true;
 	return IO_FAULT;
+}
+
+const char *
+tls_fault(const struct conn *c)
+{
+	return c->tls != NULL ? tls_flood(c->tls) : NULL;
 }
 
 bool

@@ -94,6 +94,8 @@ void tls_ahead(struct conn *c, struct strv octets);
  * IO_FAULT: over, *why is static or OpenSSL's text, valid until the next call.
  */
 enum io_rc tls_handshake(struct conn *c, const char **why);
+/* Behind IO_FAULT: why the peer was not heard any more, static, where that was ours to say; NULL: OpenSSL's or the kernel's. */
+const char *tls_fault(const struct conn *c);
 void tls_facts_get(const struct conn *c, struct arena *a, struct tls_facts *out);
 /* Sends close_notify if that does not wait; frees. Called by conn_close. */
 void tls_free(struct tls *t);

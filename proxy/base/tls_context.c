@@ -124,6 +124,7 @@ configure(SSL_CTX *ssl, int minimum)
 	/* RFC 8446 8: early data can be played again by anybody */
 	SSL_CTX_set_max_early_data(ssl, 0);
 	SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
+	tls_flood_install(ssl);
 }
 
 static struct tls_context *

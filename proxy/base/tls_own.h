@@ -74,6 +74,7 @@ struct tls {
 	bool                closed;     /* our close_notify is out */
 	bool                pending, wants_write;
 	bool                ended;      /* reading gave `end`, for good */
+	uint8_t             idle;       /* tls_flood.c: what came that was no data */
 	enum io_rc          end;
 	/* a client's */
 	struct tls_session **resume;    /* NULL: nothing is kept */
@@ -103,6 +104,11 @@ bool tls_ticket_begin(void);            /* makes the process's secret where ther
 void tls_ticket_install(struct tls_context *x);
 /* Before a handshake as a server: no tickets where none can be given or taken. */
 void tls_ticket_prepare(struct tls *t);
+
+/* tls_flood.c; data: a record with some was read. */
+void tls_flood_install(struct ssl_ctx_st *ssl);
+void tls_flood_data(struct tls *t);
+const char *tls_flood(const struct tls *t);     /* why the peer is not heard any more; NULL: it is */
 
 /* tls_client.c; up, failed: the handshake has ended, so or so. */
 void tls_client_install(struct tls_context *x);

@@ -252,6 +252,10 @@ look_for_reset(struct session *s)
 static void
 hang_up(struct session *s, enum io_rc rc)
 {
+	const char *fault = tls_fault(&s->io);
+
+	if (fault != NULL)
+		session_log_event(s, "tls-failed", fault);
 	if (rc == IO_EOF && s->phase == PHASE_AUTH)
 		session_end(s, "client closed inside AUTH");
 	else if (rc == IO_EOF)
@@ -259,7 +263,7 @@ hang_up(struct session *s, enum io_rc rc)
 		    s->phase == PHASE_COMMAND ? "client closed the connection" :
 						"client closed inside a message");
 	else
-		session_cut(s, "client reset the connection");
+		session_cut(s, fault != NULL ? fault : "client reset the connection");
 }
 
 static bool
