@@ -264,6 +264,8 @@ hint_file(enum file_rc rc, struct strv name)
 		return SV("whoever writes to it must do so while it is read");
 	case FILE_FOLDER:
 		return SV("name a file that lies in it");
+	case FILE_NO_DESCRIPTOR:
+		return SV("whoever starts postern must be allowed more open files (ulimit -n)");
 	default:
 		return SV("it must be a file that can be read, not a directory");
 	}

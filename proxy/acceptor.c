@@ -2,7 +2,8 @@
  * acceptor -- the listening sockets of a worker: which of them are polled, and how clients are taken.
  *
  * No more is done for a connection here than one accept4(): whether a session may begin is smtp's to say.
- * A shortage of descriptors or memory never makes the loop spin: one client is told, or all wait a little.
+ * A shortage of descriptors or memory, or a fault that lasts, never makes the loop spin: one client is told, or all wait
+ * a little.
  *
  * The invariants: a place is polled only while it is adopted, and not once stopped; while pausing none is polled anew;
  * one that is adopted and not polled has the pause's end to come.
@@ -22,17 +23,19 @@
 #include "proxy/base/loop.h"
 #include "proxy/worker.h"
 
-#define ACCEPTS  64  /* a readiness: then the sessions have their turn */
-#define RESERVE  96  /* descriptors of log, spool files, questions to the DNS and the like */
-#define PAUSE_MS 100 /* without descriptors or memory: how long nothing is accepted */
+#define ACCEPTS  64   /* a readiness: then the sessions have their turn */
+#define RESERVE  96   /* descriptors of log, spool files, questions to the DNS and the like */
+#define PAUSE_MS 100  /* without descriptors or memory: how long nothing is accepted */
+#define AWAY_MS  5000 /* between two lines about clients that are turned away */
 
 struct watch { /* one listening socket */
 	struct acceptor       *acceptor;
 	const struct listener *l;
 	struct loop_fd         in;
 	int                    fd;
-	unsigned               burst; /* how many are accepted at the next readiness */
-	uint64_t               at;    /* when the last one was */
+	unsigned               burst;  /* how many are accepted at the next readiness */
+	unsigned               faults; /* of clients, in a row */
+	uint64_t               at;     /* when the last one was */
 	bool                   adopted;
 };
 
@@ -42,7 +45,9 @@ struct acceptor {
 	struct smtp               *smtp;
 	struct watch *watch; /* places of a listener side by side, as in struct sockets */
 	unsigned      n_watch;
-	struct timer  pause;
+	struct timer  pause, away;
+	unsigned      n_away; /* turned away, and not told of in the log so far */
+	const char   *why;    /* the last of them was; static */
 	int  fd_max; /* a client's descriptor is below it: the rest is for servers and files */
 	int  spare;  /* a descriptor to give up, so that a client can hear 421 */
 	bool told;   /* that the kernel does not let us poll: once, until it does */
@@ -122,9 +127,32 @@ pause_over(void *arg)
 
 /* ---- taking clients -------------------------------------------------------------------------- */
 
+/* The first at once, and those behind it together: a crowd shall not fill the log. */
+static void
+log_away(struct acceptor *a)
+{
+	struct log_line l;
+
+	log_begin(&l, a->start->world, SV("worker"), "turned-away");
+	log_number(&l, "clients", a->n_away);
+	log_z(&l, "why", a->why);
+	log_end(&l);
+	a->n_away = 0;
+	timer_start(a->loop, &a->away, loop_now(a->loop) + AWAY_MS);
+}
+
+static void
+away_due(void *arg)
+{
+	struct acceptor *a = arg;
+
+	if (a->n_away > 0)
+		log_away(a);
+}
+
 /* RFC 5321 3.8: before the greeting 421 may stand in its place. With TLS there are no words yet. */
 static void
-say_full(struct watch *x, int fd)
+say_full(struct watch *x, int fd, const char *why)
 {
 	static const char said[] = "421 4.3.2 Too many connections, try again later\r\n";
 	struct acceptor  *a = x->acceptor;
@@ -133,11 +161,15 @@ say_full(struct watch *x, int fd)
 		(void)!send(fd, said, sizeof(said) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 	close(fd);
 	counters_add(a->start->counters, a->start->column, COUNTER_SESSIONS_REFUSED, 1);
+	a->n_away++;
+	a->why = why;
+	if (a->away.pos == 0)
+		log_away(a);
 }
 
 /* No descriptor is left: one client is told so with the spare one, rather than left in the queue. */
 static void
-turn_away(struct watch *x)
+turn_away(struct watch *x, const char *why)
 {
 	struct acceptor *a = x->acceptor;
 	int              fd;
@@ -149,7 +181,7 @@ turn_away(struct watch *x)
 	close(a->spare);
 	fd = accept4(x->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0)
-		say_full(x, fd);
+		say_full(x, fd, why);
 	a->spare = fcntl(a->start->control, F_DUPFD_CLOEXEC, 0);
 	/* The spare place may have gone to somebody else meanwhile. */
 	if (a->spare < 0 || fd < 0)
@@ -191,8 +223,10 @@ accept_one(struct watch *x)
 	struct endpoint         peer, local;
 	int fd = accept4(x->fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
+	if (fd >= 0 || errno == EAGAIN)
+		x->faults = 0;
 	if (fd >= a->fd_max) {
-		say_full(x, fd);
+		say_full(x, fd, "the descriptors that are left are for servers and files");
 		return true;
 	}
 	if (fd >= 0) {
@@ -206,10 +240,13 @@ accept_one(struct watch *x)
 	}
 	if (errno == EAGAIN)
 		return false;
-	if (is_client_fault(errno))
+	/* So many in a row are nobody's but the machine's (EPERM of its policy), and may last. */
+	if (is_client_fault(errno) && ++x->faults < ACCEPTS)
 		return true;
-	if (errno == EMFILE || errno == ENFILE)
-		turn_away(x);
+	if (errno == EMFILE)
+		turn_away(x, "no descriptor is free in this worker");
+	else if (errno == ENFILE)
+		turn_away(x, "no descriptor is free on this machine");
 	else
 		pause_all(a);
 	return false;
@@ -283,6 +320,7 @@ acceptor_new(struct arena *arena, const struct worker_start *start, const struct
 	a->loop = loop;
 	a->smtp = smtp;
 	a->pause = (struct timer){ .fn = pause_over, .arg = a };
+	a->away = (struct timer){ .fn = away_due, .arg = a };
 	a->fd_max = descriptors_for_clients(conf);
 	watches_make(a, arena);
 	a->spare = fcntl(start->control, F_DUPFD_CLOEXEC, 0);
@@ -314,6 +352,8 @@ acceptor_stop(struct acceptor *a)
 	if (a->stopped)
 		return;
 	a->stopped = true;
+	away_due(a);
+	timer_stop(a->loop, &a->away);
 	timer_stop(a->loop, &a->pause);
 	for (unsigned i = 0; i < a->n_watch; i++) {
 		watch_off(&a->watch[i]);

@@ -100,11 +100,13 @@ passed_fd(struct msghdr *msg)
 	return fd;
 }
 
-/* The message is still there, and a shortage ends. */
-static bool
-is_passing(int error)
+/* After a shortage the message is still there. */
+static enum control_rc
+not_now(int error)
 {
-	return error == EAGAIN || error == ENOMEM || error == ENOBUFS;
+	if (error == EAGAIN)
+		return CONTROL_AGAIN;
+	return error == ENOMEM || error == ENOBUFS ? CONTROL_SHORT : CONTROL_FAULT;
 }
 
 enum control_rc
@@ -121,7 +123,7 @@ control_recv(int fd, struct control_msg *m, int *passed)
 		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return is_passing(errno) ? CONTROL_AGAIN : CONTROL_FAULT;
+		return not_now(errno);
 	*passed = passed_fd(&msg);
 	if (n > 0 && control_unpack(strv(octets, (size_t)n), m))
 		return CONTROL_OK;

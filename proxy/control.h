@@ -44,8 +44,10 @@ bool control_pair(int fd[2]);
 /* pass: a descriptor to go with it, -1 none. False: the other side has gone or takes nothing. */
 bool control_send(int fd, const struct control_msg *m, int pass);
 
-/* FAULT: it cannot be read, and errno says why.  A shortage of memory is AGAIN. */
-enum control_rc { CONTROL_OK, CONTROL_AGAIN, CONTROL_EOF, CONTROL_BAD, CONTROL_FAULT };
+#define CONTROL_PAUSE_MS 100    /* behind CONTROL_SHORT: who asks again at once spins, for the socket stays ready */
+
+/* SHORT: no memory for what is there, and stays there.  FAULT: it cannot be read, and errno says why. */
+enum control_rc { CONTROL_OK, CONTROL_AGAIN, CONTROL_SHORT, CONTROL_EOF, CONTROL_BAD, CONTROL_FAULT };
 /* The next message; *passed is -1 or a descriptor that the caller now owns (CONTROL_OK only). */
 enum control_rc control_recv(int fd, struct control_msg *m, int *passed);
 

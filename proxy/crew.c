@@ -313,7 +313,7 @@ crew_oldest(const struct crew *c)
 uint64_t
 crew_next(const struct crew *c)
 {
-	uint64_t at = UINT64_MAX, next;
+	uint64_t at = UINT64_MAX, now = c->w->now(c->w), next;
 
 	for (unsigned i = 0; i < c->n_child; i++) {
 		const struct child *k = &c->child[i];
@@ -322,6 +322,8 @@ crew_next(const struct crew *c)
 			at = k->kill_at;
 		if (k->pid != 0 && k->lost_at != 0 && k->lost_at < at)
 			at = k->lost_at;
+		if (k->pid != 0 && k->deaf_until > now && k->deaf_until < at)
+			at = k->deaf_until;
 	}
 	for (unsigned i = 0; i < c->n_place && !c->stopping; i++) {
 		next = c->place[i].start_at;

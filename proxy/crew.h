@@ -23,6 +23,7 @@ struct child {
 	unsigned generation, place;
 	bool     ready, draining;
 	uint64_t started, kill_at;      /* kill_at: 0 never */
+	uint64_t deaf_until;            /* not before then is its channel read: there was no memory for it */
 	uint64_t lost_at;               /* 0: its channel is open; when it is alive then, it drains by itself */
 	uint64_t drain;                 /* ms: its own, which a reload does not change */
 };

@@ -90,6 +90,9 @@ take_report(struct crew *c, int child)
 		return;
 	case CONTROL_AGAIN:
 		return;
+	case CONTROL_SHORT:
+		k->deaf_until = c->w->now(c->w) + CONTROL_PAUSE_MS;
+		return;
 	case CONTROL_BAD:
 		log_event(c->w, SV("master"), "warning", "worker %u reported nonsense", k->place);
 		kill(k->pid, SIGKILL);
@@ -105,12 +108,14 @@ take_report(struct crew *c, int child)
 unsigned
 crew_poll(const struct crew *c, struct pollfd *p)
 {
+	uint64_t now = c->w->now(c->w);
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < c->n_child; i++) {
 		const struct child *k = &c->child[i];
+		bool                heard = k->pid != 0 && k->deaf_until <= now;
 
-		p[i] = (struct pollfd){ k->pid != 0 ? k->control : NOBODY, POLLIN, 0 };
+		p[i] = (struct pollfd){ heard ? k->control : NOBODY, POLLIN, 0 };
 		if (p[i].fd >= 0)
 			n = i + 1;
 	}

@@ -118,6 +118,8 @@ plain_hint_file(enum file_rc rc, struct strv said)
 		return SV("a name without / in front is looked for beside the file that names it");
 	if (rc == FILE_TOO_BIG)
 		return SV("is it the right file?");
+	if (rc == FILE_NO_DESCRIPTOR)
+		return SV("whoever starts postern must be allowed more open files (ulimit -n)");
 	return strv(NULL, 0);
 }
 

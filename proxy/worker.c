@@ -39,7 +39,7 @@ struct worker {
 	struct smtp               *smtp;
 	struct acceptor           *acceptor;
 	struct loop_fd             orders;
-	struct timer               hard, tickets, logless;
+	struct timer               hard, tickets, logless, deaf;
 	int                        log_fd;
 	bool                       draining, cut;
 };
@@ -154,9 +154,27 @@ orders_end(struct worker *w, const char *why)
 {
 	log_event(w->start->world, SV("worker"), "warning", "why=\"it drains: %s\"", why);
 	loop_unwatch(w->loop, &w->orders);
+	timer_stop(w->loop, &w->deaf);
 	timer_stop(w->loop, &w->logless);
 	(void)shutdown(w->orders.fd, SHUT_RDWR);
 	drain(w);
+}
+
+/* No memory for an order, or none to hear of them: it stays there, and the loop must not spin on it. */
+static void
+orders_wait(struct worker *w)
+{
+	loop_unwatch(w->loop, &w->orders);
+	timer_start(w->loop, &w->deaf, loop_now(w->loop) + CONTROL_PAUSE_MS);
+}
+
+static void
+orders_again(void *arg)
+{
+	struct worker *w = arg;
+
+	if (!loop_watch(w->loop, &w->orders, LOOP_READ))
+		orders_wait(w);
 }
 
 static void
@@ -173,6 +191,9 @@ orders_ready(void *arg, unsigned what)
 			obey(w, &m, passed);
 			break;
 		case CONTROL_AGAIN:
+			return;
+		case CONTROL_SHORT:
+			orders_wait(w);
 			return;
 		case CONTROL_EOF:
 			orders_end(w, "the master has gone");
@@ -256,6 +277,7 @@ begin(struct worker *w, const char **why)
 	w->hard = (struct timer){ .fn = hard_end, .arg = w };
 	w->tickets = (struct timer){ .fn = tickets_due, .arg = w };
 	w->logless = (struct timer){ .fn = ask_for_log, .arg = w };
+	w->deaf = (struct timer){ .fn = orders_again, .arg = w };
 	tickets_due(w);
 	conf = settings_split(start->settings, w->a, start->workers);
 	w->smtp = smtp_new(conf, start->world, w->loop, start->counters, start->column);
@@ -283,6 +305,7 @@ end(struct worker *w)
 	timer_stop(w->loop, &w->hard);
 	timer_stop(w->loop, &w->tickets);
 	timer_stop(w->loop, &w->logless);
+	timer_stop(w->loop, &w->deaf);
 	/* With a session still alive its memory is not ours to take apart: the process ends, that is enough. */
 	if (smtp_sessions(w->smtp) > 0) {
 		world_real_stop(w->start->world);

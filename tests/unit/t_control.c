@@ -1,13 +1,27 @@
 /*
  * t_control -- orders and reports: packed, unpacked, sent with and without a descriptor, and what is no message.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "proxy/control.h"
 #include "tests/unit/t.h"
+
+static int fault; /* of the next recvmsg(); 0: none */
+
+ssize_t
+recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	if (fault == 0)
+		return syscall(SYS_recvmsg, fd, msg, flags);
+	errno = fault;
+	fault = 0;
+	return -1;
+}
 
 static void
 packs_and_unpacks(void)
@@ -146,6 +160,31 @@ tells_nonsense_from_the_end(void)
 	close(fd[1]);
 }
 
+/* Who hears AGAIN asks when the socket is ready, which it is: a shortage is another thing. */
+static void
+tells_a_shortage(void)
+{
+	static const struct {
+		int             error;
+		enum control_rc rc;
+	} table[] = { { ENOMEM, CONTROL_SHORT }, { ENOBUFS, CONTROL_SHORT },
+		{ EAGAIN, CONTROL_AGAIN }, { ECONNRESET, CONTROL_FAULT }, { EINTR, CONTROL_OK } };
+	struct control_msg m;
+	int                fd[2], passed;
+
+	if (!T_CHECK(control_pair(fd)))
+		return;
+	for (size_t i = 0; i < T_COUNT(table); i++) {
+		T_CHECK(control_send(fd[0], &(struct control_msg){ CONTROL_ADOPT, 3 }, -1));
+		fault = table[i].error;
+		T_EQ_NUM(control_recv(fd[1], &m, &passed), table[i].rc);
+		if (table[i].rc != CONTROL_OK)
+			T_EQ_NUM(control_recv(fd[1], &m, &passed), CONTROL_OK);
+	}
+	close(fd[0]);
+	close(fd[1]);
+}
+
 /* A worker that reads nothing must not stop its master. */
 static void
 never_waits(void)
@@ -173,6 +212,7 @@ main(int argc, char **argv)
 	T_RUN(goes_over_a_pair);
 	T_RUN(carries_a_descriptor);
 	T_RUN(tells_nonsense_from_the_end);
+	T_RUN(tells_a_shortage);
 	T_RUN(never_waits);
 	return t_end();
 }

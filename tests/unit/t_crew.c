@@ -1,7 +1,9 @@
 /*
  * t_crew -- what a worker is born with: no key of tickets that has served its time; and what is said when one dies.
  */
+#include <errno.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -164,6 +166,64 @@ a_worker_without_a_channel_has_a_successor(void)
 	free(c);
 }
 
+static int      no_memory; /* recvmsg() has none, so often was it asked */
+static unsigned asked;
+
+ssize_t
+recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	asked++;
+	if (no_memory == 0)
+		return syscall(SYS_recvmsg, fd, msg, flags);
+	errno = ENOMEM;
+	return -1;
+}
+
+/* One round of the master's wait. */
+static void
+look(struct crew *c)
+{
+	struct pollfd p[CREW_MAX * 5 / 2];
+	unsigned      n = crew_poll(c, p);
+
+	if (poll(p, n, 0) > 0)
+		crew_reports(c, p, n);
+}
+
+/* A report for which there is no memory stays: it is asked for again, and not all the time. */
+static void
+a_shortage_does_not_spin(void)
+{
+	static const struct settings settings = { .drain = 600000 };
+	static const struct sockets  none = { .places = 2 };
+	struct crew                 *c = two_workers(&settings, &none);
+
+	c->leave = close_all;
+	crew_want(c);
+	(void)poll(NULL, 0, 200);
+	no_memory = 1;
+	asked = 0;
+	for (unsigned i = 0; i < 1000; i++)
+		look(c);
+	T_EQ_NUM(asked, 2);
+	T_EQ_NUM(crew_next(c), fake.now(&fake) + 100);
+	no_memory = 0;
+	c->child[0].deaf_until = c->child[1].deaf_until = fake.now(&fake);
+	look(c);
+	T_EQ_NUM(asked, 4);
+	T_CHECK(c->child[0].control < 0 && c->child[1].control < 0);
+	c->stopping = true;
+	for (unsigned i = 0; i < 2; i++) {
+		pid_t pid = c->child[i].pid;
+
+		kill(pid, SIGKILL);
+		T_CHECK(waitpid(pid, NULL, 0) == pid);
+		T_CHECK(crew_ended(c, pid, 9));
+	}
+	crew_fini(c);
+	free(c);
+}
+
 /* ---- what is said of a death ----------------------------------------------------------------- */
 
 static struct buf said;
@@ -227,6 +287,7 @@ main(int argc, char **argv)
 	T_RUN(last_words_come_before_the_death);
 	T_RUN(a_shorter_drain_is_for_those_to_come);
 	T_RUN(a_worker_without_a_channel_has_a_successor);
+	T_RUN(a_shortage_does_not_spin);
 	buf_fini(&said);
 	free_pem(&ours);
 	return t_end();

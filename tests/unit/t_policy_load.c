@@ -85,6 +85,25 @@ read_deeper(struct world *w, struct arena *a, const char *path, size_t max, stru
 	return FILE_OK;
 }
 
+static enum file_rc
+read_nothing(struct world *w, struct arena *a, const char *path, size_t max, struct strv *out)
+{
+	(void)w, (void)a, (void)path, (void)max, (void)out;
+	return FILE_NO_DESCRIPTOR;
+}
+
+static void
+no_descriptor_has_its_hint(void)
+{
+	struct world w = { .read_file = read_nothing };
+	struct diags d = { .a = arena };
+
+	conf_parse(arena, &w, "p.conf", &d);
+	T_EQ_TEXT(errors_of(&d), ":0: cannot read `p.conf': no descriptor is free\n");
+	T_EQ_TEXT(
+	    d.v[0].hint, "whoever starts postern must be allowed more open files (ulimit -n)");
+}
+
 static void
 includes_too_deep(void)
 {
@@ -335,6 +354,7 @@ main(int argc, char **argv)
 	T_RUN(includes);
 	T_RUN(includes_that_never_end);
 	T_RUN(includes_too_deep);
+	T_RUN(no_descriptor_has_its_hint);
 	T_RUN(files_that_cannot_be_read);
 	T_RUN(list_files);
 	T_RUN(long_list);
