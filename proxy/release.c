@@ -102,6 +102,7 @@ struct release {
 	struct world          *w;
 	struct loop           *loop;
 	struct smtp           *smtp;
+	struct release_log    *log; /* NULL: there is none */
 	const char *const     *id;
 	unsigned               n, at, failed;
 	void (*emit)(struct strv line, void *arg);
@@ -238,12 +239,16 @@ static void
 sent(void *arg)
 {
 	struct release *r = arg;
+	const char     *why = NULL;
 
 	tell(r, buf_view(&r->resend.said));
 	if (!r->resend.taken)
 		r->failed++;
 	else if (unlink(r->path) < 0)
-		tell(r, arena_printf(r->a, "sent, but it is still there: %s", strerror(errno)));
+		why = strerror(errno);
+	if (why != NULL)
+		tell(r, arena_printf(r->a, "sent, but it is still there: %s", why));
+	release_log_line(r->log, r->a, &r->q, r->resend.taken, buf_view(&r->resend.said), why);
 	close_one(r);
 	next(r);
 }
@@ -305,6 +310,32 @@ play(struct release *r, const struct smtp_conf *conf, struct counters *counters)
 	smtp_free(r->smtp);
 }
 
+/* r->failed is all of them until the first is at hand. */
+static void
+send_all(struct release *r, struct arena *a)
+{
+	struct counters *counters = counters_new(1);
+	const char      *why = "no memory";
+
+	/* Files of a Maildir are its user's; and a server that hangs up is no end of ours. */
+	signal(SIGPIPE, SIG_IGN);
+	if (counters == NULL || !drop_privileges(r->s->user, &why)) {
+		r->emit(strv_z(why), r->arg);
+		return;
+	}
+	r->loop = loop_new(r->w);
+	if (r->loop == NULL) {
+		r->emit(SV("no event loop"), r->arg);
+		return;
+	}
+	world_real_start(r->w, r->loop);
+	(void)world_real_dns(r->w, &r->s->resolver, &why);
+	play(r, settings_split(r->s, a, 1), counters);
+	world_real_stop(r->w);
+	loop_free(r->loop);
+	counters_free(counters);
+}
+
 unsigned
 release_send(const struct settings *s, struct world *w, struct arena *a, const char *const *id,
     unsigned n, void (*emit)(struct strv line, void *arg), void *arg)
@@ -312,25 +343,12 @@ release_send(const struct settings *s, struct world *w, struct arena *a, const c
 	struct release r = {
 		.s = s, .w = w, .id = id, .n = n, .failed = n, .emit = emit, .arg = arg
 	};
-	struct counters *counters = counters_new(1);
-	const char      *why = "no memory";
+	struct strv why;
 
-	/* Files of a Maildir are its user's; and a server that hangs up is no end of ours. */
-	signal(SIGPIPE, SIG_IGN);
-	if (counters == NULL || !drop_privileges(s->user, &why)) {
-		emit(strv_z(why), arg);
-		return n;
-	}
-	r.loop = loop_new(w);
-	if (r.loop == NULL) {
-		emit(SV("no event loop"), arg);
-		return n;
-	}
-	world_real_start(w, r.loop);
-	(void)world_real_dns(w, &s->resolver, &why);
-	play(&r, settings_split(s, a, 1), counters);
-	world_real_stop(w);
-	loop_free(r.loop);
-	counters_free(counters);
+	r.log = release_log_open(a, w, s, &why);
+	if (r.log == NULL)
+		emit(why, arg);
+	send_all(&r, a);
+	release_log_close(r.log);
 	return r.failed;
 }

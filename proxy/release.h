@@ -18,7 +18,7 @@ int release_list(const struct settings *s, struct arena *a, void (*emit)(struct 
  *
  *   w   the machine's world, its log swallowed; a loop and the resolver are started here
  *
- * What became of each is told line by line.  The number of those that were not sent.
+ * What became of each is told line by line, and in the log of s (release_log.c).  The number of those not sent.
  */
 unsigned release_send(const struct settings *s, struct world *w, struct arena *a, const char *const *id, unsigned n,
     void (*emit)(struct strv line, void *arg), void *arg);

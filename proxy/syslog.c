@@ -2,7 +2,7 @@
  * syslog -- from a pipe to syslog(3), line by line.
  *
  * It runs in a child, of the master or of postern-milter, and touches nothing else.  A line that is longer than the
- * log makes them is cut, so the buffer has a ceiling whatever comes.
+ * log makes them is cut, so the buffer has a ceiling whatever comes.  Who keeps nobody waiting needs no child.
  */
 #include "proxy/syslog.h"
 
@@ -22,12 +22,22 @@
 #define LOOK_MS 10
 #define STAMP   25 /* "2026-01-31T23:59:59.999Z ": world_real puts it before each line */
 
+void
+syslog_begin(void)
+{
+	openlog("postern", LOG_NDELAY, LOG_MAIL);
+}
+
+void
+syslog_line(struct strv line)
+{
+	syslog(LOG_INFO, "%.*s", (int)line.n, line.p);
+}
+
 static void
 say(struct strv line)
 {
-	if (line.n > STAMP)
-		line = strv_from(line, STAMP);
-	syslog(LOG_INFO, "%.*s", (int)line.n, line.p);
+	syslog_line(line.n > STAMP ? strv_from(line, STAMP) : line);
 }
 
 /* Says every whole line, and one that fills the buffer. */
@@ -57,7 +67,7 @@ pump(int fd)
 	ssize_t    n;
 
 	buf_init(&b, LOG_LINE + 100);
-	openlog("postern", LOG_NDELAY, LOG_MAIL);
+	syslog_begin();
 	for (;;) {
 		if (!buf_reserve(&b, b.max - b.n))
 			break;

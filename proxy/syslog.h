@@ -8,6 +8,8 @@
 
 #include <sys/types.h>
 
+#include "proxy/base/strv.h"
+
 /*
  * All that a child made for it does, the logger: becomes user (NULL: stays who it is), reads lines from fd until its end
  * and hands each to syslog, without its time, for syslog has one.  No signal meant for who made it ends it before.
@@ -18,5 +20,9 @@ void syslog_serve(int fd, const char *user);
  * until the logger has told what is left and is gone.
  */
 void syslog_wait(pid_t logger);
+
+/* For who keeps nobody waiting: as the logger says it, from this process.  begin: before root is given up. */
+void syslog_begin(void);
+void syslog_line(struct strv line);
 
 #endif
