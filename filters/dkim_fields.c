@@ -101,5 +101,5 @@ dkim_fields_want(const struct dkim_fields *f, const struct header *h)
 {
 	if (dkim_is_signature(h))
 		return f->signatures || dkim_fields_signature(f, h) != NULL;
-	return h->name_n > 0 && is_named(f, header_name(h));
+	return is_named(f, header_name(h));
 }

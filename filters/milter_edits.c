@@ -20,7 +20,6 @@ struct milter_edits {
 	bool              exact;
 	unsigned         *above;
 	struct fieldlist *list;   /* NULL: not wanted yet */
-	bool              mbox;   /* the first one is an mbox line */
 	unsigned          asked;  /* changes that were asked for, those that change nothing, too */
 	uint64_t          fields; /* octets of their names and values */
 	struct spool     *body;   /* NULL: it stays */
@@ -65,13 +64,12 @@ take_fields(struct milter_edits *m)
 	name = arena_array(m->a, n, sizeof(*name));
 	for (unsigned i = 0; i < n; i++)
 		name[i] = f[i].name;
-	m->mbox = n > 0 && name[0].n == 0;
 	m->list = fieldlist_new(m->a, name, n, n, true);
 }
 
 /*
  * libmilter, smfi_insheader: places count the MTA's own Received, which comes in front of the message when it is sent.
- * What belongs above it stands directly below it then.  An mbox line is none that a milter was shown.
+ * What belongs above it stands directly below it then.
  */
 static void
 insert_field(struct milter_edits *m, struct edit *e, uint32_t at)
@@ -85,7 +83,7 @@ insert_field(struct milter_edits *m, struct edit *e, uint32_t at)
 	else
 		at--;
 	e->op = EDIT_INSERT_HEADER;
-	e->at = at < n ? at + m->mbox : n;
+	e->at = at < n ? at : n;
 	(void)fieldlist_insert(m->list, e->at, e->name);
 }
 

@@ -76,8 +76,6 @@ tell_header(struct milter_talk *t, const struct view *v)
 		return TOLD_ON;
 	f = view_fields(t->work, v, &n);
 	for (unsigned i = 0; i < n && rc == TOLD_ON; i++) {
-		if (f[i].name.n == 0) /* an mbox line */
-			continue;
 		e.text = f[i].name;
 		e.value = value_of(t->work, &scratch, &f[i], exact);
 		fit_field(t, &e);

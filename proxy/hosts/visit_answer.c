@@ -85,7 +85,7 @@ say_deletions(struct visit_answer *out, const struct message *m, const bool *kep
 		struct visit_edit *e;
 		size_t             name;
 
-		if (kept[k] || m->h[k].name_n == 0)
+		if (kept[k])
 			continue;
 		name = put_text(out, header_name(&m->h[k]));
 		e = add_edit(out, VISIT_CHANGE);

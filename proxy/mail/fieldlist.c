@@ -27,7 +27,7 @@ struct same { /* name */
 
 struct fieldlist {
 	struct arena *a;
-	bool          mbox, named;
+	bool          named;
 	uint32_t      n; /* fields that ever were */
 	struct order  place, name;
 	uint32_t      root;   /* of place */
@@ -140,7 +140,6 @@ fieldlist_new(
 	l->a = a;
 	l->n = fields;
 	l->named = named;
-	l->mbox = fields > 0 && name[0].n == 0;
 	make_room(l, n_name);
 	for (uint32_t i = 0; i < fields; i++)
 		all[i] = i + 1;
@@ -189,9 +188,6 @@ put(struct fieldlist *l, struct strv name, uint32_t before)
 uint32_t
 fieldlist_insert(struct fieldlist *l, uint32_t at, struct strv name)
 {
-	/* Behind a field an mbox line would end the header. */
-	if (at == 0 && l->mbox)
-		at = 1;
 	return put(l, name, order_nth(&l->place, l->root, at));
 }
 

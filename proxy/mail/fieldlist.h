@@ -16,10 +16,10 @@ struct fieldlist;
 
 /*
  * name: of `fields' fields, in order, and behind them those up to n_name that may be asked for or put in; the caller
- * keeps them.  An empty first one is an mbox line.  named: false where nobody will ask for a name.
+ * keeps them.  named: false where nobody will ask for a name.
  */
 struct fieldlist *fieldlist_new(struct arena *a, const struct strv *name, unsigned fields, unsigned n_name, bool named);
-/* In front of the at-th (from 0) of those that are there, behind all where they are fewer; never in front of an mbox line. */
+/* In front of the at-th (from 0) of those that are there, behind all where they are fewer. */
 uint32_t fieldlist_insert(struct fieldlist *l, uint32_t at, struct strv name);
 uint32_t fieldlist_add(struct fieldlist *l, struct strv name);                  /* behind all */
 /* It is not there any more.  Once. */

@@ -4,8 +4,9 @@
  * Fed with canonical CRLF text (no bare CR, LF, NUL; dots undone) in any cut.  The header ends at the
  * empty line, or in front of the first line that is neither a field nor a continuation (that line is
  * body then, and there is no empty line: `no_gap`).  First lines "From ", with any ">" in front, are
- * what mbox files have between messages: they are kept apart, and no field.  Octet for octet nothing
- * is lost: mbox lines + fields + gap + body is what came, but for hidden fields.
+ * what mbox files have between messages: they are kept apart, and no field.  So every field has a name,
+ * and since edits have one, too (edit_check), nobody who walks over fields need ask.  Octet for octet
+ * nothing is lost: mbox lines + fields + gap + body is what came, but for hidden fields.
  */
 #ifndef PROXY_MAIL_MESSAGE_H
 #define PROXY_MAIL_MESSAGE_H
@@ -17,7 +18,7 @@ struct arena;
 
 struct header {
 	struct strv raw;                /* the field with its folding and its last CRLF, in the arena */
-	uint16_t    name_n;             /* octets of the name, at least 1 */
+	uint16_t    name_n;             /* octets of the name */
 	bool        hidden;             /* not seen by filters, not sent on: X-Postern-* of strangers, forged A-R */
 };
 

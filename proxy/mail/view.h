@@ -15,7 +15,7 @@ struct view {
 
 /* One header field as the view has it. */
 struct view_field {
-	struct strv name;               /* empty: nameless */
+	struct strv name;               /* as of every field, not empty */
 	struct strv raw;                /* the field as it will be sent, with its CRLF */
 };
 

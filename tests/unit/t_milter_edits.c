@@ -529,7 +529,7 @@ struct model_field {
 	const char *
 	    name; /* as it is spelled now; NULL: our own Received, which places count and nobody is shown */
 	unsigned value;
-	bool     shown, gone, mbox;
+	bool     shown, gone;
 };
 
 struct model {
@@ -570,7 +570,7 @@ model_place(const struct model *m, unsigned at)
 	unsigned i = 0;
 
 	for (; i < m->n; i++)
-		if (!m->f[i].gone && !m->f[i].mbox && at-- == 0)
+		if (!m->f[i].gone && at-- == 0)
 			break;
 	return i;
 }
@@ -588,7 +588,7 @@ model_edit(struct model *m, const struct milter_answer *a, unsigned value)
 	for (unsigned i = 0; a->kind == CHG && i < m->n; i++) {
 		struct model_field *x = &m->f[i];
 
-		if (!x->shown || x->mbox || strcasecmp(x->name, a->name.p) != 0 || --nth > 0)
+		if (!x->shown || strcasecmp(x->name, a->name.p) != 0 || --nth > 0)
 			continue;
 		if (x->gone)
 			break;
@@ -607,9 +607,7 @@ model_print(const struct model *m, struct buf *out)
 	for (unsigned i = 0; i < m->n; i++) {
 		const struct model_field *f = &m->f[i];
 
-		if (f->mbox)
-			buf_printf(out, "From x@y Mon\r\n");
-		else if (f->name != NULL && !f->gone)
+		if (f->name != NULL && !f->gone)
 			buf_printf(out, "%s: %u\r\n", f->name, f->value);
 	}
 }
@@ -620,8 +618,6 @@ model_begin(struct model *m)
 	unsigned n = draw(MODEL_FIELDS - 2);
 
 	m->n = 0;
-	if (draw(4) == 0)
-		m->f[m->n++] = (struct model_field){ .mbox = true, .shown = true };
 	m->f[m->n++] = (struct model_field){ .name = NULL };
 	for (unsigned i = 0; i < n; i++)
 		m->f[m->n++] =
@@ -672,7 +668,6 @@ one_by_chance(struct arena *a, struct buf *have, struct buf *want)
 	v.upto = edits.n;
 	f = view_fields(a, &v, &n);
 	buf_clear(have);
-	buf_add(have, msg.mbox);
 	for (unsigned i = 0; i < n; i++)
 		buf_add(have, f[i].raw);
 	model_print(&m, want);

@@ -41,8 +41,6 @@ insert(struct list *l, unsigned at, struct view_field f)
 {
 	if (at > l->n)
 		at = l->n;
-	if (at == 0 && l->n > 0 && l->v[0].name.n == 0)
-		at = 1;
 	memmove(&l->v[at + 1], &l->v[at], (l->n - at) * sizeof(l->v[0]));
 	l->v[at] = f;
 	l->n++;
