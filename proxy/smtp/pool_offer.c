@@ -89,6 +89,9 @@ own_word(struct pool_server *sv, const struct ehlo *e)
 
 	if (!sv->known || differs(&sv->ehlo, e))
 		sv->changed_at = now;
+	/* Who waits for a place to log in at may have had no server to wait for. */
+	if ((e->auth & ~sv->ehlo.auth) != 0)
+		sv->pool->changed = true;
 	sv->ehlo = *e;
 	sv->had.caps |= e->caps & PASSED_ON;
 	sv->had.auth |= e->auth;

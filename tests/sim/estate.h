@@ -28,6 +28,9 @@ struct estate {
 	bool                 auth;              /* offered to clients by some server */
 	enum crowd_front     front;             /* how clients say who they are */
 	bool                 crowded;           /* few places: who waits for the DNS lends */
+	bool                 few;               /* clients have few addresses and names between them */
+	bool                 login;             /* clients may be introduced with a user's name */
+	unsigned             shy, picky;        /* per cent of XCLIENT, of RCPT that servers refuse */
 	unsigned             trouble;           /* per mille of moments at which a server misbehaves */
 };
 
@@ -42,6 +45,8 @@ void estate_free(struct estate *e);     /* after its world */
 /* What a message that was taken must have seen on its connection. NULL, or what is wrong: in text. */
 const char *estate_wrong(const struct estate *e, const struct estate_server *sv,
     const struct up_message *m, const struct letter *l, char text[200]);
+/* A connection on which a client was named serves one session.  NULL, or what is wrong: in text. */
+const char *estate_shared(const struct estate *e, const struct estate_server *sv, char text[200]);
 /* Did some server say 235 for that user? */
 bool estate_knows(const struct estate *e, const char *user);
 

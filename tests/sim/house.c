@@ -227,8 +227,11 @@ places_of(const struct pool_server *sv)
 		bound += up->bound;
 		lendable += up->lendable;
 	}
-	for (const struct upstream *up = sv->idle; up != NULL; up = up->next)
+	for (const struct upstream *up = sv->idle; up != NULL; up = up->next) {
+		if (up->named || up->bound)
+			return "one idles that was a client's";
 		idle++;
+	}
 	if (sv->n_open < all || sv->n_bound < bound)
 		return "there are more connections than places taken";
 	if (sv->n_open - sv->n_bound > sv->conf->connections)

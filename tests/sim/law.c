@@ -41,13 +41,16 @@ listed(unsigned client)
 static enum truth
 truth_of(const struct law_check *c, const struct letter *l, unsigned rcpt)
 {
+	char helo[32];
+
 	switch (c->about) {
 	case ABOUT_CLIENT:
 		return within(c, client_of(l)) ? YES : NO;
 	case ABOUT_LISTED:
 		return listed(client_of(l));
 	case ABOUT_HELO:
-		return l->client == c->from ? YES : NO;
+		snprintf(helo, sizeof(helo), "client%u.example", c->from);
+		return strcmp(l->helo, helo) == 0 ? YES : NO;
 	case ABOUT_RESOLVES:
 		return l->domain == DOMAIN_GOOD ? NO : l->domain == DOMAIN_GONE ? YES : UNKNOWN;
 	case ABOUT_SENDER:

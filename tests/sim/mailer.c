@@ -417,6 +417,28 @@ time_has_come(struct up_conn *c)
 	return true;
 }
 
+/* Nothing is asked of it, and it has waited for that long enough. */
+static bool
+gives_up(struct up_conn *c)
+{
+	uint64_t until = c->active + c->up->patience;
+	bool     idle = c->greeted && c->state == UP_IDLE && !c->waiting && !c->closing &&
+	    !c->stalled && !c->auth.open && !c->shake_next && !c->wire.shaking &&
+	    wire_idle(&c->wire) && wire_unread(&c->wire).n == 0;
+
+	if (c->up->patience == 0 || !idle)
+		return false;
+	if (c->up->sim->clock < until) {
+		c->actor.wake = until;
+		return false;
+	}
+	mailer_event(c, "[has waited]");
+	c->closing = true;
+	if (c->up->says_why)
+		mailer_say(c, SV("421 4.4.2 up.test Error: timeout exceeded\r\n"));
+	return true;
+}
+
 static bool
 up_act(struct actor *a, bool settled)
 {
@@ -440,6 +462,10 @@ up_act(struct actor *a, bool settled)
 		if (a->fd < 0)
 			break;
 	}
+	if (did)
+		c->active = c->up->sim->clock;
+	if (a->fd >= 0 && gives_up(c))
+		did = true;
 	if (a->fd < 0 || c->wire.lost)
 		ends(c, a->fd < 0 ? "[reset]" : c->wire.shaking ? "[tls failed]" : "[lost]");
 	else if (c->closing && !c->waiting && wire_idle(&c->wire))

@@ -80,6 +80,8 @@ struct mailer {
 	void              *arg;
 	unsigned           conns, live;
 	size_t             cut;         /* of replies */
+	uint64_t           patience;    /* ms without a command, then it closes; 0: for ever */
+	bool               says_why;    /* with 421 */
 	struct up_event   *event;
 	unsigned           n_event, max_event;
 	struct up_message *message, **message_end;

@@ -31,6 +31,7 @@ struct up_conn {
 	bool               secret, tls_noted;
 	bool               closing, stalled;
 	bool               used;        /* MAIL was taken on it */
+	uint64_t           active;      /* ms, when something happened last */
 	char              *offers;      /* what its last EHLO was told; NULL: none yet */
 	struct up_auth     auth;
 	char               reply[700];  /* one that is made up */

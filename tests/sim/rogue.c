@@ -21,6 +21,15 @@ rogue_rude(const struct rogue *r)
 	return sim_chance(rogue_sim(r), r->crowd->rudeness);
 }
 
+unsigned
+rogue_place(const struct rogue *r)
+{
+	const struct crowd *c = r->crowd;
+
+	return c->addresses == 0 ? r->no % 200 :
+				   c->first + (unsigned)sim_below(c->sim, c->addresses);
+}
+
 void
 rogue_fault(struct rogue *r, const char *fmt, ...)
 {
@@ -155,17 +164,22 @@ take_reply(struct rogue *r)
 /* ---- the actor ---- */
 
 static void
-say_proxy(struct rogue *r, const char *local)
+say_proxy(struct rogue *r)
 {
-	char line[110];
+	struct who *w = &r->who;
+	bool        other = sim_chance(rogue_sim(r), 20);
+	char        line[110];
 
 	if (sim_chance(rogue_sim(r), 10)) {
 		buf_add(&r->todo, SV("PROXY UNKNOWN\r\n"));
 		return;
 	}
-	snprintf(r->address, sizeof(r->address), "203.0.113.%u", 1 + r->no % 200);
-	r->port = 9000 + r->no;
-	snprintf(line, sizeof(line), "PROXY TCP4 %s %s %u 25\r\n", r->address, local, r->port);
+	snprintf(w->address, sizeof(w->address), "203.0.113.%u", 1 + rogue_place(r));
+	w->port = 9000 + r->no;
+	snprintf(w->to, sizeof(w->to), other ? "10.0.0.2" : "10.0.0.1");
+	w->to_port = sim_chance(rogue_sim(r), 20) ? 587 : 25;
+	snprintf(line, sizeof(line), "PROXY TCP4 %s %s %u %u\r\n", w->address, w->to, w->port,
+	    w->to_port);
 	buf_add(&r->todo, strv_z(line));
 }
 
@@ -175,9 +189,9 @@ connect_now(struct rogue *r)
 	struct endpoint from = { .port = (uint16_t)(1024 + r->no) };
 	int             peer = -1;
 
-	snprintf(r->address, sizeof(r->address), "198.51.100.%u", 1 + r->no % 200);
-	r->port = from.port;
-	addr_parse(strv_z(r->address), &from.addr);
+	r->who = (struct who){ .port = from.port, .to = "127.0.0.1", .to_port = 25 };
+	snprintf(r->who.address, sizeof(r->who.address), "198.51.100.%u", 1 + rogue_place(r));
+	addr_parse(strv_z(r->who.address), &from.addr);
 	r->connected = true;
 	r->actor.fd = house_connect(r->crowd->house, (struct strv){ 0 }, &from, &peer);
 	if (r->actor.fd < 0) {
@@ -189,7 +203,7 @@ connect_now(struct rogue *r)
 	r->owed_n = 1;
 	r->silent_since = rogue_sim(r)->clock;
 	if (r->crowd->front == FRONT_PROXY)
-		say_proxy(r, "10.0.0.1");
+		say_proxy(r);
 }
 
 static void
@@ -299,7 +313,7 @@ rogue_start(struct crowd *c, unsigned no, uint64_t at)
 	r->no = no;
 	r->begins = at;
 	r->piece = pieces[sim_below(s, sizeof(pieces) / sizeof(pieces[0]))];
-	r->n_letters = (unsigned)sim_below(s, 7);
+	r->n_letters = (unsigned)sim_below(s, c->addresses > 0 && sim_chance(s, 50) ? 3 : 7);
 	r->ends_at = sim_chance(s, c->rudeness) ? sim_below(s, 5000) : UINT64_MAX;
 	buf_init(&r->todo, WIRE_MAX);
 	snprintf(name, sizeof(name), "s%u", no);

@@ -31,6 +31,12 @@ struct letter {
 	unsigned         n_rcpt;
 	char             address[20];   /* whose it is, as the server must be told */
 	unsigned         port;
+	char             to[20];        /* the address that its client came to */
+	unsigned         to_port;
+	char             login[20];     /* the user whom XCLIENT named to us; "": none */
+	char             helo[32];      /* at its MAIL */
+	char             told_helo[32]; /* that, or the one at AUTH: its connection was named before */
+	bool             told_esmtp;
 	bool             authenticated; /* 235 was heard before */
 	bool             second[LETTER_RCPTS];          /* it is at second.example */
 	bool             took[LETTER_RCPTS];            /* 250 was heard for it */
@@ -51,6 +57,10 @@ struct crowd {                          /* what the clients of one world share *
 	uint64_t         largest;       /* octets of a letter, about */
 	bool             second;        /* some recipients are at second.example, which has servers of its own */
 	enum crowd_front front;         /* how clients say who they are */
+	unsigned         addresses, names;      /* so many are all that the clients have; 0: each its own */
+	unsigned         first;         /* the lowest of their numbers */
+	uint64_t         span;          /* ms within which clients come */
+	bool             login;         /* XCLIENT may name a user */
 	struct buf       faults;        /* what no client should ever see, a line each */
 };
 

@@ -114,6 +114,8 @@ rogue_auth_heard(struct rogue *r, unsigned code)
 		respond(r);
 	else if (code == 235) {
 		r->authenticated = true;
+		memcpy(r->auth_helo, r->helo, sizeof(r->helo));
+		r->auth_esmtp = r->esmtp;
 		if (!r->honest)
 			rogue_fault(r, "235 to a bad password");
 	} else if (code < 400)

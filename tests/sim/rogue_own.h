@@ -20,6 +20,11 @@ struct owed {
 	unsigned  rcpt;
 };
 
+struct who {                            /* who it says to be, as the server must be told */
+	char     address[20], to[20], login[20];
+	unsigned port, to_port;
+};
+
 struct rogue {
 	struct actor   actor; /* first */
 	struct wire    wire;
@@ -40,10 +45,11 @@ struct rogue {
 	unsigned       rcpt;
 	size_t         chunk_at;
 	bool           last_sent;
-	/* who it says to be */
-	char           address[20];     /* as the server must be told */
-	unsigned       port;
-	bool           hello_said, named;       /* named: XCLIENT was said */
+	struct who     who, next;       /* next: if 220 is heard to XCLIENT */
+	unsigned       introductions;   /* XCLIENT was said so often */
+	char           helo[32], auth_helo[32]; /* auth_helo: at the time of 235 */
+	bool           auth_esmtp;
+	bool           hello_said;
 	/* AUTH */
 	uint32_t       mechanisms;      /* offered; bits of rogue_talk.c's table */
 	unsigned       mechanism, auth_step, auth_tries;
@@ -55,6 +61,7 @@ struct rogue {
 /* rogue.c */
 struct sim *rogue_sim(const struct rogue *r);
 bool rogue_rude(const struct rogue *r);         /* something unusual is to be done now */
+unsigned rogue_place(const struct rogue *r);    /* the number of an address that it may have, from 0 */
 void rogue_fault(struct rogue *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A line to be sent, for which a reply of that kind is owed. */
 void rogue_command(struct rogue *r, enum kind kind, const char *fmt, ...)

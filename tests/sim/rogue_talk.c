@@ -7,6 +7,23 @@
 
 /* ---- letters ---- */
 
+/* Who authenticated keeps his connection, and what was said there, whatever name he says later. */
+static void
+sign_letter(const struct rogue *r, struct letter *l)
+{
+	const struct who *w = &r->who;
+
+	l->port = w->port;
+	l->to_port = w->to_port;
+	l->authenticated = r->authenticated;
+	l->told_esmtp = r->authenticated ? r->auth_esmtp : r->esmtp;
+	memcpy(l->address, w->address, sizeof(w->address));
+	memcpy(l->to, w->to, sizeof(w->to));
+	memcpy(l->login, w->login, sizeof(w->login));
+	memcpy(l->helo, r->helo, sizeof(r->helo));
+	memcpy(l->told_helo, r->authenticated ? r->auth_helo : r->helo, sizeof(r->helo));
+}
+
 static void
 begin_letter(struct rogue *r)
 {
@@ -23,9 +40,7 @@ begin_letter(struct rogue *r)
 	l->n_rcpt = 1 + (unsigned)(sim_chance(s, 30) ? sim_below(s, LETTER_RCPTS) : 0);
 	l->next = r->crowd->letters;
 	r->crowd->letters = l;
-	l->port = r->port;
-	l->authenticated = r->authenticated;
-	snprintf(l->address, sizeof(l->address), "%s", r->address);
+	sign_letter(r, l);
 	r->l = l;
 	r->at = TX_MAIL;
 	r->rcpt = 0;
@@ -101,18 +116,50 @@ send_chunk(struct rogue *r)
 static void
 say_hello(struct rogue *r)
 {
-	r->esmtp = !sim_chance(rogue_sim(r), 10);
+	const struct crowd *c = r->crowd;
+	struct sim         *s = rogue_sim(r);
+	unsigned            n = c->names == 0 ? r->no : c->first + (unsigned)sim_below(s, c->names);
+
+	r->esmtp = !sim_chance(s, c->names == 0 ? 10 : 25);
 	r->chunking = false;
-	rogue_command(r, K_HELLO, "%s client%u.example", r->esmtp ? "EHLO" : "HELO", r->no);
+	snprintf(r->helo, sizeof(r->helo), "client%u.example", n);
+	rogue_command(r, K_HELLO, "%s %s", r->esmtp ? "EHLO" : "HELO", r->helo);
 }
 
-/* Another one stands behind us. */
+/* Another one stands behind us.  HELO and PROTO hold until he says his own. */
 static void
 say_xclient(struct rogue *r)
 {
-	rogue_command(
-	    r, K_XCLIENT, "XCLIENT ADDR=203.0.113.%u PORT=%u", 1 + r->no % 200, 9000 + r->no);
-	r->named = true;
+	struct sim *s = rogue_sim(r);
+	struct who *w = &r->next;
+	char        more[100] = "";
+
+	*w = r->who;
+	w->login[0] = '\0';
+	w->port = 9000 + r->no + 1000 * r->introductions++;
+	snprintf(w->address, sizeof(w->address), "203.0.113.%u", 1 + rogue_place(r));
+	if (sim_chance(s, 20)) {
+		snprintf(w->to, sizeof(w->to), "10.0.0.2");
+		w->to_port = 587;
+		snprintf(more, sizeof(more), " DESTADDR=%s DESTPORT=%u", w->to, w->to_port);
+	} else if (sim_chance(s, 20))
+		snprintf(more, sizeof(more), " HELO=before.example PROTO=SMTP");
+	if (r->crowd->login && sim_chance(s, 50))
+		snprintf(w->login, sizeof(w->login), "login-%u", 1 + (unsigned)sim_below(s, 2));
+	rogue_command(r, K_XCLIENT, "XCLIENT ADDR=%s PORT=%u%s%s%s", w->address, w->port, more,
+	    w->login[0] == '\0' ? "" : " LOGIN=", w->login);
+}
+
+/* At first mostly; where few clients share a world, in the middle, too. */
+static bool
+has_another(const struct rogue *r)
+{
+	if (r->crowd->front != FRONT_XCLIENT || !r->hello_said)
+		return false;
+	if (r->introductions > 0)
+		return r->crowd->addresses > 0 && r->introductions < 5 &&
+		    sim_chance(rogue_sim(r), 10);
+	return r->letters == 0 && sim_chance(rogue_sim(r), 50);
 }
 
 static void
@@ -224,9 +271,12 @@ rogue_next(struct rogue *r)
 		say_junk(r);
 		return true;
 	}
-	if (r->crowd->front == FRONT_XCLIENT && !r->named && r->letters == 0 && r->hello_said &&
-	    sim_chance(s, 50)) {
+	if (has_another(r)) {
 		say_xclient(r);
+		return true;
+	}
+	if (r->hello_said && r->crowd->names > 0 && sim_chance(s, 8)) {
+		say_hello(r);
 		return true;
 	}
 	if (r->mechanisms != 0 && sim_chance(s, 40) && rogue_auth_begin(r))
@@ -277,8 +327,7 @@ heard_xclient(struct rogue *r, unsigned code)
 {
 	if (code != 220)
 		return;
-	snprintf(r->address, sizeof(r->address), "203.0.113.%u", 1 + r->no % 200);
-	r->port = 9000 + r->no;
+	r->who = r->next;
 	r->authenticated = false;
 	r->auth_tries = 0;
 	r->mechanisms = 0;

@@ -11,7 +11,7 @@
 #include "policy/patterns.h"
 
 #define SLOW_MOST     8000 /* ms of one answer, below every timeout of a milter */
-#define SCREEN_CLIENT 3
+#define SCREEN_CLIENT "client3.example"
 
 /* ---- notes ---- */
 
@@ -410,7 +410,7 @@ is_for(const struct screen_milter *x, const struct letter *l)
 {
 	switch (x->when) {
 	case SCREEN_HELO:
-		return l->client == SCREEN_CLIENT;
+		return strcmp(l->helo, SCREEN_CLIENT) == 0;
 	case SCREEN_SUBJECT:
 		return l->odd;
 	default:
@@ -703,7 +703,7 @@ say_when(const struct screen_milter *x, char text[60])
 {
 	switch (x->when) {
 	case SCREEN_HELO:
-		snprintf(text, 60, " when helo is client%u.example", SCREEN_CLIENT);
+		snprintf(text, 60, " when helo is " SCREEN_CLIENT);
 		break;
 	case SCREEN_SUBJECT:
 		snprintf(text, 60, " when header(\"Subject\") matches \"\\bodd\\b\"");

@@ -139,6 +139,19 @@ fate_start(struct run *r)
 	sim_actor(s, &f->actor, "fate");
 }
 
+/* Their numbers are among those that the law knows (law.c). */
+static void
+few_clients(struct crowd *c)
+{
+	static const uint64_t spans[] = { 3000, 10000, 10000, 30000 };
+	struct sim           *s = c->sim;
+
+	c->addresses = 1 + (unsigned)sim_below(s, 3);
+	c->names = 1 + (unsigned)sim_below(s, 2);
+	c->first = (unsigned)sim_below(s, SESSIONS - 3);
+	c->span = spans[sim_below(s, sizeof(spans) / sizeof(spans[0]))];
+}
+
 static void
 furnish(struct run *r, struct buf *config)
 {
@@ -155,7 +168,11 @@ furnish(struct run *r, struct buf *config)
 		.rudeness = sim_chance(s, 30) ? 0 : (unsigned)sim_below(s, 12),
 		.largest = 600000,
 		.second = r->estate.routed,
-		.front = r->estate.front };
+		.front = r->estate.front,
+		.span = 60000,
+		.login = r->estate.login };
+	if (r->estate.few)
+		few_clients(&r->crowd);
 	buf_init(&r->crowd.faults, 1 << 20);
 }
 
@@ -299,7 +316,7 @@ play_world(struct run *r, unsigned sessions, bool verbose)
 	buf_fini(&config);
 	fate_start(r);
 	for (unsigned i = 0; i < sessions; i++)
-		rogue_start(&r->crowd, i, r->sim->clock + sim_below(r->sim, 60000));
+		rogue_start(&r->crowd, i, r->sim->clock + sim_below(r->sim, r->crowd.span));
 	rc = sim_run(r->sim, crowd_done, &r->crowd, r->sim->clock + LONGEST);
 	if (rc != SIM_FINISHED)
 		complain(r, "clients are not done: %s", sim_rc_name(rc));
@@ -685,17 +702,28 @@ check_patience(struct run *r)
 }
 
 static void
-check_world(struct run *r, struct totals *t)
+check_servers(struct run *r)
 {
+	char text[200];
+
 	for (unsigned i = 0; i < r->estate.n; i++) {
 		const struct estate_server *sv = &r->estate.server[i];
+		const char                 *wrong = estate_shared(&r->estate, sv, text);
 
+		if (wrong != NULL)
+			complain(r, "the server %s: %s", sv->m->name, wrong);
 		for (struct up_message *m = sv->m->message; m != NULL; m = m->next)
 			check_entry(r, sv, m);
 		if (sv->m->faults.n > 0)
 			complain(r, "the server %s saw: %.*s", sv->m->name,
 			    (int)sv->m->faults.n - 1, sv->m->faults.p);
 	}
+}
+
+static void
+check_world(struct run *r, struct totals *t)
+{
+	check_servers(r);
 	for (unsigned i = 0; i < r->screen.n; i++) {
 		const struct sim_milter *m = r->screen.milter[i].m;
 

@@ -7,6 +7,7 @@
 
 #include "tests/sim/letter.h"
 
+#define HELO "calm.example"
 #define TEXT "From: Somebody <x@good.example>\r\nSubject: calm\r\n\r\nIt is over.\r\n"
 
 enum { GREETING, HELLO, MAIL, RCPT, DATA, END, QUIT, STEPS };
@@ -15,7 +16,7 @@ static const struct {
 	const char *says;
 	unsigned    wants;
 } steps[STEPS] = { [GREETING] = { "", 220 },
-	[HELLO] = { "EHLO calm.example", 250 },
+	[HELLO] = { "EHLO " HELO, 250 },
 	[MAIL] = { "MAIL FROM:", 250 },
 	[RCPT] = { "RCPT TO:<r0@ours.example>", 250 },
 	[DATA] = { "DATA", 354 },
@@ -40,6 +41,11 @@ new_letter(struct crowd *c, const struct endpoint *from)
 	l->header = true;
 	l->n_rcpt = 1;
 	l->port = from->port;
+	l->to_port = 25;
+	l->told_esmtp = true;
+	snprintf(l->to, sizeof(l->to), "127.0.0.1");
+	snprintf(l->helo, sizeof(l->helo), HELO);
+	snprintf(l->told_helo, sizeof(l->told_helo), HELO);
 	buf_init(&l->wire, WIRE_MAX);
 	buf_init(&l->text, WIRE_MAX);
 	buf_add(&l->text, SV(TEXT));
