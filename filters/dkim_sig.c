@@ -81,16 +81,6 @@ is_domain(struct strv v)
 	return label > 0;
 }
 
-static struct strv
-lower(struct arena *a, struct strv v)
-{
-	char *p = arena_bytes(a, v.n);
-
-	for (size_t i = 0; i < v.n; i++)
-		p[i] = ascii_lower(v.p[i]);
-	return strv(p, v.n);
-}
-
 static bool
 read_names(struct reading *r)
 {
@@ -98,10 +88,10 @@ read_names(struct reading *r)
 
 	if (!is_domain(domain))
 		return neutral(r, SV("d= is no domain"));
-	r->s->domain = lower(r->a, domain);
+	r->s->domain = arena_lower(r->a, domain);
 	if (!is_domain(selector))
 		return neutral(r, SV("s= is no selector"));
-	r->s->selector = lower(r->a, selector);
+	r->s->selector = arena_lower(r->a, selector);
 	r->s->key_name = arena_printf(r->a, "%.*s._domainkey.%.*s", (int)selector.n,
 	    r->s->selector.p, (int)domain.n, r->s->domain.p);
 	return r->s->key_name.n <= DOMAIN || neutral(r, SV("the key's name is too long"));

@@ -18,16 +18,12 @@ plain_domain(struct arena *a, struct strv domain)
 {
 	char        buf[IDN_OCTETS];
 	struct strv v = idn_domain(domain, buf);
-	char       *p;
 
 	if (v.n > 0 && v.p[v.n - 1] == '.')
 		v.n--;
 	if (v.n == 0 || v.p[0] == '[')
 		return (struct strv){ 0 };
-	p = arena_bytes(a, v.n);
-	for (size_t i = 0; i < v.n; i++)
-		p[i] = ascii_lower(v.p[i]);
-	return strv(p, v.n);
+	return arena_lower(a, v);
 }
 
 /*

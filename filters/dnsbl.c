@@ -133,11 +133,11 @@ clean(struct arena *a, struct strv text)
 	size_t n = text.n < TEXT_OCTETS ? text.n : TEXT_OCTETS;
 	char  *p = arena_bytes(a, n + 1);
 
-	for (size_t i = 0; i < n; i++)
-		p[i] = (char)(text.p[i] < ' ' || text.p[i] == 0x7f ? ' ' : text.p[i]);
-	for (size_t i = 0; i < n; i++)
-		if ((unsigned char)text.p[i] >= 0x80)
-			p[i] = '?';
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)text.p[i];
+
+		p[i] = (char)(c >= 0x80 ? '?' : c < ' ' || c == 0x7f ? ' ' : c);
+	}
 	return strv(p, n);
 }
 

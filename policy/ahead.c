@@ -104,16 +104,6 @@ policy_edits(const struct policy *p)
 }
 
 bool
-policy_reads_text(const struct policy *p)
-{
-	for (unsigned i = 0; i < p->n_check; i++) {
-		if (p->check[i].at == STAGE_MESSAGE && p->check[i].cost == COST_TEXT)
-			return true;
-	}
-	return false;
-}
-
-bool
 policy_relays_nothing(const struct policy *p)
 {
 	return !p->has_relay;

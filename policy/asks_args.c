@@ -93,16 +93,6 @@ form_of(const struct fact_def *def)
 	return strv(NULL, 0);
 }
 
-static struct strv
-lower(struct arena *a, struct strv v)
-{
-	char *p = arena_bytes(a, v.n);
-
-	for (size_t i = 0; i < v.n; i++)
-		p[i] = ascii_lower(v.p[i]);
-	return strv(p, v.n);
-}
-
 /* The zone of a list: its names are looked up below it. */
 static bool
 take_zone(struct loader *l, const struct lit *x, struct strv *out)
@@ -111,7 +101,7 @@ take_zone(struct loader *l, const struct lit *x, struct strv *out)
 	bool        dot = v.n > 1 && v.p[v.n - 1] == '.';
 
 	if (v.n <= ZONE_OCTETS && domain_valid(v, false, false)) {
-		*out = lower(l->a, v);
+		*out = arena_lower(l->a, v);
 		return true;
 	}
 	diag_add(l->d, DIAG_ERROR, x->pos,

@@ -280,7 +280,7 @@ checks_walk(struct walk *w, bool advised)
 	}
 }
 
-MAY_YIELD enum wait_rc
+enum wait_rc
 checks_end(struct walk *w)
 {
 	take_back(w);

@@ -88,7 +88,7 @@ struct walk {                           /* of the checks of one stage */
 struct walk checks_begin(const struct policy *p, enum stage at, unsigned rcpt, struct policy_case *c, struct verdict *out);
 /* In file order: those that ask what milters say, or the others. */
 MAY_YIELD void checks_walk(struct walk *w, bool advised);
-MAY_YIELD enum wait_rc checks_end(struct walk *w);
+enum wait_rc checks_end(struct walk *w);
 /* Has a check skipped it, by its bit?  Of the recipient at hand, or of all that were taken. */
 bool checks_skipped(const struct policy_case *c, unsigned bit, bool of_rcpt, unsigned rcpt);
 void checks_set(struct arena *a, uint64_t **v, unsigned bit, unsigned bits);

@@ -202,16 +202,6 @@ join(struct arena *a, struct map_values v)
  * Classes are compared octet by octet, but domains, and words of maps, without regard to case: so a class
  * is in lower case.
  */
-static struct strv
-fold(struct arena *a, struct strv v)
-{
-	char *p = arena_bytes(a, v.n);
-
-	for (size_t i = 0; i < v.n; i++)
-		p[i] = ascii_lower(v.p[i]);
-	return strv(p, v.n);
-}
-
 MAY_YIELD static struct strv
 class_of(struct eval *e, struct arena *a, bool *unknown)
 {
@@ -231,7 +221,7 @@ class_of(struct eval *e, struct arena *a, bool *unknown)
 		*unknown = true;
 		return SV("");
 	}
-	return fold(
+	return arena_lower(
 	    a, c->kind == CLASS_MAP ? join(a, match_map(c->call.map, f)) : fact_print(a, f));
 }
 

@@ -6,7 +6,6 @@
  */
 #include "policy/hints.h"
 #include "policy/load.h"
-#include "policy/words.h"
 #include "proxy/base/arena.h"
 
 static const char *const names[] = { "client", "client.ip", "client.port", "client.name",

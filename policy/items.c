@@ -85,8 +85,9 @@ item_network(struct loader *l, const struct item *x, struct addr_range *out)
 	return false;
 }
 
-struct strv
-item_literal(struct arena *a, struct strv v)
+/* "[192.0.2.1]", "[IPv6:2001:db8::1]" with the address in canonical form; absent: v is no literal. */
+static struct strv
+literal_of(struct arena *a, struct strv v)
 {
 	char        text[ADDR_TEXT];
 	struct addr addr;
@@ -102,7 +103,7 @@ static struct strv
 canonical(struct arena *a, struct strv domain)
 {
 	char        buf[IDN_OCTETS];
-	struct strv literal = item_literal(a, domain), v = idn_domain(domain, buf);
+	struct strv literal = literal_of(a, domain), v = idn_domain(domain, buf);
 
 	return literal.p != NULL ? literal : v.p == buf ? arena_dup(a, v) : v;
 }
@@ -127,7 +128,7 @@ item_domain(struct loader *l, const struct item *x)
 	struct strv v = x->text;
 	bool        dot = strv_starts(v, SV("."));
 
-	if (item_literal(l->a, v).p != NULL || domain_valid(dot ? strv_from(v, 1) : v, false, true))
+	if (literal_of(l->a, v).p != NULL || domain_valid(dot ? strv_from(v, 1) : v, false, true))
 		return canonical(l->a, v);
 	diag_add(
 	    l->d, DIAG_ERROR, x->pos, hint_domain(l, v), "%s is no domain", diag_quote(l->a, v));
@@ -153,7 +154,7 @@ whole_domain(struct loader *l, struct strv v, const char **why)
 {
 	struct strv domain = strv_from(v, 1);
 
-	if (item_literal(l->a, domain).p != NULL || domain_valid(domain, false, true))
+	if (literal_of(l->a, domain).p != NULL || domain_valid(domain, false, true))
 		return arena_concat(l->a, SV("@"), canonical(l->a, domain));
 	*why = "what follows the @ is no domain";
 	return strv(NULL, 0);

@@ -19,8 +19,6 @@ bool item_network(struct loader *l, const struct item *x, struct addr_range *out
 struct strv item_domain(struct loader *l, const struct item *x);        /* d, .d, [literal] */
 struct strv item_address(struct loader *l, const struct item *x);       /* user@d, @d, <>; the local part decoded */
 bool item_is_address(struct strv v);            /* is it meant as one: is there an "@", or is it <>? */
-/* "[192.0.2.1]", "[IPv6:2001:db8::1]" with the address in canonical form; absent: v is no literal. */
-struct strv item_literal(struct arena *a, struct strv v);
 
 /*
  * items_file -- the lines of the file that a list or map names, each to line()

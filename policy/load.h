@@ -147,13 +147,12 @@ void stages_infer(struct loader *l);
 enum stage stages_of(const struct policy *p, const struct asked *ask, bool *per_rcpt);
 /* The same of a whole expression. */
 enum stage stages_rule(const struct policy *p, const struct rule *r, bool *per_rcpt);
-enum fact_cost stages_cost(const struct policy *p, const struct asked *ask);
 /* What is asked at message behind all checks: facts of recipients stand under `any rcpt', `all rcpt'. */
 void stages_behind(struct loader *l, const struct expr *e, const struct rule *r);
 
 /* ---- wants.c ---- */
 
-/* Costs of checks, and what is sure to be asked. */
+/* What costs nothing is moved to the front of what is asked; and what is sure to be asked. */
 void wants_find(struct loader *l);
 
 /* ---- seals.c ---- */

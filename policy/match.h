@@ -32,12 +32,10 @@ struct strv match_text_domain(struct strv v, char buf[IDN_OCTETS]);     /* v or 
  * a text without as it is, then as .parent; <> as <>; a mail address without a domain is nowhere.
  */
 struct map_values match_map(const struct list *map, const struct fact *f);
-bool match_map_path(const struct maptable *t, const struct path *path, struct map_values *out);
 
 /* The values of a map in place of a list: is the value, or one of those of the fact, in it? */
 bool match_fact_in(const struct fact *f, struct map_values v);
 bool match_values_in(struct map_values v, struct map_values in);
-bool match_addr_item(const struct addr *a, struct strv item);           /* address, CIDR or range */
 bool match_path_item(const struct path *path, struct strv item);        /* d, .d, user@d, @d, <> */
 
 #endif

@@ -58,8 +58,8 @@ find_address(
 	    find_joined(t, SV(""), domain, out) || find_domain(t, domain, out);
 }
 
-bool
-match_map_path(const struct maptable *t, const struct path *path, struct map_values *out)
+static bool
+find_path(const struct maptable *t, const struct path *path, struct map_values *out)
 {
 	char buf[IDN_OCTETS];
 
@@ -111,7 +111,7 @@ match_map(const struct list *map, const struct fact *f)
 	if (fact_absent(f))
 		return none;
 	if (f->def->type == FACT_PATH)
-		found = match_map_path(map->map, f->v.path, &out);
+		found = find_path(map->map, f->v.path, &out);
 	else if (f->def->type == FACT_TEXT)
 		found = find_text(map->map, f->v.text, f->def->address, &out);
 	else
@@ -175,8 +175,9 @@ text_item(struct strv v, struct strv item, bool whole)
 	    (at < v.n && is_address(strv_first(v, at), match_text_domain(domain, a), item));
 }
 
-bool
-match_addr_item(const struct addr *a, struct strv item)
+/* item: address, CIDR or range */
+static bool
+addr_in_item(const struct addr *a, struct strv item)
 {
 	struct addr_range range;
 	const char       *why;
@@ -193,7 +194,7 @@ fact_item(const struct fact *f, struct strv item)
 
 	switch (f->def->type) {
 	case FACT_ADDR:
-		return match_addr_item(&f->v.addr, item);
+		return addr_in_item(&f->v.addr, item);
 	case FACT_PATH:
 		return match_path_item(f->v.path, item);
 	case FACT_TEXT:
@@ -201,7 +202,7 @@ fact_item(const struct fact *f, struct strv item)
 					 name_item(f->v.text, item);
 	case FACT_ADDRS:
 		for (unsigned i = 0; i < f->v.addrs.n && !yes; i++)
-			yes = match_addr_item(&f->v.addrs.v[i], item);
+			yes = addr_in_item(&f->v.addrs.v[i], item);
 		return yes;
 	case FACT_TEXTS:
 		for (unsigned i = 0; i < f->v.texts.n && !yes; i++)

@@ -8,7 +8,6 @@
 
 #include "policy/hints.h"
 #include "policy/load.h"
-#include "policy/words.h"
 #include "proxy/base/arena.h"
 
 /* Settings may have said it of a plain statement before. */

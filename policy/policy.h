@@ -156,8 +156,6 @@ MAY_YIELD enum wait_rc policy_seal(const struct policy *p, unsigned i, struct po
 bool policy_edits(const struct policy *p);
 /* Has it a `quarantine' without an address? */
 bool policy_keeps(const struct policy *p, struct pos *where);
-/* Has it checks at message that read the text (header, from)?  A verdict of theirs comes behind it. */
-bool policy_reads_text(const struct policy *p);
 /* No relay block: every recipient is refused.  `check` says so. */
 bool policy_relays_nothing(const struct policy *p);
 /* `reject-at stage`: verdicts of connect, helo, mail are told at once; else (default) at RCPT. */

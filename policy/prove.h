@@ -164,7 +164,6 @@ bool outside_enters(const struct policy *p);
 
 /* ---- prove_same.c: expressions as they are written ---- */
 
-bool rule_same(const struct rule *x, const struct rule *y);
 bool rule_implies(const struct rule *x, const struct rule *y);  /* whenever x is true y is */
 bool rule_contrary(const struct rule *r);                       /* x and not x */
 

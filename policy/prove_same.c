@@ -85,8 +85,8 @@ same_pred(const struct rule *x, const struct rule *y)
 	return true;
 }
 
-bool
-rule_same(const struct rule *x, const struct rule *y)
+static bool
+same_rule(const struct rule *x, const struct rule *y)
 {
 	if (x == y)
 		return true;
@@ -95,7 +95,7 @@ rule_same(const struct rule *x, const struct rule *y)
 	if (x->kind == EXPR_PRED)
 		return same_pred(x, y);
 	for (unsigned i = 0; i < x->n_kid; i++) {
-		if (!rule_same(x->kid[i], y->kid[i]))
+		if (!same_rule(x->kid[i], y->kid[i]))
 			return false;
 	}
 	return true;
@@ -104,9 +104,9 @@ rule_same(const struct rule *x, const struct rule *y)
 static bool
 contrary(const struct rule *x, const struct rule *y)
 {
-	if (x->kind == EXPR_NOT && rule_same(x->kid[0], y))
+	if (x->kind == EXPR_NOT && same_rule(x->kid[0], y))
 		return true;
-	if (y->kind == EXPR_NOT && rule_same(y->kid[0], x))
+	if (y->kind == EXPR_NOT && same_rule(y->kid[0], x))
 		return true;
 	return x->kind == EXPR_PRED && y->kind == EXPR_PRED && x->negated != y->negated &&
 	    same_pred(x, y);
@@ -148,7 +148,7 @@ one_implies(const struct rule *x, const struct rule *y)
 bool
 rule_implies(const struct rule *x, const struct rule *y)
 {
-	if (rule_same(x, y))
+	if (same_rule(x, y))
 		return true;
 	if (x->kind == EXPR_OR)
 		return all_imply(x, y);

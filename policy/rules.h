@@ -90,7 +90,6 @@ struct check {
 	struct say         on_unknown, final;
 	struct effect     *effect;
 	unsigned           n_effect;
-	enum fact_cost     cost;                /* of the dearest fact that it may ask */
 };
 
 struct tag {

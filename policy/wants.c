@@ -1,5 +1,5 @@
 /*
- * wants -- what checks cost, and which look-ups can begin before their check is reached.
+ * wants -- what is cheap is asked first, and which look-ups can begin before their check is reached.
  *
  * Sure to be asked is what stands leftmost in `and', `or' and `not' among all that costs a look-up, unless what
  * costs nothing settles the answer; that is looked at first, and again when the look-up could begin
@@ -14,8 +14,8 @@ dearer(enum fact_cost a, enum fact_cost b)
 	return a > b ? a : b;
 }
 
-enum fact_cost
-stages_cost(const struct policy *p, const struct asked *ask)
+static enum fact_cost
+ask_cost(const struct policy *p, const struct asked *ask)
 {
 	enum fact_cost cost = COST_MEMORY;
 
@@ -37,7 +37,7 @@ stages_cost(const struct policy *p, const struct asked *ask)
 static enum fact_cost
 rule_cost(const struct policy *p, const struct rule *r)
 {
-	enum fact_cost cost = r->kind == EXPR_PRED ? stages_cost(p, &r->ask) : COST_MEMORY;
+	enum fact_cost cost = r->kind == EXPR_PRED ? ask_cost(p, &r->ask) : COST_MEMORY;
 
 	for (unsigned i = 0; i < r->n_kid; i++)
 		cost = dearer(cost, rule_cost(p, r->kid[i]));
@@ -46,28 +46,6 @@ rule_cost(const struct policy *p, const struct rule *r)
 			cost = dearer(cost, p->facts[r->match[i].call.fact].cost);
 	}
 	return cost;
-}
-
-static enum fact_cost
-text_cost(const struct policy *p, const struct text *t)
-{
-	enum fact_cost cost = COST_MEMORY;
-
-	for (unsigned i = 0; i < t->n; i++) {
-		if (t->piece[i].plain.p == NULL)
-			cost = dearer(cost, stages_cost(p, &t->piece[i].ask));
-	}
-	return cost;
-}
-
-static void
-find_cost(const struct policy *p, struct check *c)
-{
-	c->cost = rule_cost(p, c->when);
-	c->cost = dearer(c->cost, text_cost(p, &c->final.text));
-	c->cost = dearer(c->cost, text_cost(p, &c->on_unknown.text));
-	for (unsigned i = 0; i < c->n_effect; i++)
-		c->cost = dearer(c->cost, text_cost(p, &c->effect[i].text));
 }
 
 /* ---- the cheap first ---- */
@@ -281,6 +259,4 @@ wants_find(struct loader *l)
 		}
 	}
 	sort_wants(p);
-	for (unsigned i = 0; i < p->n_check; i++)
-		find_cost(p, &p->check[i]);
 }

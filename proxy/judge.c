@@ -46,7 +46,7 @@ judge_hear(struct hearing *h, struct seat *s, enum stage at, struct advice *advi
 	return rc == FILTER_CANCELLED ? WAIT_CANCELLED : WAIT_OK;
 }
 
-static enum wait_rc
+MAY_YIELD static enum wait_rc
 hear_filters(struct hearing *h, enum stage at)
 {
 	enum wait_rc rc = WAIT_OK;
@@ -76,7 +76,7 @@ judge_wait_out(struct policy_case *c)
 	return fiber_sleep(ms) == WAIT_CANCELLED ? WAIT_CANCELLED : WAIT_OK;
 }
 
-static enum wait_rc
+MAY_YIELD static enum wait_rc
 ask_policy(struct hearing *h, enum stage at, unsigned rcpt, struct verdict *out)
 {
 	struct transaction   *tx = h->tx;
@@ -116,7 +116,7 @@ judge_notes(struct hearing *h)
 /* ---- a stage --------------------------------------------------------------------------------- */
 
 /* One stage in its order: who looks, who decides, who advises, who decides upon that. */
-static enum wait_rc
+MAY_YIELD static enum wait_rc
 decide(struct hearing *h, enum stage at, unsigned rcpt, struct verdict *out)
 {
 	enum wait_rc rc = hear_filters(h, at);
@@ -250,7 +250,7 @@ judge_headers(struct hearing *h)
 }
 
 /* Which `sign' and `seal' are meant: asked behind all checks, and once. */
-static enum wait_rc
+MAY_YIELD static enum wait_rc
 ask_seals(struct hearing *h)
 {
 	struct transaction *tx = h->tx;
@@ -266,7 +266,7 @@ ask_seals(struct hearing *h)
 	return rc;
 }
 
-static enum wait_rc
+MAY_YIELD static enum wait_rc
 seal(struct hearing *h)
 {
 	enum wait_rc rc;
@@ -280,7 +280,7 @@ seal(struct hearing *h)
 	return rc;
 }
 
-static enum wait_rc
+MAY_YIELD static enum wait_rc
 hear_message(struct hearing *h, struct verdict *out)
 {
 	enum wait_rc rc;

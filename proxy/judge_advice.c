@@ -59,7 +59,7 @@ advice_of_session(const struct hearing *h, struct arena *tx)
 }
 
 /* What is not said when the time is up is a milter that could not be heard. */
-static enum wait_rc
+MAY_YIELD static enum wait_rc
 tell(struct hearing *h, enum stage at, struct advice *advice)
 {
 	struct fiber *f = fiber_self();
@@ -108,7 +108,7 @@ give_reason(const struct hearing *h, const struct advice *advice, struct verdict
 	}
 }
 
-static enum wait_rc
+MAY_YIELD static enum wait_rc
 ask(struct hearing *h, enum stage at, unsigned rcpt, bool settled, struct verdict *out)
 {
 	const struct policy *p = h->judge->policy;

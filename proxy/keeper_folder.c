@@ -49,8 +49,9 @@ our_user(void)
 	return (uid_t)setfsuid((uid_t)-1);
 }
 
-int
-folder_hold(const char *path)
+/* The descriptor that holds it, to be closed by whom it is not for, too; -1: that cannot be had. */
+static int
+hold(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
@@ -115,8 +116,12 @@ sweep_one(int base, const char *name, uint64_t wall)
 	(void)unlinkat(base, name, AT_REMOVEDIR);
 }
 
-void
-folder_sweep(const char *base, uint64_t wall)
+/*
+ * In base, with the rights that we have on files now: those of our own user that nobody holds and that were made a
+ * while ago (wall: world->wall) go, with the sockets in them.  No link is followed, and what is no socket stays.
+ */
+static void
+sweep(const char *base, uint64_t wall)
 {
 	DIR           *d = opendir(base);
 	struct dirent *e;
@@ -146,10 +151,10 @@ folder_make(struct arena *a, const char *user, uint64_t wall, const char **folde
 	}
 	path = arena_z(a, arena_printf(a, "%s/" FOLDER_NAME "XXXXXX", base));
 	folder_as(user);
-	folder_sweep(base, wall);
+	sweep(base, wall);
 	*folder = mkdtemp(path);
 	if (*folder != NULL)
-		held = folder_hold(path);
+		held = hold(path);
 	*why = arena_printf(said, "no folder can be made in %s: %s", base, strerror(errno)).p;
 	if (*folder != NULL && held < 0)
 		(void)rmdir(path);

@@ -26,12 +26,5 @@ void folder_as_ourselves(void);
  */
 int folder_make(struct arena *a, const char *user, uint64_t wall, const char **folder, struct arena *said,
     const char **why);
-/* The descriptor that holds it, to be closed by whom it is not for, too; -1: that cannot be had. */
-int folder_hold(const char *path);
-/*
- * In base, with the rights that we have on files now: those of our own user that nobody holds and that were made a
- * while ago (wall: world->wall) go, with the sockets in them.  No link is followed, and what is no socket stays.
- */
-void folder_sweep(const char *base, uint64_t wall);
 
 #endif

@@ -15,7 +15,6 @@
 #include "config.h"
 #include "proxy/base/log.h"
 #include "proxy/base/tls.h"
-#include "proxy/drop.h"
 #include "proxy/master_own.h"
 #include "proxy/syslog.h"
 

@@ -59,7 +59,7 @@ words_of(struct probe *p, const struct reply *r)
 }
 
 /* The next reply, or false: p->words says what is the matter. */
-static bool
+MAY_YIELD static bool
 hear(struct probe *p, struct reply *r)
 {
 	uint64_t deadline = loop_now(p->loop) + REPLY_MS;
@@ -84,7 +84,7 @@ hear(struct probe *p, struct reply *r)
 }
 
 /* The code of its answer; 0: there is none, p->words says why. */
-static unsigned
+MAY_YIELD static unsigned
 ask(struct probe *p, const char *command)
 {
 	struct reply r;
@@ -110,7 +110,7 @@ say(struct probe *p, const char *word, struct strv value, const char *end)
 }
 
 /* EHLO, MAIL, RCPT, RSET; p->words is what decided. */
-static enum relays
+MAY_YIELD static enum relays
 converse(struct probe *p)
 {
 	struct strv us = p->s->smtp.hostname, words;
@@ -135,7 +135,7 @@ concat(struct probe *p, const char *text, struct strv words)
 	return arena_printf(p->a, "%s%.*s", text, (int)words.n, words.p);
 }
 
-static void
+MAY_YIELD static void
 as_ourselves(struct probe *p)
 {
 	p->relays = converse(p);
@@ -154,7 +154,7 @@ as_ourselves(struct probe *p)
 }
 
 /* postfix.org/XCLIENT_README: 220, and the session is as new, for that client. */
-static void
+MAY_YIELD static void
 as_outsider(struct probe *p)
 {
 	if (!p->xclient) {
@@ -186,7 +186,7 @@ as_outsider(struct probe *p)
 }
 
 /* Who sends PROXY headers is taken for nobody else: the only question is the one for the outsider. */
-static void
+MAY_YIELD static void
 proxied(struct probe *p)
 {
 	p->relays = converse(p);
@@ -220,7 +220,7 @@ send_header(struct probe *p)
 	return ok;
 }
 
-static void
+MAY_YIELD static void
 conversation(struct probe *p)
 {
 	bool header = p->sv->identity == IDENTITY_PROXY1 || p->sv->identity == IDENTITY_PROXY2;
@@ -242,7 +242,7 @@ conversation(struct probe *p)
 	(void)conn_queue_bye(&p->c, SV("QUIT\r\n"));
 }
 
-static void
+MAY_YIELD static void
 run(void *arg)
 {
 	struct probe *p = arg;

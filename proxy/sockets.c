@@ -102,7 +102,7 @@ kept(const struct sockets *s, const struct endpoint *at, unsigned place)
 {
 	for (unsigned i = 0; place < s->places && i < s->n; i++)
 		if (same(&s->at[i], at))
-			return sockets_fd(s, i, place);
+			return s->fd[i * s->places + place];
 	return -1;
 }
 
@@ -192,12 +192,6 @@ sockets_open(struct sockets *s, const struct listener *l, unsigned n, unsigned p
 	close_but(s, &new);
 	*s = new;
 	return true;
-}
-
-int
-sockets_fd(const struct sockets *s, unsigned i, unsigned place)
-{
-	return s->fd[i * s->places + place];
 }
 
 void

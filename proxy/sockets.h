@@ -28,8 +28,6 @@ bool sockets_open(struct sockets *s, const struct listener *l, unsigned n, unsig
     const struct listener **failed, struct strv *why);
 /* A socket of theirs takes clients from now on; it may do so already. */
 void sockets_listen(int fd);
-/* The socket of listener i at a place. */
-int sockets_fd(const struct sockets *s, unsigned i, unsigned place);
 void sockets_close(struct sockets *s);
 
 /* Tells systemd, if NOTIFY_SOCKET is set and can be reached: "READY=1". */

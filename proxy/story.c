@@ -230,7 +230,7 @@ heard(struct telling *t, const struct trial_answer *x)
 	return !x->closed;
 }
 
-static bool
+MAY_YIELD static bool
 enter(struct telling *t, struct trial_session *s)
 {
 	const struct story *x = t->x;
@@ -262,7 +262,7 @@ enter(struct telling *t, struct trial_session *s)
 	return heard(t, &got);
 }
 
-static void
+MAY_YIELD static void
 tell_message(struct telling *t, struct trial_session *s)
 {
 	const struct story *x = t->x;
@@ -285,7 +285,7 @@ tell_message(struct telling *t, struct trial_session *s)
 	(void)heard(t, &got);
 }
 
-static void
+MAY_YIELD static void
 envelope(struct telling *t, struct trial_session *s)
 {
 	const struct story *x = t->x;
@@ -307,7 +307,7 @@ envelope(struct telling *t, struct trial_session *s)
 	tell_message(t, s);
 }
 
-static void
+MAY_YIELD static void
 play(void *arg)
 {
 	struct telling       *t = arg;

@@ -103,7 +103,7 @@ trial_mail(struct trial_session *s, struct strv from, struct trial_answer *out)
 }
 
 /* proxy/smtp/route.c: who goes to another pool than the first, or is of another class, comes again. */
-static bool
+MAY_YIELD static bool
 routed(struct trial_session *s, unsigned i, struct trial_answer *out)
 {
 	struct strv pool, class;
@@ -130,7 +130,7 @@ routed(struct trial_session *s, unsigned i, struct trial_answer *out)
 	return true;
 }
 
-static void
+MAY_YIELD static void
 judged_rcpt(struct trial_session *s, unsigned i, struct trial_answer *out)
 {
 	struct transaction *tx = s->hearing->tx;
@@ -154,7 +154,7 @@ judged_rcpt(struct trial_session *s, unsigned i, struct trial_answer *out)
 	}
 }
 
-static void
+MAY_YIELD static void
 hear_rcpt(struct trial_session *s, struct strv to, struct trial_answer *out)
 {
 	struct transaction *tx = s->hearing->tx;

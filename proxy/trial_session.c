@@ -183,7 +183,7 @@ trial_end_transaction(struct trial_session *s)
 	s->tx_a = NULL;
 }
 
-static void
+MAY_YIELD static void
 judge_helo(struct trial_session *s, struct trial_answer *out)
 {
 	judge_forget(s->hearing);

@@ -32,7 +32,7 @@ heard(struct trial *t, enum trial_command c)
 	trial_count(t->session, &t->answer);
 }
 
-static void
+MAY_YIELD static void
 need_session(struct trial *t)
 {
 	if (t->session != NULL)
@@ -43,7 +43,7 @@ need_session(struct trial *t)
 	heard(t, COMMAND_CONNECT);
 }
 
-static void
+MAY_YIELD static void
 need_helo(struct trial *t)
 {
 	need_session(t);
@@ -56,7 +56,7 @@ need_helo(struct trial *t)
 	heard(t, COMMAND_HELO);
 }
 
-static void
+MAY_YIELD static void
 need_tls(struct trial *t)
 {
 	need_helo(t);
@@ -67,7 +67,7 @@ need_tls(struct trial *t)
 	heard(t, COMMAND_TLS);
 }
 
-static void
+MAY_YIELD static void
 need_auth(struct trial *t)
 {
 	need_tls(t);
@@ -78,7 +78,7 @@ need_auth(struct trial *t)
 	heard(t, COMMAND_AUTH);
 }
 
-static void
+MAY_YIELD static void
 need_mail(struct trial *t)
 {
 	need_auth(t);
@@ -91,7 +91,7 @@ need_mail(struct trial *t)
 	heard(t, COMMAND_MAIL);
 }
 
-static void
+MAY_YIELD static void
 play_rcpt(struct trial *t, struct strv to)
 {
 	need_mail(t);
@@ -99,7 +99,7 @@ play_rcpt(struct trial *t, struct strv to)
 	heard(t, COMMAND_RCPT);
 }
 
-static void
+MAY_YIELD static void
 play_message(struct trial *t, struct strv text)
 {
 	need_mail(t);
@@ -107,7 +107,7 @@ play_message(struct trial *t, struct strv text)
 	heard(t, COMMAND_MESSAGE);
 }
 
-static void
+MAY_YIELD static void
 end_session(struct trial *t)
 {
 	struct trial_answer copy = t->answer;
@@ -126,7 +126,7 @@ end_session(struct trial *t)
 }
 
 /* The message that a transaction is about which nobody said more; what becomes of it nobody asked. */
-static void
+MAY_YIELD static void
 finish_transaction(struct trial *t)
 {
 	if (t->session == NULL || !trial_has_recipient(t->session))
@@ -168,7 +168,7 @@ trial_hear(struct trial *t)
 
 /* ---- the steps; false: the test cannot go on ---- */
 
-static bool
+MAY_YIELD static bool
 step_client(struct trial *t, const struct test_block_step *x)
 {
 	end_session(t);
@@ -180,7 +180,7 @@ step_client(struct trial *t, const struct test_block_step *x)
 	return false;
 }
 
-static bool
+MAY_YIELD static bool
 step_listener(struct trial *t, const struct test_block_step *x)
 {
 	struct strv *names = arena_array(t->a, t->s->n_listener, sizeof(*names));
@@ -200,7 +200,7 @@ step_listener(struct trial *t, const struct test_block_step *x)
 	return false;
 }
 
-static bool
+MAY_YIELD static bool
 step_helo(struct trial *t, const struct test_block_step *x)
 {
 	finish_transaction(t);
@@ -210,7 +210,7 @@ step_helo(struct trial *t, const struct test_block_step *x)
 	return true;
 }
 
-static bool
+MAY_YIELD static bool
 step_tls(struct trial *t, const struct test_block_step *x)
 {
 	(void)x;
@@ -224,7 +224,7 @@ step_tls(struct trial *t, const struct test_block_step *x)
 	return true;
 }
 
-static bool
+MAY_YIELD static bool
 step_auth(struct trial *t, const struct test_block_step *x)
 {
 	finish_transaction(t);
@@ -234,7 +234,7 @@ step_auth(struct trial *t, const struct test_block_step *x)
 	return true;
 }
 
-static bool
+MAY_YIELD static bool
 step_mail(struct trial *t, const struct test_block_step *x)
 {
 	finish_transaction(t);
@@ -244,7 +244,7 @@ step_mail(struct trial *t, const struct test_block_step *x)
 	return true;
 }
 
-static bool
+MAY_YIELD static bool
 step_rcpt(struct trial *t, const struct test_block_step *x)
 {
 	path_command(t, COMMAND_RCPT, "RCPT TO", x->arg[0].text);
@@ -252,7 +252,7 @@ step_rcpt(struct trial *t, const struct test_block_step *x)
 	return true;
 }
 
-static bool
+MAY_YIELD static bool
 step_message(struct trial *t, const struct test_block_step *x)
 {
 	command(t, COMMAND_MESSAGE, "the message", strv("", 0), "");
@@ -260,7 +260,7 @@ step_message(struct trial *t, const struct test_block_step *x)
 	return true;
 }
 
-static bool
+MAY_YIELD static bool
 step_time(struct trial *t, const struct test_block_step *x)
 {
 	struct strv v = x->arg[0].text;
@@ -299,7 +299,7 @@ step_dns(struct trial *t, const struct test_block_step *x)
 	return false;
 }
 
-static bool
+MAY_YIELD static bool
 step_expect(struct trial *t, const struct test_block_step *x)
 {
 	trial_expect(t, x);

@@ -48,7 +48,7 @@ feed_fault(struct trial_session *s, enum message_rc rc, struct trial_answer *out
 		trial_limit(s, out, STAGE_MESSAGE, 451, "4.3.0", "could not keep the message");
 }
 
-static void
+MAY_YIELD static void
 take_body(struct trial_session *s, struct strv body, struct trial_answer *out)
 {
 	enum spool_rc rc;
@@ -66,7 +66,7 @@ struct heard { /* of the text, while it comes */
 	bool headed;
 };
 
-static void
+MAY_YIELD static void
 look_at_header(struct trial_session *s, struct heard *h, struct trial_answer *out)
 {
 	struct message *m = &s->hearing->tx->msg;
@@ -82,7 +82,7 @@ look_at_header(struct trial_session *s, struct heard *h, struct trial_answer *ou
 		(void)judge_headers(s->hearing);
 }
 
-static void
+MAY_YIELD static void
 take(struct trial_session *s, struct strv text, struct heard *h, struct trial_answer *out)
 {
 	struct message *m = &s->hearing->tx->msg;
@@ -99,7 +99,7 @@ take(struct trial_session *s, struct strv text, struct heard *h, struct trial_an
 	take_body(s, body, out);
 }
 
-static void
+MAY_YIELD static void
 take_all(struct trial_session *s, struct strv text, struct trial_answer *out)
 {
 	struct dots_in dots;
@@ -137,7 +137,7 @@ show_fields(const struct trial_session *s)
 	}
 }
 
-static void
+MAY_YIELD static void
 decide(struct trial_session *s, struct trial_answer *out)
 {
 	struct verdict v = { 0 };
@@ -169,7 +169,7 @@ is_dropped(struct trial_session *s, struct trial_answer *out)
 	return out->code != 0;
 }
 
-static void
+MAY_YIELD static void
 hear_text(struct trial_session *s, struct strv text, struct trial_answer *out)
 {
 	struct transaction *tx = s->hearing->tx;

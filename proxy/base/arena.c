@@ -265,6 +265,16 @@ arena_dup(struct arena *a, struct strv v)
 	return arena_concat(a, v, strv(NULL, 0));
 }
 
+struct strv
+arena_lower(struct arena *a, struct strv v)
+{
+	char *p = arena_bytes(a, v.n);
+
+	for (size_t i = 0; i < v.n; i++)
+		p[i] = ascii_lower(v.p[i]);
+	return strv(p, v.n);
+}
+
 char *
 arena_z(struct arena *a, struct strv v)
 {

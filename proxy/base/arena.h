@@ -39,6 +39,7 @@ struct strv arena_dup(struct arena *a, struct strv v);          /* a copy with a
 char  *arena_z(struct arena *a, struct strv v);                 /* the same as a C string */
 struct strv arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 struct strv arena_concat(struct arena *a, struct strv x, struct strv y);
+struct strv arena_lower(struct arena *a, struct strv v);        /* a copy, its ASCII letters in lower case */
 
 /* fn(arg) runs when the arena is freed or reset, in reverse order. fn may not park or allocate here. */
 void arena_defer(struct arena *a, void (*fn)(void *), void *arg);

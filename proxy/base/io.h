@@ -33,7 +33,7 @@ struct conn {
 	struct fiber *reader, *writer;  /* fibers parked in conn_wait / conn_send, one each at most */
 	void        (*on_event)(void *arg);
 	void         *arg;
-	struct buf    out;              /* what a short write left; ceiling CONN_OUT_MAX */
+	struct buf    out;              /* to go out still: left by a short write, queued, or held; ceiling CONN_OUT_MAX */
 	bool          readable;         /* octets, EOF or a fault may wait in the kernel (or in TLS) */
 	bool          eof;              /* the peer has ended its side (RDHUP seen or recv gave 0) */
 	bool          fault;            /* reset or TLS fault: nothing more goes out; what came can be read */
@@ -57,8 +57,7 @@ struct conn {
 };
 
 #define CONN_OUT_MAX  (512 * 1024)      /* octets queued by conn_queue_v before it refuses */
-#define CONN_OUT_HIGH (256 * 1024)      /* above it the owner stops reading what feeds it */
-#define CONN_OUT_LOW  (64 * 1024)       /* below it it goes on */
+#define CONN_OUT_HIGH (256 * 1024)      /* above it the owner stops reading what feeds it: on_event tells when all is out */
 
 /*
  * Takes over fd (connected, non-blocking already).  on_event may be NULL.  TCP_NODELAY is the maker's business.

@@ -9,7 +9,7 @@
 
 #include "proxy/base/arena.h"
 #include "proxy/base/buf.h"
-#include "proxy/mail/path.h"
+#include "proxy/base/utf8.h"
 
 #define VALUE_MOST 400 /* an address of RFC 5321 4.5.3.1 is 320 at most */
 #define WORDS_MOST 100

@@ -8,7 +8,7 @@
 #include <iconv.h>
 
 #include "proxy/mail/decode.h"
-#include "proxy/mail/path.h"
+#include "proxy/base/utf8.h"
 
 #define REPLACEMENT 0xfffdu
 

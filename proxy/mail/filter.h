@@ -50,10 +50,10 @@ struct findings {
 	 * Starts a look-up that is sure to be wanted: fact number, of the transaction, with that argument (copied).
 	 * Whoever asks for it later waits for the same.  Nothing happens where it was asked, behind a verdict, in the
 	 * loop, and for a fact of the text (COST_TEXT) before STAGE_MESSAGE.
-	 * start and ctx are good up to the transaction's end: ask() may use a copy of them.
+	 * start and ctx, together, are good up to the transaction's end: ask() may use a copy of them.
 	 */
 	void         (*start)(const struct findings *, unsigned number, struct strv arg);
-	void          *ctx;             /* start's */
+	void          *ctx;             /* the judge's: for hears, settles and start, which find it here */
 };
 
 struct auth_conf;                       /* filters/auth.h */

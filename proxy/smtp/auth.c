@@ -54,7 +54,7 @@ refused(struct session *s, int m, struct strv initial)
 	return true;
 }
 
-static bool
+MAY_YIELD static bool
 judged(struct session *s)
 {
 	struct verdict v = { 0 };
@@ -172,7 +172,7 @@ print_command(struct auth *au, struct strv initial, struct buf *line)
 /* --- the exchange -------------------------------------------------------------------------------- */
 
 /* Sends line, which is wiped, and waits for the one reply.  An answer before its question is none. */
-static enum up_rc
+MAY_YIELD static enum up_rc
 ask(struct session *s, struct buf *line, struct reply *r)
 {
 	struct upstream *up = s->relay.up;
@@ -196,7 +196,7 @@ ask(struct session *s, struct buf *line, struct reply *r)
 	return rc == UP_OK && up->in != NULL ? UP_BAD : rc;
 }
 
-static void
+MAY_YIELD static void
 converse(struct session *s, struct buf *line)
 {
 	struct reply r = { 0 };
@@ -213,7 +213,7 @@ converse(struct session *s, struct buf *line)
 }
 
 /* The client ends it, or made a mistake that does: the server is told.  RFC 4954 4 */
-static void
+MAY_YIELD static void
 cancel(struct session *s, uint16_t code, const char *enh, struct strv text)
 {
 	struct reply r = { 0 };
@@ -229,7 +229,7 @@ cancel(struct session *s, uint16_t code, const char *enh, struct strv text)
 	say_error(s, code, enh, text);
 }
 
-static void
+MAY_YIELD static void
 respond(struct session *s, struct strv text)
 {
 	struct buf line;
@@ -258,7 +258,7 @@ take_last(struct session *s, enum intake_rc rc, struct strv line)
 }
 
 /* One that the client may want to end, or that is none. */
-static void
+MAY_YIELD static void
 take_line(struct session *s, enum intake_rc rc, struct strv line)
 {
 	if (s->auth->counted)
@@ -332,7 +332,7 @@ auth_turn(struct session *s)
 }
 
 /* The connection is taken only for what may become an exchange. */
-static void
+MAY_YIELD static void
 open_exchange(struct session *s, struct strv initial)
 {
 	struct buf line;

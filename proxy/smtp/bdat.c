@@ -49,7 +49,7 @@ refuse_text(struct session *s, const struct verdict *v)
 }
 
 /* The first chunk is what DATA is: the same stage, the same refusals. */
-static bool
+MAY_YIELD static bool
 first_chunk(struct session *s)
 {
 	struct verdict v = { 0 };
@@ -135,7 +135,7 @@ chunk_refused(struct session *s)
 	session_log_message(s, r, !s->gone);
 }
 
-static void
+MAY_YIELD static void
 chunk_end(struct session *s)
 {
 	struct strv rest;
@@ -153,7 +153,7 @@ chunk_end(struct session *s)
 	}
 }
 
-static void
+MAY_YIELD static void
 chunk_turn(struct session *s, struct strv v)
 {
 	size_t n = v.n;

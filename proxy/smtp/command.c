@@ -128,7 +128,7 @@ session_check_errors(struct session *s)
 #define UNKNOWN_LINE 512 /* octets of it that are told */
 
 /* libmilter, xxfi_unknown: a milter may refuse it in words of its own, and that is all it may. */
-static void
+MAY_YIELD static void
 not_known(struct session *s, struct strv line)
 {
 	struct verdict v = { 0 };

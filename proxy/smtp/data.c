@@ -13,8 +13,9 @@
 #define DROP_AT_LEAST (32u << 20)
 #define SMALL_PIECE   512
 
-void
-text_fault(struct session *s, uint16_t code, const char *enh, const char *text)
+/* The first one counts. */
+static void
+set_fault(struct session *s, uint16_t code, const char *enh, const char *text)
 {
 	struct reply *f = &s->text.fault;
 
@@ -95,7 +96,7 @@ text_discard_if_nobody(struct session *s)
 }
 
 /* False: DATA was answered. */
-static bool
+MAY_YIELD static bool
 may_come(struct session *s)
 {
 	struct verdict v = { 0 };
@@ -137,15 +138,15 @@ static void
 feed_fault(struct session *s, enum message_rc rc)
 {
 	if (rc == MESSAGE_HEADER_TOO_BIG)
-		text_fault(s, 552, "5.3.4", "message header is too big");
+		set_fault(s, 552, "5.3.4", "message header is too big");
 	else if (rc == MESSAGE_FULL)
-		text_fault(s, 452, "4.3.1", "no space for the message now");
+		set_fault(s, 452, "4.3.1", "no space for the message now");
 	else if (rc == MESSAGE_FAULT)
-		text_fault(s, 451, "4.3.0", "could not keep the message");
+		set_fault(s, 451, "4.3.0", "could not keep the message");
 }
 
 /* RFC 5321 6.3: a message that has passed so many hosts goes in a circle. */
-static void
+MAY_YIELD static void
 header_is_there(struct session *s)
 {
 	struct message *m = &session_tx(s)->msg;
@@ -154,12 +155,12 @@ header_is_there(struct session *s)
 		return;
 	s->text.headed = true;
 	if (m->received > s->smtp->conf->limits.received_hops)
-		text_fault(s, 554, "5.4.6", "too many hops, this message goes in a circle");
+		set_fault(s, 554, "5.4.6", "too many hops, this message goes in a circle");
 	else
 		judge_headers(s->hearing);
 }
 
-static void
+MAY_YIELD static void
 take_body(struct session *s, struct strv body)
 {
 	if (body.n == 0 || s->text.fault.code != 0)
@@ -184,7 +185,7 @@ text_take(struct session *s, struct strv text)
 	}
 	feed_fault(s, message_feed(m, text, &body));
 	if (max > 0 && m->octets > max)
-		text_fault(s, 552, "5.3.4", "message size exceeds fixed limit");
+		set_fault(s, 552, "5.3.4", "message size exceeds fixed limit");
 	header_is_there(s);
 	take_body(s, body);
 }
@@ -198,7 +199,7 @@ struct gather {
 	size_t n;
 };
 
-static void
+MAY_YIELD static void
 gather_flush(struct session *s, struct gather *g)
 {
 	size_t n = g->n;
@@ -208,7 +209,7 @@ gather_flush(struct session *s, struct gather *g)
 		text_take(s, strv(g->b, n));
 }
 
-static void
+MAY_YIELD static void
 gather_piece(struct session *s, struct gather *g, struct strv piece)
 {
 	if (piece.n >= SMALL_PIECE || g->n + piece.n > BUFPOOL_SIZE)
@@ -264,7 +265,7 @@ refuses_odd(const struct session *s)
 	    (c->lines_for == NULL || netset_has(c->lines_for, &s->client.addr.addr));
 }
 
-static void
+MAY_YIELD static void
 last_checks(struct session *s)
 {
 	struct strv body = { NULL, 0 };
@@ -278,9 +279,9 @@ last_checks(struct session *s)
 	if (s->text.drop)
 		return;
 	if (s->text.dots.odd && refuses_odd(s))
-		text_fault(s, 550, "5.5.2", "the message has bare CR, bare LF or NUL octets");
+		set_fault(s, 550, "5.5.2", "the message has bare CR, bare LF or NUL octets");
 	if (line > 0 && s->text.dots.longest > line)
-		text_fault(s, 554, "5.6.0", "the message has a line that is too long");
+		set_fault(s, 554, "5.6.0", "the message has a line that is too long");
 	session_tx(s)->msg.complete = true;
 }
 
@@ -292,7 +293,7 @@ discard(struct session *s, struct reply *r)
 }
 
 /* The one place in which a message gets its 250: of the hop, of the disk, or because a rule says discard. */
-static void
+MAY_YIELD static void
 carry_out(struct session *s, struct verdict *v, struct reply *r)
 {
 	/*
@@ -331,7 +332,7 @@ judge(struct session *s, struct verdict *v)
 }
 
 /* Who decides, in order: what was decided before the text, limits, filters and policy, the hop. */
-static void
+MAY_YIELD static void
 decide(struct session *s, struct reply *r)
 {
 	struct verdict v = { 0 };

@@ -35,7 +35,7 @@ hello(struct session *s)
 }
 
 /* The name is taken only when the command as a whole is: a failed HELO changes nothing (RFC 5321 4.1.4). */
-static bool
+MAY_YIELD static bool
 take_name(struct session *s, struct strv rest, bool esmtp)
 {
 	struct fault   f = { 0 };

@@ -12,7 +12,7 @@
  * What becomes of a recipient that is still asked for decides about the next one: a refused one makes room.
  * RFC 5321 4.5.3.1.10: 452 is "too many recipients", and the client comes again with the rest.
  */
-static void
+MAY_YIELD static void
 lmtp_rcpt(struct session *s, unsigned i, struct slot *slot)
 {
 	struct reply later = { 452, "4.5.3", SV("one recipient a message, send the others again") };
@@ -24,7 +24,7 @@ lmtp_rcpt(struct session *s, unsigned i, struct slot *slot)
 		slots_fill(&s->replies, slot, &later);
 }
 
-static bool
+MAY_YIELD static bool
 lmtp_envelope(struct session *s, bool anew)
 {
 	if (envelope_wanted(&session_tx(s)->env) <= 1)

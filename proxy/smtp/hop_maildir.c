@@ -53,7 +53,7 @@ answer(struct session *s, const struct delivery *d, const char *name, struct rep
 		*out = (struct reply){ 451, "4.3.0", SV("could not deliver the message now") };
 }
 
-static void
+MAY_YIELD static void
 maildir_finish(struct session *s, struct reply *out)
 {
 	struct transaction *tx = session_tx(s);

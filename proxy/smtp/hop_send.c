@@ -117,7 +117,7 @@ hop_send_body(struct session *s, const struct spool *body, bool dotted)
 }
 
 /* In parts, so that the deadline is one for progress. */
-static enum up_rc
+MAY_YIELD static enum up_rc
 send_file(struct session *s, const struct spool *body)
 {
 	struct upstream *up = s->relay.up;

@@ -104,7 +104,7 @@ closing_reply(struct session *s, struct owed o, const struct reply *r)
 
 	told.code = s->bound ? 421 : 451;
 	told.text = arena_dup(session_tx(s)->a, r->text);
-	s->relay.told = o.kind == OWED_MAIL && o.slot != NULL;
+	s->relay.told = s->relay.told || (o.kind == OWED_MAIL && o.slot != NULL);
 	/* Its enhanced code is of class 4 as well and stays. */
 	if (o.slot != NULL)
 		slots_fill(&s->replies, o.slot, &told);
@@ -208,7 +208,7 @@ may_fail_over(struct session *s, const char *why)
 }
 
 /* True: what was owed is on its way again, or has been answered in its stead. */
-static bool
+MAY_YIELD static bool
 elsewhere(struct session *s, enum up_rc rc)
 {
 	struct upstream *up = s->relay.up;

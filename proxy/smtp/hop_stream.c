@@ -25,7 +25,7 @@ stream_refused(struct session *s, struct reply *r)
 	return false;
 }
 
-static bool
+MAY_YIELD static bool
 stream_failed(struct session *s, enum up_rc rc)
 {
 	struct reply r;
@@ -38,7 +38,7 @@ stream_failed(struct session *s, enum up_rc rc)
 	return false;
 }
 
-static bool
+MAY_YIELD static bool
 take_chunk_reply(struct session *s)
 {
 	struct upstream *up = s->relay.up;
@@ -72,7 +72,7 @@ chunk_iovecs(struct session *s, struct strv line, struct strv text, struct iovec
 	return n;
 }
 
-static enum up_rc
+MAY_YIELD static enum up_rc
 send_parts(struct session *s, struct strv line, struct strv text)
 {
 	struct upstream *up = s->relay.up;
@@ -92,7 +92,7 @@ send_parts(struct session *s, struct strv line, struct strv text)
 }
 
 /* What is spooled and `text`, as one chunk, with one write where that can be. */
-static bool
+MAY_YIELD static bool
 send_chunk(struct session *s, struct strv text, bool last)
 {
 	struct upstream *up = s->relay.up;
@@ -119,7 +119,7 @@ send_chunk(struct session *s, struct strv text, bool last)
 }
 
 /* The first octets: the head and what was held so far. */
-static bool
+MAY_YIELD static bool
 stream_begin(struct session *s)
 {
 	struct render r;
@@ -151,7 +151,7 @@ stream_begin(struct session *s)
 	return rc == UP_OK || stream_failed(s, rc);
 }
 
-static bool
+MAY_YIELD static bool
 stream_piece(struct session *s, struct strv text)
 {
 	struct spool *body = session_tx(s)->msg.body;
@@ -182,7 +182,7 @@ hop_stream(struct session *s, struct strv text)
  * LAST commits, so every chunk before it must have been taken: a server that refused one and took the
  * rest would keep a message that its sender believes refused.
  */
-static void
+MAY_YIELD static void
 finish_bdat(struct session *s, struct reply *out)
 {
 	enum up_rc rc;
@@ -209,7 +209,7 @@ finish_bdat(struct session *s, struct reply *out)
 		*out = s->relay.refusal;
 }
 
-static void
+MAY_YIELD static void
 finish_dotted(struct session *s, struct reply *out)
 {
 	struct strv mark = dots_end(&s->relay.dots);

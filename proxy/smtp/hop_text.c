@@ -111,8 +111,8 @@ hop_failed(struct session *s, enum up_rc rc, struct reply *out)
  * RFC 1047: the octets are out and no answer came; the client will come again, perhaps with a copy.  Of what the
  * kernel did not take the server has never seen the end.
  */
-void
-hop_unknown(struct session *s, enum up_rc rc, struct reply *out)
+MAY_YIELD static void
+end_unknown(struct session *s, enum up_rc rc, struct reply *out)
 {
 	struct conn *c = &s->relay.up->io;
 	bool         whole;
@@ -147,7 +147,7 @@ hop_final_reply(struct session *s, struct reply *out)
 	if (rc == UP_OK && (r.code / 100 == 3 || (reply_is_ok(&r) && crossed(up))))
 		rc = UP_BAD;
 	if (rc != UP_OK) {
-		hop_unknown(s, rc, out);
+		end_unknown(s, rc, out);
 		return;
 	}
 	up->dirty = false;
@@ -165,7 +165,7 @@ hop_final_reply(struct session *s, struct reply *out)
 
 /* --- held and spooled messages ---------------------------------------------------------------- */
 
-static void
+MAY_YIELD static void
 commit_whole(struct session *s, const struct render *r, bool dotted, struct reply *out)
 {
 	enum up_rc rc;
@@ -183,7 +183,7 @@ commit_whole(struct session *s, const struct render *r, bool dotted, struct repl
 		hop_failed(s, rc, out);
 }
 
-static void
+MAY_YIELD static void
 finish_chunk(struct session *s, struct reply *out)
 {
 	struct arena *a = session_tx(s)->a;
@@ -199,7 +199,7 @@ finish_chunk(struct session *s, struct reply *out)
 	commit_whole(s, &r, false, out);
 }
 
-static void
+MAY_YIELD static void
 finish_data(struct session *s, struct reply *out)
 {
 	struct render r;
@@ -221,7 +221,7 @@ finish_data(struct session *s, struct reply *out)
 	}
 }
 
-static void
+MAY_YIELD static void
 finish_held(struct session *s, struct reply *out)
 {
 	if (!hop_still_there(s)) {

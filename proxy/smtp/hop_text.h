@@ -31,10 +31,9 @@ MAY_YIELD bool hop_still_there(struct session *s);
 MAY_YIELD enum up_rc hop_ask_data(struct session *s, struct reply *r);
 /* All octets are out: the answer to them, unless the server spoke before it had them. Sets the outcome. */
 MAY_YIELD void hop_final_reply(struct session *s, struct reply *out);
-/* The server said no; it failed; it failed after the commit.  Each sets the outcome and *out. */
+/* The server said no; it failed.  Each sets the outcome and *out. */
 void hop_refused(struct session *s, struct reply *r, struct reply *out);
 MAY_YIELD void hop_failed(struct session *s, enum up_rc rc, struct reply *out);
-MAY_YIELD void hop_unknown(struct session *s, enum up_rc rc, struct reply *out);
 /* hop_stream.c: the end of a streamed text. */
 MAY_YIELD void hop_finish_stream(struct session *s, struct reply *out);
 /* A refusal that a closing server left to be read. */

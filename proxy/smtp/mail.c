@@ -96,7 +96,7 @@ parse_it(struct session *s, struct strv rest)
 	return ok;
 }
 
-static bool
+MAY_YIELD static bool
 judged(struct session *s)
 {
 	struct verdict v = { 0 };

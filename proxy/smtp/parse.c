@@ -13,8 +13,6 @@
 
 #include "proxy/base/arena.h"
 
-#define PARAMS_MAX 8 /* more than rows below: each may come once */
-
 enum { FOR_MAIL = 1, FOR_RCPT = 2 };
 
 /* Where a parameter's checked value goes. */
@@ -144,6 +142,9 @@ static const struct row {
 	{ "ORCPT",    EHLO_DSN,      FOR_RCPT, set_orcpt,    "malformed ORCPT" },
 };
 /* clang-format on */
+
+/* Each may come once; and the word behind the last of them is looked at before it is refused. */
+#define PARAMS_MAX (sizeof(rows) / sizeof(rows[0]) + 1)
 
 static const struct row *
 row_find(struct strv name, unsigned where)
@@ -314,20 +315,6 @@ parse_bdat(struct strv rest, uint64_t *size, bool *last, struct fault *f)
 	if ((*last && !strv_ieq(word, SV("LAST"))) || strv_trim(rest).n > 0)
 		return fault(f, 501, "5.5.4", "say BDAT size [LAST]");
 	return true;
-}
-
-bool
-parse_none(struct strv rest, struct fault *f)
-{
-	*f = (struct fault){ 0 };
-	return rest.n == 0 || fault(f, 501, "5.5.4", "no argument is allowed");
-}
-
-bool
-parse_some(struct strv rest, struct fault *f)
-{
-	*f = (struct fault){ 0 };
-	return rest.n > 0 || fault(f, 501, "5.5.4", "an argument is needed");
 }
 
 static void

@@ -43,10 +43,6 @@ bool parse_rcpt(struct arena *a, struct strv rest, uint32_t offered, bool utf8, 
     unsigned *n_params, struct fault *f);
 /* "size" or "size LAST"; size 0..2^63-1. */
 bool parse_bdat(struct strv rest, uint64_t *size, bool *last, struct fault *f);
-/* No argument allowed (DATA, RSET, QUIT, STARTTLS). */
-bool parse_none(struct strv rest, struct fault *f);
-/* Something must be there (VRFY, EXPN, ETRN). */
-bool parse_some(struct strv rest, struct fault *f);
 
 /* xtext (RFC 3461 4), xtext.c: is v well formed; decode such a one into arena a; encode v into out. */
 bool xtext_valid(struct strv v);

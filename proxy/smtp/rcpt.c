@@ -32,7 +32,7 @@ parse_it(struct session *s, struct strv rest)
 }
 
 /* RFC 5321 4.1.1.3; `discard` for one recipient: the hop never hears of it. */
-static void
+MAY_YIELD static void
 answer(struct session *s, unsigned i, const struct verdict *v)
 {
 	struct rcpt *r = &session_tx(s)->env.rcpt[i];

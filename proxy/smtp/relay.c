@@ -149,7 +149,7 @@ relay_redirect(struct session *s, struct strv to, struct reply *out)
 	struct envelope *e = &session_tx(s)->env;
 	struct path      path;
 	const char      *why = "";
-	unsigned         i;
+	unsigned         added = e->n_rcpt;
 
 	*out = (struct reply){ 451, "4.3.0", SV("could not keep the message now, try again") };
 	if (s->relay.broken || s->relay.streaming ||
@@ -158,17 +158,17 @@ relay_redirect(struct session *s, struct strv to, struct reply *out)
 		    s, "quarantine-failed", "the envelope cannot be changed any more");
 		return false;
 	}
-	for (i = 0; i < e->n_rcpt; i++) {
+	for (unsigned i = 0; i < added; i++) {
 		e->rcpt[i].replaced = e->rcpt[i].upstream_took;
 		e->rcpt[i].upstream_took = false;
 	}
 	*envelope_add(session_tx(s)->a, e) = (struct rcpt){ .to = path };
 	drop_dsn(&e->params);
 	if (s->relay.hop->redirect == NULL)
-		e->rcpt[i].upstream_took = true;
-	else if (!s->relay.hop->redirect(s, i))
+		e->rcpt[added].upstream_took = true;
+	else if (!s->relay.hop->redirect(s, added))
 		session_log_event(s, "quarantine-failed", "the server does not take its address");
-	return e->rcpt[i].upstream_took && !s->relay.broken;
+	return e->rcpt[added].upstream_took && !s->relay.broken;
 }
 
 void

@@ -32,7 +32,7 @@ all_wanted_taken(const struct envelope *e)
 	return envelope_wanted(e) == envelope_taken(e);
 }
 
-static void
+MAY_YIELD static void
 add_recipients(struct session *s)
 {
 	const struct envelope *e = &session_tx(s)->env;

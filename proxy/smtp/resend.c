@@ -23,7 +23,7 @@ tell(struct resend *r, const char *what, struct strv more)
 	buf_addc(&r->said, '\n');
 }
 
-static bool
+MAY_YIELD static bool
 server_is_up(struct session *s, struct resend *r)
 {
 	uint64_t until = loop_now(s->smtp->loop) + s->smtp->conf->limits.greeting_wait;
@@ -96,7 +96,7 @@ adapt(struct session *s, struct resend *r, struct rcpt *to)
 }
 
 /* What the gate, or the server, says no to; its words are the reply that a client would hear. */
-static bool
+MAY_YIELD static bool
 say_rcpt(struct session *s, struct resend *r, unsigned i)
 {
 	struct verdict v = { 0 };
@@ -115,7 +115,7 @@ say_rcpt(struct session *s, struct resend *r, unsigned i)
 	return session_tx(s)->env.rcpt[i].upstream_took;
 }
 
-static bool
+MAY_YIELD static bool
 take_rcpt(struct session *s, struct resend *r, struct strv text)
 {
 	struct transaction *tx = session_tx(s);
@@ -138,7 +138,7 @@ take_rcpt(struct session *s, struct resend *r, struct strv text)
 	return ok;
 }
 
-static bool
+MAY_YIELD static bool
 take_text(struct session *s, struct resend *r)
 {
 	struct message *m = &session_tx(s)->msg;
@@ -167,7 +167,7 @@ take_text(struct session *s, struct resend *r)
 	return rc == MESSAGE_OK && s->text.fault.code == 0;
 }
 
-static void
+MAY_YIELD static void
 send_on(struct session *s, struct resend *r)
 {
 	struct reply reply = { 0 };
@@ -182,7 +182,7 @@ send_on(struct session *s, struct resend *r)
 	reply_print(&r->said, &reply, true);
 }
 
-static void
+MAY_YIELD static void
 run(void *arg)
 {
 	struct errand  *e = arg;

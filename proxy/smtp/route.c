@@ -133,7 +133,7 @@ same_class(const struct session *s, struct strv class)
  * RFC 5321 4.5.3.1.10: 452 is what makes a client come again with the recipient, in a transaction
  * of its own.  No reply to one transaction can speak for two servers, or for two rules.
  */
-static bool
+MAY_YIELD static bool
 fits(struct session *s, struct pool *p, struct strv class)
 {
 	if (!s->relay.routed || (p == s->relay.pool && same_class(s, class)))

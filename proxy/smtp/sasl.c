@@ -6,13 +6,10 @@
  */
 #include "proxy/smtp/sasl.h"
 
-#include "proxy/mail/path.h"
+#include "proxy/base/utf8.h"
 
-static const struct {
-	const char *word;
-	char        how; /* P the secret itself, C challenge and response */
-} mechanisms[SASL_MAX] = {
-#define X(name, word, how, rfc) { word, #how[0] },
+static const char *const spelled[SASL_MAX] = {
+#define X(name, word, rfc) word,
 	SASL_MECHANISMS(X)
 #undef X
 };
@@ -20,14 +17,14 @@ static const struct {
 const char *
 sasl_word(enum sasl_mechanism m)
 {
-	return mechanisms[m].word;
+	return spelled[m];
 }
 
 int
 sasl_find(struct strv word)
 {
 	for (int i = 0; i < SASL_MAX; i++)
-		if (strv_ieq(word, strv_z(mechanisms[i].word)))
+		if (strv_ieq(word, strv_z(spelled[i])))
 			return i;
 	return -1;
 }
@@ -43,12 +40,6 @@ sasl_parse_words(struct strv words)
 		found |= m >= 0 ? SASL_BIT((unsigned)m) : 0;
 	}
 	return found;
-}
-
-bool
-sasl_is_plain(enum sasl_mechanism m)
-{
-	return mechanisms[m].how == 'P';
 }
 
 /* LOGIN's server speaks first, too, but clients send the name at once and servers take it. */

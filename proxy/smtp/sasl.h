@@ -10,20 +10,20 @@
 #include "proxy/base/base64.h"
 
 /*
- * how: P plain text secret (only where the client speaks TLS), C challenge and response.
+ * Offered all alike, whether they show the secret or not: auth_offered says to whom.
  * -PLUS (channel binding cannot survive us), EXTERNAL, GSSAPI, DIGEST-MD5, NTLM are not in it: never offered.
  */
 #define SASL_MECHANISMS(X) \
-	X(PLAIN,         "PLAIN",         P, "RFC 4616") \
-	X(LOGIN,         "LOGIN",         P, "draft-murchison-sasl-login") \
-	X(CRAM_MD5,      "CRAM-MD5",      C, "RFC 2195") \
-	X(SCRAM_SHA_1,   "SCRAM-SHA-1",   C, "RFC 5802") \
-	X(SCRAM_SHA_256, "SCRAM-SHA-256", C, "RFC 7677") \
-	X(XOAUTH2,       "XOAUTH2",       P, "Google's") \
-	X(OAUTHBEARER,   "OAUTHBEARER",   P, "RFC 7628")
+	X(PLAIN,         "PLAIN",         "RFC 4616") \
+	X(LOGIN,         "LOGIN",         "draft-murchison-sasl-login") \
+	X(CRAM_MD5,      "CRAM-MD5",      "RFC 2195") \
+	X(SCRAM_SHA_1,   "SCRAM-SHA-1",   "RFC 5802") \
+	X(SCRAM_SHA_256, "SCRAM-SHA-256", "RFC 7677") \
+	X(XOAUTH2,       "XOAUTH2",       "Google's") \
+	X(OAUTHBEARER,   "OAUTHBEARER",   "RFC 7628")
 
 enum sasl_mechanism {
-#define X(name, word, how, rfc) SASL_##name,
+#define X(name, word, rfc) SASL_##name,
 	SASL_MECHANISMS(X)
 #undef X
 	SASL_MAX
@@ -38,8 +38,6 @@ const char *sasl_word(enum sasl_mechanism m);
 int sasl_find(struct strv word);
 /* The argument words of an EHLO line AUTH as bits. */
 uint32_t sasl_parse_words(struct strv words);
-/* Those whose secret goes over the line as it is. */
-bool sasl_is_plain(enum sasl_mechanism m);
 /* The server speaks first: a client has no initial response. */
 bool sasl_server_first(enum sasl_mechanism m);
 

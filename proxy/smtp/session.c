@@ -73,7 +73,7 @@ hear_early(struct session *s)
 }
 
 /* Greets, or says why not. */
-static void
+MAY_YIELD static void
 greet(struct session *s)
 {
 	struct verdict v = { 0 };
@@ -111,7 +111,7 @@ bad_line(struct session *s, enum intake_rc rc)
 }
 
 /* One command, if a whole line is there. */
-static bool
+MAY_YIELD static bool
 command_step(struct session *s)
 {
 	struct strv    line;
@@ -130,7 +130,7 @@ command_step(struct session *s)
 	return true;
 }
 
-static bool
+MAY_YIELD static bool
 turn_step(struct session *s)
 {
 	switch (s->phase) {

@@ -155,7 +155,7 @@ void session_cut(struct session *s, const char *why);
 
 /* Transactions: mail.c. */
 void tx_begin(struct session *s);               /* arena, judge_begin, relay_begin */
-void tx_end(struct session *s);                 /* on every path; harmless without one */
+MAY_YIELD void tx_end(struct session *s);       /* on every path; harmless without one; waits for its look-ups */
 struct arena *tx_arena_take(struct smtp *m);
 void tx_arena_give(struct smtp *m, struct arena *a);
 

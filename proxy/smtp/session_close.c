@@ -3,7 +3,6 @@
  *
  * Invariant: a session is freed in the loop, never in its own turn, and not while session_resume is queued.
  */
-#include "proxy/base/tls.h"
 #include "proxy/smtp/auth.h"
 #include "proxy/smtp/session_own.h"
 #include "proxy/smtp/sessionlog.h"

@@ -1,7 +1,6 @@
 /*
  * starttls -- STARTTLS.  RFC 3207 4: the handshake begins after our 220, and what came before is forgotten.
  */
-#include "proxy/base/tls.h"
 #include "proxy/smtp/sessionlog.h"
 
 /*

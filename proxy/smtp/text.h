@@ -6,16 +6,18 @@
 
 #include "proxy/smtp/session.h"
 
-/* The message has come whole: judge, hop, reply, log. data.c; used by bdat.c */
+/* A text begins: its message, spool and times.  chunked: by BDAT, which has no end mark. */
 void text_begin(struct session *s, bool chunked);
+/* The next piece; what is wrong with it becomes the text's fault. */
 MAY_YIELD void text_take(struct session *s, struct strv canonical);
+/* The message has come whole: judge, hop, reply, log; the transaction is over. */
 MAY_YIELD void text_done(struct session *s);
 /* What became of the message, which was answered with r, in the counters. */
 void text_count(struct session *s, const struct reply *r);
 /* The message is discarded, whatever comes: the hop is given back, what it was told is undone. */
-MAY_YIELD void text_discard(struct session *s, const struct verdict *v);
+void text_discard(struct session *s, const struct verdict *v);
 /* Where every recipient was discarded the message is, too: nothing that would be decided later is of any use. */
-MAY_YIELD void text_discard_if_nobody(struct session *s);
+void text_discard_if_nobody(struct session *s);
 /* `discard' for the whole message: of mail, helo or data. */
 static inline bool
 text_is_discarded(const struct session *s)
@@ -29,6 +31,5 @@ text_is_discarded(const struct session *s)
 bool text_too_much(struct session *s);
 /* Takes *v as text, to its end or to the end mark (DOTS_END; *v is what follows). */
 MAY_YIELD enum dots_rc text_decode(struct session *s, struct strv *v);
-void text_fault(struct session *s, uint16_t code, const char *enh, const char *text);  /* the first one counts */
 
 #endif

@@ -226,7 +226,7 @@ introduce(struct session *s, const struct xclient_in *x)
 }
 
 /* A connection that was named for the former client, or that knows a user, is none for this one. */
-static void
+MAY_YIELD static void
 forget(struct session *s)
 {
 	relay_close(s);

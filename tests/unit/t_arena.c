@@ -158,6 +158,7 @@ copies_text(void)
 	T_EQ_STR(arena_z(a, strv_z(NULL)), "");
 	T_EQ_TEXT(arena_concat(a, SV("ab"), SV("cd")), "abcd");
 	T_EQ_TEXT(arena_concat(a, strv_z(NULL), SV("cd")), "cd");
+	T_EQ_STRV(arena_lower(a, SV("aB-Z9\xc4")), SV("ab-z9\xc4"));
 	T_EQ_TEXT(arena_printf(a, "%d-%s", 42, "x"), "42-x");
 	T_EQ_TEXT(arena_printf(a, "%s", ""), "");
 	for (int n = 250; n < 260; n++) {

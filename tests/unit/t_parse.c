@@ -398,19 +398,6 @@ takes_sizes_of_chunks(void)
 }
 
 static void
-counts_arguments(void)
-{
-	struct fault f;
-
-	T_CHECK(parse_none(SV(""), &f) && f.code == 0);
-	T_CHECK(!parse_none(SV("x"), &f));
-	T_EQ_NUM(f.code, 501);
-	T_CHECK(parse_some(SV("x"), &f) && f.code == 0);
-	T_CHECK(!parse_some(SV(""), &f));
-	T_EQ_NUM(f.code, 501);
-}
-
-static void
 knows_xtext(void)
 {
 	char       all[256];
@@ -446,7 +433,6 @@ main(int argc, char **argv)
 	T_RUN(keeps_values);
 	T_RUN(takes_recipients);
 	T_RUN(takes_sizes_of_chunks);
-	T_RUN(counts_arguments);
 	T_RUN(knows_xtext);
 	return t_end();
 }

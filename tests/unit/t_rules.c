@@ -1,5 +1,5 @@
 /*
- * t_rules -- check blocks as they are compiled: stages, what is decided for each recipient, tags, costs,
+ * t_rules -- check blocks as they are compiled: stages, what is decided for each recipient, tags,
  * look-ups that are sure to come, texts in pieces.
  *
  * What is told of mistakes stands in tests/policy/bad.
@@ -198,37 +198,6 @@ wants_of_the_gate(void)
 	policy_free(p);
 }
 
-/* ---- costs ---- */
-
-static void
-costs(void)
-{
-	static const struct {
-		const char    *text;
-		enum fact_cost cost;
-	} rows[] = {
-		{ "when helo is a reject", COST_MEMORY },
-		{ "when helo is a and not helo resolves reject", COST_DNS },
-		{ "when from.domain resolves reject", COST_TEXT },
-		{ "when helo is a reject \"%{dnsbl.text}\"", COST_DNS },
-		{ "at message when helo is a log \"%{from.domain}\" reject", COST_TEXT },
-		{ "at message when helo is a on unknown tempfail \"%{message.size}\" reject",
-		    COST_MEMORY },
-		{ "when helo is a and any rcpt (rcpt.domain resolves) reject", COST_DNS },
-	};
-
-	for (unsigned i = 0; i < T_COUNT(rows); i++) {
-		struct policy *p = load(arena_z(
-		    arena, arena_printf(arena, "relay { }\ncheck c { %s }\n", rows[i].text)));
-
-		t_row = rows[i].text;
-		if (T_CHECK(p != NULL))
-			T_EQ_NUM(p->check[0].cost, rows[i].cost);
-		policy_free(p);
-	}
-	t_row = NULL;
-}
-
 /* ---- texts and effects ---- */
 
 static void
@@ -342,7 +311,6 @@ main(int argc, char **argv)
 	T_RUN(stages);
 	T_RUN(wants);
 	T_RUN(wants_of_the_gate);
-	T_RUN(costs);
 	T_RUN(texts);
 	T_RUN(effects);
 	T_RUN(too_many_checks);
