@@ -12,16 +12,32 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+static void
+ignore(const int *signals, size_t n)
+{
+	struct sigaction none = { .sa_handler = SIG_IGN };
+
+	for (size_t i = 0; i < n; i++)
+		sigaction(signals[i], &none, NULL);
+}
+
+void
+ignore_signals(void)
+{
+	static const int strays[] = { SIGPIPE, SIGXFSZ, SIGUSR2, SIGALRM };
+
+	ignore(strays, sizeof(strays) / sizeof(strays[0]));
+}
+
 void
 drop_signals(void)
 {
 	/* A terminal sends SIGINT to all of us, `killall` SIGTERM: the master hears it, too, and orders. */
-	static const int ignored[] = { SIGPIPE, SIGINT, SIGTERM, SIGHUP, SIGUSR1 };
-	struct sigaction ignore = { .sa_handler = SIG_IGN };
+	static const int masters[] = { SIGINT, SIGTERM, SIGHUP, SIGUSR1 };
 	sigset_t         none;
 
-	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
-		sigaction(ignored[i], &ignore, NULL);
+	ignore(masters, sizeof(masters) / sizeof(masters[0]));
+	ignore_signals();
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }

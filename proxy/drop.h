@@ -11,7 +11,12 @@
  * privileges an exec could give.  False: *why is static text, and this process must end.
  */
 bool drop_privileges(const char *user, const char **why);
-/* Signals as a child of the master has them: its terminal's and its master's are not for it. */
+/* Signals as a child of the master has them: its terminal's and its master's are not for it, nor those below. */
 void drop_signals(void);
+/*
+ * Those that would end a process though nobody meant that: a write into a pipe or file that takes no more says so by
+ * itself (EPIPE, EFBIG), and SIGUSR2 or SIGALRM is for other daemons.
+ */
+void ignore_signals(void);
 
 #endif

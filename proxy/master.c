@@ -18,6 +18,7 @@
 #include "proxy/base/arena.h"
 #include "proxy/base/tls.h"
 #include "proxy/base/world.h"
+#include "proxy/drop.h"
 #include "proxy/master_own.h"
 
 #define TICKETS_MS (60 * 60 * 1000) /* how often keys of tickets are made to follow the clock */
@@ -178,7 +179,7 @@ open_signals(void)
 	static const int ours[] = { SIGCHLD, SIGHUP, SIGTERM, SIGINT, SIGUSR1 };
 	sigset_t         set;
 
-	signal(SIGPIPE, SIG_IGN);
+	ignore_signals();
 	sigemptyset(&set);
 	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
 		sigaddset(&set, ours[i]);

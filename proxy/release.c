@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -318,7 +317,7 @@ send_all(struct release *r, struct arena *a)
 	const char      *why = "no memory";
 
 	/* Files of a Maildir are its user's; and a server that hangs up is no end of ours. */
-	signal(SIGPIPE, SIG_IGN);
+	ignore_signals();
 	if (counters == NULL || !drop_privileges(r->s->user, &why)) {
 		r->emit(strv_z(why), r->arg);
 		return;

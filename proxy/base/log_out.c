@@ -67,13 +67,17 @@ lose(struct log_out *o)
 	o->tells = 0;
 }
 
-/* False: enough for now. */
+/* False: enough for now.  Where there is no room, the line of another process may have found half of it. */
 static bool
 failed(struct log_out *o)
 {
+	bool full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
+
 	o->stuck = errno == EAGAIN;
 	if (errno != EAGAIN && errno != EINTR)
 		lose(o);
+	if (full)
+		log_room_tear(o->room);
 	return false;
 }
 

@@ -135,6 +135,12 @@ log_room_is_torn(struct log_room *r)
 }
 
 void
+log_room_tear(struct log_room *r)
+{
+	atomic_store_explicit(&r->torn, 1, memory_order_release);
+}
+
+void
 log_room_mended(struct log_room *r)
 {
 	atomic_store_explicit(&r->torn, 0, memory_order_release);

@@ -45,6 +45,7 @@ void log_room_written(struct log_room *r, size_t n);
 uint64_t log_room_lose(struct log_room *r);
 /* Before anything else is written where the rest of a line was given up, LOG_CUT is; then it is mended. */
 bool log_room_is_torn(struct log_room *r);
+void log_room_tear(struct log_room *r);                 /* it may have been: another's, who writes there, too */
 void log_room_mended(struct log_room *r);
 /* What is held goes somewhere else from now on: a line that is half told is told there as a whole. */
 void log_room_move(struct log_room *r);

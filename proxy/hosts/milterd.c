@@ -235,7 +235,7 @@ main(int argc, char **argv)
 		.log = { .fd = -1, .pipe = { -1, -1 } } };
 	struct strv           why;
 
-	signal(SIGPIPE, SIG_IGN);
+	ignore_signals();
 	m.a = arena_new(65536, 0);
 	if (!options_take(m.a, argc, argv, options, &m.given, &why))
 		return usage(arena_z(m.a, why));

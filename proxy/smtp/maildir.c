@@ -26,7 +26,8 @@ write_all(int fd, struct strv v)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return errno == ENOSPC || errno == EDQUOT ? FILE_FULL : FILE_FAULT;
+			return errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? FILE_FULL :
+										      FILE_FAULT;
 		v = strv_from(v, (size_t)n);
 	}
 	return FILE_OK;

@@ -291,6 +291,37 @@ half_a_line_is_marked(void)
 	close(fd);
 }
 
+/* Who was there first when there is room again was not the one who was cut: his line begins anew all the same. */
+static void
+half_a_line_of_another_is_marked(void)
+{
+	static struct log_room room[2];
+	struct log_out         one, two;
+	char                   name[] = "/tmp/t_log_out.XXXXXX", b[1000];
+	int                    fd = mkstemp(name);
+
+	(void)unlink(name);
+	(void)signal(SIGXFSZ, SIG_IGN);
+	(void)fcntl(fd, F_SETFL, O_APPEND);
+	now_ms = 1000;
+	log_out_init(&one, &fake, &room[0]);
+	log_out_init(&two, &fake, &room[1]);
+	log_out_fd(&one, fd);
+	log_out_fd(&two, fd);
+	limit_files(LOG_STAMP + 4);
+	log_out_line(&one, SV("- one"));
+	log_out_line(&one, SV("- gone"));
+	log_out_line(&two, SV("- two"));
+	T_EQ_TEXT(file_text(fd, b, sizeof(b)), AT_1000 "- on");
+	limit_files(RLIM_INFINITY);
+	log_out_line(&two, SV("- three"));
+	log_out_line(&one, SV("- four"));
+	T_EQ_TEXT(file_text(fd, b, sizeof(b)),
+	    AT_1000 "- on...\n" AT_1000 "- log dropped=1\n" AT_1000 "- three\n"
+		    "...\n" AT_1000 "- log dropped=2\n" AT_1000 "- four\n");
+	close(fd);
+}
+
 /* The same where a file follows that has had none of it: there the line stands as a whole. */
 static void
 half_a_line_is_whole_in_the_next_file(void)
@@ -443,6 +474,7 @@ main(int argc, char **argv)
 	T_RUN(stuck_log_is_tried_less_often);
 	T_RUN(what_is_held_goes_to_the_old_file);
 	T_RUN(half_a_line_is_marked);
+	T_RUN(half_a_line_of_another_is_marked);
 	T_RUN(half_a_line_is_whole_in_the_next_file);
 	T_RUN(killed_process_is_heard);
 	T_RUN(noise_is_never_logged);
