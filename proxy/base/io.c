@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -47,6 +48,7 @@ finish_connect(struct conn *c, bool refused)
 	if (!refused)
 		return;
 	if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &n) != 0 || error != 0) {
+		c->failed = strerror(error != 0 ? error : errno);
 		c->ended = true;
 		io_fault(c);
 	}

@@ -34,6 +34,7 @@ struct conn {
 	void        (*on_event)(void *arg);
 	void         *arg;
 	struct buf    out;              /* to go out still: left by a short write, queued, or held; ceiling CONN_OUT_MAX */
+	const char   *failed;           /* why it could not be made, static text; NULL: it was, or is not yet */
 	bool          readable;         /* octets, EOF or a fault may wait in the kernel (or in TLS) */
 	bool          eof;              /* the peer has ended its side (RDHUP seen or recv gave 0) */
 	bool          fault;            /* reset or TLS fault: nothing more goes out; what came can be read */
@@ -146,7 +147,7 @@ MAY_YIELD enum wait_rc conn_send_file(struct conn *c, int fd, uint64_t at, uint6
     uint64_t deadline);
 /* Waits until the connection is made and c->out is empty. */
 MAY_YIELD enum wait_rc conn_drain(struct conn *c, uint64_t deadline);
-/* After conn_dial: waits until it is known. WAIT_OK connected; WAIT_CLOSED refused. */
+/* After conn_dial: waits until it is known. WAIT_OK connected; WAIT_CLOSED refused (c->failed says why). */
 MAY_YIELD enum wait_rc conn_connected(struct conn *c, uint64_t deadline);
 /*
  * Has the peer gone?  Looks without taking octets: 1 it is there, 0 half-closed (it may still read),

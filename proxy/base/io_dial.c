@@ -48,7 +48,7 @@ dial_again(void *arg)
 	struct io_dial *d = arg;
 	struct conn    *c = d->c;
 	struct world   *w = loop_world(c->loop);
-	const char     *why;
+	const char     *why = "the event loop has no room for it";
 	int             fd = w->connect(w, &d->to, &why);
 
 	if (fd == WORLD_AGAIN) {
@@ -63,6 +63,7 @@ dial_again(void *arg)
 	/* That it is made is told by its event. */
 	if (fd >= 0 && io_listen(c, true))
 		return;
+	c->failed = why;
 	c->connecting = false;
 	c->ended = true;
 	io_fault(c);

@@ -84,11 +84,14 @@ introduce(struct session *s, struct upstream *up, struct pool_refusal *refusal)
 
 	if (up->sv->conf->identity != IDENTITY_XCLIENT)
 		return UP_OK;
+	session_log_about(s, name);
 	rc = xclient_say(s, up, &r);
+	session_log_about(s, (struct strv){ NULL, 0 });
 	if (r.code == 0)
 		return rc;
 	said = arena_dup(hop_arena(s), r.text);
-	*refusal = (struct pool_refusal){ r, pool_turns_away(&r) };
+	*refusal =
+	    (struct pool_refusal){ .sv = up->sv, .said = r, .of_client = pool_turns_away(&r) };
 	refusal->said.text = said;
 	session_log_event(s, "upstream-refuses-client",
 	    arena_z(hop_arena(s),
@@ -165,14 +168,22 @@ no_connection(struct session *s, enum up_rc rc, const struct search *q)
 static void
 log_failure(struct session *s, enum up_rc rc, const struct search *q)
 {
-	const struct strv said = q->refusal.said.text;
-	const char       *why = q->lacking ? "it has changed what it offers" :
-		  said.n > 0               ? arena_z(hop_arena(s), said) :
-					     up_rc_text(rc);
+	/* Who waited in vain, or left, was told nothing by a server that failed it before. */
+	bool        by_server = rc != UP_BUSY && rc != UP_CANCELLED && q->refusal.sv != NULL;
+	struct strv server = { NULL, 0 };
+	const char *why = up_rc_text(rc);
 
+	if (by_server)
+		server = q->refusal.sv->conf->name;
+	if (q->lacking)
+		why = "it has changed what it offers";
+	else if (by_server && q->refusal.said.text.n > 0)
+		why = arena_z(hop_arena(s), q->refusal.said.text);
+	else if (by_server && q->refusal.why != NULL)
+		why = q->refusal.why;
 	/* The log has that already. */
 	if (rc != UP_REFUSED || !q->refusal.of_client)
-		session_log_event(s, "upstream-unavailable", why);
+		session_log_event_of(s, "upstream-unavailable", server, why);
 }
 
 bool

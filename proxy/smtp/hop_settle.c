@@ -28,6 +28,13 @@ hop_owed_pop(struct upstream *up)
 	return o;
 }
 
+enum up_rc
+hop_await(struct upstream *up, enum owed_kind kind, struct reply *out)
+{
+	up->awaits = kind;
+	return upstream_reply(up, upstream_ms(up, kind), out);
+}
+
 /* Every slot that still waits gets the transaction's refusal. */
 static void
 refuse_owed(struct session *s, struct upstream *up)
@@ -76,7 +83,8 @@ hop_fail(struct session *s, enum up_rc rc)
 		[UP_BAD] = "the mail server gave no usable answer, try again",
 	};
 
-	session_log_event(s, "upstream-fault", fault_text(s->relay.up, rc));
+	session_log_event_of(
+	    s, "upstream-fault", s->relay.up->sv->conf->name, fault_text(s->relay.up, rc));
 	if (s->bound)
 		relay_break(s, 421, "4.3.2", strv_z(text[rc]));
 	else
@@ -248,7 +256,7 @@ next_reply(struct upstream *up, struct reply *r)
 	enum up_rc     rc = UP_CLOSED;
 
 	if (send_queued(up))
-		rc = upstream_reply(up, upstream_ms(up, kind), r);
+		rc = hop_await(up, kind, r);
 	if (rc != UP_OK)
 		return rc;
 	/* RFC 5321 4.2.1: 3xx has no place here. */

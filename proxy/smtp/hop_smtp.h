@@ -59,6 +59,8 @@ MAY_YIELD void hop_settle(struct session *s);
 void hop_fail(struct session *s, enum up_rc rc);
 /* The same where the fault is our own: the text in the spool cannot be read, and a part of it has gone out. */
 void hop_unread(struct session *s);
+/* The reply to a command of that kind, for as long as upstream_ms says. */
+MAY_YIELD enum up_rc hop_await(struct upstream *up, enum owed_kind kind, struct reply *out);
 /* The ring of replies owed: one more, behind the others (there must be room); the first one, taken out. */
 void hop_owe(struct upstream *up, enum owed_kind kind, unsigned rcpt, struct slot *slot);
 struct owed hop_owed_pop(struct upstream *up);

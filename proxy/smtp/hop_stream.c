@@ -43,7 +43,7 @@ take_chunk_reply(struct session *s)
 {
 	struct upstream *up = s->relay.up;
 	struct reply     r;
-	enum up_rc       rc = upstream_reply(up, upstream_ms(up, OWED_CHUNK), &r);
+	enum up_rc       rc = hop_await(up, OWED_CHUNK, &r);
 
 	if (rc == UP_OK && r.code / 100 == 3)
 		rc = UP_BAD;

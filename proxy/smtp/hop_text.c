@@ -59,7 +59,7 @@ hop_ask_data(struct session *s, struct reply *r)
 
 	buf_add(&up->cmds, SV("DATA\r\n"));
 	if (upstream_flush(up))
-		rc = upstream_reply(up, upstream_ms(up, OWED_DATA), r);
+		rc = hop_await(up, OWED_DATA, r);
 	if (rc != UP_OK)
 		return rc;
 	if (r->code == 354)
@@ -143,7 +143,7 @@ hop_final_reply(struct session *s, struct reply *out)
 
 	up->io.crossed = false;
 	if (rc == UP_OK)
-		rc = upstream_reply(up, upstream_ms(up, OWED_TEXT), &r);
+		rc = hop_await(up, OWED_TEXT, &r);
 	if (rc == UP_OK && (r.code / 100 == 3 || (reply_is_ok(&r) && crossed(up))))
 		rc = UP_BAD;
 	if (rc != UP_OK) {

@@ -29,6 +29,15 @@ pool_conf(const struct pool *p)
 	return p->conf;
 }
 
+const char *
+up_rc_text(enum up_rc rc)
+{
+	static const char *const text[] = { "ok", "timed out", "closed the connection",
+		"talked nonsense", "refused", "is busy", "cancelled" };
+
+	return text[rc];
+}
+
 bool
 pool_settled(const struct pool *p)
 {
@@ -75,8 +84,10 @@ keep_refusal(struct arena *a, struct pool_refusal *to, const struct reply *from,
 static const char *
 failure(const struct upstream *up, enum up_rc rc)
 {
-	return rc == UP_CLOSED && up->ehlo.caps == 0 ? "refused or closed the connection" :
-						       up_rc_text(rc);
+	if (up->io.failed != NULL)
+		return up->io.failed;
+	return rc == UP_CLOSED && !up->greeted ? "closed the connection before its greeting" :
+						 up_rc_text(rc);
 }
 
 /*
@@ -129,23 +140,31 @@ pool_make(struct pool_server *sv, struct session *s, bool bound, struct arena *a
 {
 	struct smtp     *m = sv->pool->smtp;
 	struct reply     r = { 0 };
+	bool             left = pool_client_left(s);
 	const char      *why = "cannot connect";
 	struct upstream *up = upstream_new(m, sv, &why);
 	enum up_rc       rc;
 
+	if (up == NULL && refusal != NULL)
+		refusal->why = why;
 	if (up == NULL) {
 		pool_failed(sv, NULL, strv_z(why));
 		pool_place_free(sv, bound);
 		return UP_CLOSED;
 	}
 	up->bound = bound;
+	up->wanted = s != NULL;
 	pool_add(up);
 	rc = upstream_greet(up, m->conf->hostname, s != NULL ? &s->client : NULL, &r);
+	if (!left && pool_client_left(s))
+		session_log_waited(s, "upstream");
 	if (rc == UP_OK) {
 		*out = up;
 		pool_is_up(sv, up, up->named && s != NULL);
 		return UP_OK;
 	}
+	if (refusal != NULL)
+		refusal->why = failure(up, rc);
 	if (rc == UP_REFUSED && a != NULL)
 		keep_refusal(a, refusal, &r, up, is_of_client(up, s, rc));
 	fault(up, s, rc, &r);
@@ -236,7 +255,7 @@ take(struct pool_errand *e, struct arena *a, struct pool_refusal *refusal)
 		rc = get_place(e);
 		if (rc != UP_OK)
 			return rc;
-		*refusal = (struct pool_refusal){ 0 };
+		*refusal = (struct pool_refusal){ .sv = e->sv };
 		reused = e->up != NULL;
 		if (!reused)
 			rc = connect_to(e, a, refusal);

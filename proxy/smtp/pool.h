@@ -29,8 +29,6 @@ struct pool;
 struct session;
 struct slot;
 
-enum owed_kind { OWED_RSET, OWED_XFORWARD, OWED_MAIL, OWED_RCPT, OWED_DATA, OWED_CHUNK, OWED_TEXT };
-
 struct owed {                           /* a command sent (or about to be) whose reply has not come */
 	enum owed_kind kind;
 	unsigned       rcpt;
@@ -48,7 +46,12 @@ struct upstream {
 	size_t              in_at, in_n;
 	struct owed         owed[UPSTREAM_OWED];        /* a ring */
 	unsigned            owed_at, n_owed;
+	enum owed_kind      awaits;     /* what the reply is to that a fiber waits for */
+	uint64_t            awaits_since;       /* ms; 0: none does */
+	bool                left;       /* its session's client had ended its side before that */
 	bool                connecting; /* greeting and EHLO are under way */
+	bool                wanted;     /* by a session, as it was made: not by a probe, nor ahead */
+	bool                greeted;    /* the greeting has come */
 	bool                tainted;    /* its state is unknown: never reused */
 	bool                tls_fault;  /* TLS was to be had on it, and went wrong */
 	bool                dirty;      /* a transaction is open in it: RSET before the next MAIL */
@@ -121,6 +124,8 @@ struct pool_wish {                              /* all zero: any connection of a
 };
 
 struct pool_refusal {
+	const struct pool_server *sv;   /* the server that was tried last; NULL: none was */
+	const char  *why;       /* how it failed; static text */
 	struct reply said;      /* of greeting, EHLO or STARTTLS, text in an arena; code 0: none */
 	bool         of_client; /* the final word to whom the connection named: his answer, and no other server is asked */
 };
@@ -156,6 +161,10 @@ void pool_drop(struct upstream *up);
 /* Its session may do without it: who finds no place has it by pool_lend (then relay.up is NULL, relay.lent set). */
 void pool_lendable(struct upstream *up, bool yes);
 void pool_lend(struct upstream *up);
+
+/* up->awaits a reply from now on; how that ended.  It is asked of each reply: pool_silence.c. */
+void pool_silence_begins(struct upstream *up);
+void pool_silence_ends(struct upstream *up, enum up_rc rc);
 
 /* --- one connection: upstream.c --- */
 

@@ -51,9 +51,10 @@ pool_has_room(const struct pool_server *sv, bool bound)
 
 #define RANK_REFUSING 1 /* it turned a new connection away while others of it work */
 #define RANK_BACKUP   2
-#define RANK_AVOIDED  4 /* it has failed this transaction once: no other must be left */
-#define RANK_DEAD     8
-#define RANK_NONE     16
+#define RANK_LATE     4 /* it let a command run into its timeout */
+#define RANK_AVOIDED  8 /* it has failed this transaction once: no other must be left */
+#define RANK_DEAD     16
+#define RANK_NONE     32
 
 static bool
 any_alive(const struct pool *p)
@@ -81,6 +82,7 @@ rank(const struct pool_errand *e, const struct pool_server *sv, bool has_one, bo
 		return RANK_NONE;
 	r += pool_alive(sv) ? 0 : RANK_DEAD;
 	r += (e->wish->avoid & bit) ? RANK_AVOIDED : 0;
+	r += sv->silence.late && !sv->silence.trial ? RANK_LATE : 0;
 	r += sv->conf->backup ? RANK_BACKUP : 0;
 	r += sv->refusing && !has_one && sv->n_idle == 0 ? RANK_REFUSING : 0;
 	return r;
@@ -165,7 +167,9 @@ pool_choose(const struct pool_errand *e)
 		    (found == NULL || is_lighter(sv, found)))
 			found = sv;
 	}
-	if (found != NULL)
-		count_given(p, found);
+	if (found == NULL)
+		return NULL;
+	count_given(p, found);
+	found->silence.trial = false;
 	return found;
 }

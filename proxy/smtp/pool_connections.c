@@ -21,6 +21,7 @@ pool_add(struct upstream *up)
 	sv->all = up;
 	counters_add(m->counters, m->place, COUNTER_UPSTREAM_OPEN, 1);
 	counters_add(m->counters, m->place, COUNTER_UPSTREAM_CONNECTS, 1);
+	pool_sweep_start(sv->pool);
 }
 
 static void

@@ -6,6 +6,7 @@
  * pool_queue        the sessions that wait for one, or for a place
  * pool_offer        what clients may be offered
  * pool_probe        which servers are up, who asks, and connections made ahead
+ * pool_silence      servers that do not answer in time, and what the log says of waiting
  * pool              taking with failover; making and freeing of the whole
  *
  * Invariant: a session waits only while no server that would be its choice has an idle connection or a
@@ -21,6 +22,11 @@
 #define PROBE_MS     1000               /* between the first attempts; it doubles up to PROBE_MAX_MS */
 #define PROBE_MAX_MS 10000
 #define SWEEP_MS     1000
+#define DOWN_AGAIN_MS 60000             /* at the earliest the log has another reason why a server is down */
+#define LATE_MS       60000             /* a server that is late is tried after it; it doubles up to LATE_MAX_MS */
+#define LATE_MAX_MS   600000
+#define SLOW_MS       30000             /* a reply owed so long is worth a line, */
+#define SLOW_AGAIN_MS 300000            /* and another one so much later */
 #define ASK_MS        10000             /* at the earliest a server that is up is asked again for its own EHLO */
 #define ASK_SELDOM_MS 60000             /* where nothing changed for ASK_LONG_MS */
 #define ASK_LONG_MS   3600000
@@ -121,6 +127,24 @@ void pool_probe_stop(struct pool *p);
 /* A connection was taken: others are made ready, where the kind of server wants that. */
 void pool_warm(struct pool_server *sv);
 void pool_sweep_start(struct pool *p);
+/* "worker WHAT server= why= worker=". */
+void pool_log_server(const struct pool_server *sv, const char *what, struct strv why);
+
+/* --- pool_silence.c --- */
+
+/* Who is asked before and after a wait has left in it: then the session's line says what for. */
+static inline bool
+pool_client_left(const struct session *s)
+{
+	return s != NULL && (s->gone || s->io.eof);
+}
+
+void pool_silence_init(struct pool *p);
+void pool_silence_stop(struct pool *p);
+/* Are there sessions that wait for it? */
+void pool_silence_sweep(struct pool_server *sv, uint64_t now);
+/* It has come back, and may have been started anew: if it is late the next session tries it. */
+void pool_silence_trial(struct pool_server *sv);
 
 /* --- pool.c --- */
 

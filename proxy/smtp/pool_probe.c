@@ -80,8 +80,8 @@ first_attempt_over(struct pool *p)
 
 /* --- up, down, turned away -------------------------------------------------------------------- */
 
-static void
-log_server(const struct pool_server *sv, const char *what, struct strv why)
+void
+pool_log_server(const struct pool_server *sv, const char *what, struct strv why)
 {
 	struct log_line l;
 
@@ -89,6 +89,7 @@ log_server(const struct pool_server *sv, const char *what, struct strv why)
 	log_strv(&l, "server", sv->conf->name);
 	if (why.n > 0)
 		log_strv(&l, "why", why);
+	log_number(&l, "worker", sv->pool->smtp->place);
 	log_end(&l);
 }
 
@@ -113,8 +114,9 @@ pool_is_up(struct pool_server *sv, const struct upstream *up, bool of_client)
 	timer_stop(m->loop, &sv->probe);
 	pool_plan_asking(sv);
 	if (news) {
-		log_server(sv, "upstream-up", SV(""));
+		pool_log_server(sv, "upstream-up", SV(""));
 		sv->given = 0;
+		pool_silence_trial(sv);
 		sv->pool->changed = true;
 	}
 	first_attempt_over(sv->pool);
@@ -131,12 +133,36 @@ any_works(const struct pool_server *sv, const struct upstream *but)
 	return false;
 }
 
+static struct strv
+begins(const struct pool_server *sv, struct strv why)
+{
+	return strv_first(why, why.n < sizeof(sv->why) ? why.n : sizeof(sv->why) - 1);
+}
+
+static void
+say_down(struct pool_server *sv, struct strv why)
+{
+	memcpy(sv->why, why.p, begins(sv, why).n);
+	sv->why[begins(sv, why).n] = '\0';
+	sv->why_at = loop_now(sv->pool->smtp->loop);
+	pool_log_server(sv, "upstream-down", why);
+}
+
+/* That it is down for another reason by now may be news to who repairs it. */
+static void
+is_still_down(struct pool_server *sv, struct strv why)
+{
+	if (!strv_eq(begins(sv, why), strv_z(sv->why)) &&
+	    loop_now(sv->pool->smtp->loop) - sv->why_at >= DOWN_AGAIN_MS)
+		say_down(sv, why);
+}
+
 static void
 is_down(struct pool_server *sv, struct strv why)
 {
 	if (pool_alive(sv))
 		sv->up_at = loop_now(sv->pool->smtp->loop);
-	log_server(sv, "upstream-down", why);
+	say_down(sv, why);
 	sv->down = true;
 	sv->refusing = false;
 }
@@ -147,7 +173,7 @@ turns_away(struct pool_server *sv, struct strv why)
 {
 	if (sv->refusing || sv->pool->n == 1)
 		return false;
-	log_server(sv, "upstream-refuses-more", why);
+	pool_log_server(sv, "upstream-refuses-more", why);
 	sv->refusing = true;
 	return true;
 }
@@ -166,6 +192,8 @@ pool_failed(struct pool_server *sv, const struct upstream *up, struct strv why)
 		news = turns_away(sv, why);
 	else if (news)
 		is_down(sv, why);
+	else
+		is_still_down(sv, why);
 	if ((sv->down || sv->refusing) && !sv->probing &&
 	    (sv->probe.pos == 0 || sv->probe.at > now + sv->probe_ms))
 		timer_start(p->smtp->loop, &sv->probe, now + sv->probe_ms);
@@ -327,6 +355,7 @@ sweep(void *arg)
 		while (sv->idle_last != NULL && now - sv->idle_last->idle_since >= POOL_IDLE_MS)
 			pool_close(sv->idle_last);
 		sweep_named(sv, now);
+		pool_silence_sweep(sv, now);
 		any = any || sv->all != NULL;
 	}
 	if (any && !p->stopped)
@@ -350,6 +379,7 @@ pool_probe_init(struct pool *p)
 	p->sweep.fn = sweep;
 	p->settle.fn = settle;
 	p->sweep.arg = p->settle.arg = p;
+	pool_silence_init(p);
 	for (unsigned i = 0; i < p->n; i++) {
 		p->sv[i].probe_ms = PROBE_MS;
 		p->sv[i].probe.fn = probe;
@@ -366,4 +396,5 @@ pool_probe_stop(struct pool *p)
 	timer_stop(p->smtp->loop, &p->settle);
 	for (unsigned i = 0; i < p->n; i++)
 		timer_stop(p->smtp->loop, &p->sv[i].probe);
+	pool_silence_stop(p);
 }

@@ -8,6 +8,7 @@
 #include <limits.h>
 
 #include "proxy/smtp/pool_own.h"
+#include "proxy/smtp/sessionlog.h"
 
 /* --- the list --------------------------------------------------------------------------------- */
 
@@ -83,6 +84,7 @@ static void
 hand_over(struct pool_errand *e, struct pool_server *sv, struct upstream *up)
 {
 	queue_remove(e);
+	sv->silence.trial = false;
 	e->sv = sv;
 	e->up = up;
 	if (up != NULL)
@@ -191,6 +193,7 @@ enum up_rc
 pool_wait(struct pool_errand *e)
 {
 	enum wait_rc rc = WAIT_OK;
+	bool         left = pool_client_left(e->session);
 
 	e->fiber = fiber_self();
 	e->sv = NULL;
@@ -201,6 +204,8 @@ pool_wait(struct pool_errand *e)
 		(void)borrow(e);
 	while (rc == WAIT_OK && e->sv == NULL)
 		rc = fiber_park("a place in the pool", e->until);
+	if (!left && pool_client_left(e->session))
+		session_log_waited(e->session, "place");
 	if (e->sv != NULL)
 		return UP_OK;
 	queue_remove(e);

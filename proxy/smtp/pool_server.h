@@ -19,6 +19,21 @@ struct pool_withheld {                  /* an extension that a named client's EH
 	uint32_t ms;                    /* since it was last lacking; 0: another client's EHLO has had it since */
 };
 
+/* What a reply is to, in the order in which a session says these: of AUTH, greeting to STARTTLS, XCLIENT and its EHLO, ... */
+enum owed_kind { OWED_AUTH, OWED_GREETING, OWED_XCLIENT, OWED_RSET, OWED_XFORWARD, OWED_MAIL, OWED_RCPT, OWED_DATA,
+	OWED_CHUNK, OWED_TEXT, OWED_KINDS };
+
+struct pool_silence {                   /* of a server that answers late or not at all: pool_silence.c */
+	uint64_t       heard_at[OWED_KINDS];    /* ms, its last reply to that */
+	bool           late;            /* a command ran into its timeout, and nothing like it was answered since */
+	bool           trial;           /* the next session gets it as if it were not late */
+	enum owed_kind at;              /* the command */
+	uint64_t       since;           /* ms, when that was found last */
+	uint64_t       ms;              /* from then to the next trial */
+	uint64_t       slow_at;         /* ms, when the log said last that sessions wait; 0: none did since */
+	struct timer   timer;
+};
+
 struct pool_server {                    /* one server as this worker sees it */
 	const struct server *conf;
 	struct pool         *pool;
@@ -42,6 +57,9 @@ struct pool_server {                    /* one server as this worker sees it */
 	uint64_t             up_at;     /* ms, when it was last known to be up; 0: never */
 	unsigned             weight;    /* conf's by the greatest common divisor of its pool's */
 	unsigned             given;     /* sessions that it got in this round, at most two rounds' */
+	struct pool_silence  silence;
+	char                 why[80];   /* the beginning of what the log said of its being down, */
+	uint64_t             why_at;    /* and when, ms */
 	struct timer         probe;
 	uint64_t             probe_ms;
 	bool                 probing, warming;

@@ -61,6 +61,9 @@ session_log_refusal(struct session *s, enum stage at, const struct reply *r, str
 
 struct noted { /* names, with commas, each once */
 	struct strv tag, warn, also;
+	struct strv about; /* of the session: the server that events are of */
+	const char
+	    *waited; /* of the session: for what, as its client left; static; NULL: for nothing */
 };
 
 static bool
@@ -81,21 +84,30 @@ keep_name(struct arena *a, struct strv *list, struct strv name)
 			       arena_concat(a, arena_concat(a, *list, SV(",")), name);
 }
 
+static struct noted *
+noted_of(struct session *s, bool transaction)
+{
+	struct noted **to = &s->noted[transaction];
+
+	if (*to == NULL)
+		*to = arena_alloc(transaction ? session_tx(s)->a : s->a, sizeof **to);
+	return *to;
+}
+
 static void
 keep_note(struct session *s, const struct note *n)
 {
-	bool           tx = session_tx(s) != NULL;
-	struct arena  *a = tx ? session_tx(s)->a : s->a;
-	struct noted **to = &s->noted[tx];
+	bool          tx = session_tx(s) != NULL;
+	struct arena *a = tx ? session_tx(s)->a : s->a;
+	struct noted *to;
 
 	if (n->kind != NOTE_TAG && n->kind != NOTE_WARN && n->kind != NOTE_ALSO)
 		return;
-	if (*to == NULL)
-		*to = arena_alloc(a, sizeof **to);
+	to = noted_of(s, tx);
 	if (n->kind == NOTE_TAG)
-		keep_name(a, &(*to)->tag, n->text);
+		keep_name(a, &to->tag, n->text);
 	else
-		keep_name(a, n->kind == NOTE_WARN ? &(*to)->warn : &(*to)->also, n->check);
+		keep_name(a, n->kind == NOTE_WARN ? &to->warn : &to->also, n->check);
 }
 
 static void
@@ -325,6 +337,12 @@ session_log_message(struct session *s, const struct reply *r, bool heard)
 }
 
 void
+session_log_waited(struct session *s, const char *what)
+{
+	noted_of(s, false)->waited = what;
+}
+
+void
 session_log_end(struct session *s)
 {
 	struct log_line l;
@@ -338,15 +356,33 @@ session_log_end(struct session *s)
 	log_number(&l, "errors", s->errors);
 	log_number(&l, "ms", loop_now(s->smtp->loop) - s->opened);
 	log_z(&l, "end", s->end_why);
+	if (s->noted[false] != NULL && s->noted[false]->waited != NULL &&
+	    strv_starts(strv_z(s->end_why), SV("client ")))
+		log_z(&l, "waiting", s->noted[false]->waited);
 	log_end(&l);
 }
 
 void
 session_log_event(struct session *s, const char *what, const char *text)
 {
+	const struct noted *n = s->noted[false];
+
+	session_log_event_of(s, what, n != NULL ? n->about : (struct strv){ NULL, 0 }, text);
+}
+
+void
+session_log_about(struct session *s, struct strv server)
+{
+	noted_of(s, false)->about = server;
+}
+
+void
+session_log_event_of(struct session *s, const char *what, struct strv server, const char *text)
+{
 	struct log_line l;
 
 	log_begin(&l, s->smtp->world, session_id(s), what);
+	log_strv(&l, "server", server);
 	log_client(&l, s);
 	log_z(&l, "why", text);
 	log_end(&l);

@@ -11,20 +11,14 @@
 #include "proxy/smtp/proxyhdr.h"
 #include "proxy/smtp/session.h"
 
-const char *
-up_rc_text(enum up_rc rc)
-{
-	static const char *const text[] = { "ok", "timed out", "closed the connection",
-		"talked nonsense", "refused", "is busy", "cancelled" };
-
-	return text[rc];
-}
-
 /* RFC 5321 4.5.3.2: what a client must wait at each stage. */
 uint64_t
 upstream_ms(const struct upstream *up, enum owed_kind kind)
 {
 	static const uint64_t ms[] = {
+		[OWED_AUTH] = 120000,
+		[OWED_GREETING] = 120000,
+		[OWED_XCLIENT] = 300000,
 		[OWED_RSET] = 300000,
 		[OWED_XFORWARD] = 300000,
 		[OWED_MAIL] = 300000,
@@ -91,10 +85,9 @@ wait_for_octets(struct upstream *up, uint64_t deadline)
 	}
 }
 
-enum up_rc
-upstream_reply(struct upstream *up, uint64_t ms, struct reply *out)
+MAY_YIELD static enum up_rc
+reply_by(struct upstream *up, uint64_t deadline, struct reply *out)
 {
-	uint64_t   deadline = loop_now(up->smtp->loop) + ms;
 	enum up_rc rc = UP_OK;
 
 	while (rc == UP_OK) {
@@ -111,6 +104,17 @@ upstream_reply(struct upstream *up, uint64_t ms, struct reply *out)
 		if (io == IO_AGAIN)
 			rc = wait_for_octets(up, deadline);
 	}
+	return rc;
+}
+
+enum up_rc
+upstream_reply(struct upstream *up, uint64_t ms, struct reply *out)
+{
+	enum up_rc rc;
+
+	pool_silence_begins(up);
+	rc = reply_by(up, up->awaits_since + ms, out);
+	pool_silence_ends(up, rc);
 	return rc;
 }
 
@@ -194,9 +198,11 @@ ask(struct upstream *up, struct strv line, uint64_t ms, struct reply *out)
 		buf_add(&up->cmds, line);
 	if (!upstream_flush(up))
 		return UP_CLOSED;
+	up->awaits = up->connecting ? OWED_GREETING : OWED_XCLIENT;
 	rc = upstream_reply(up, ms, out);
 	if (rc != UP_OK)
 		return rc;
+	up->greeted = true;
 	if (up->in != NULL)
 		return UP_BAD;
 	return reply_is_ok(out) ? UP_OK : UP_REFUSED;
@@ -236,6 +242,7 @@ log_tls(const struct upstream *up, const char *what, const char *why)
 	log_begin(&l, up->smtp->world, SV("worker"), what);
 	log_strv(&l, "server", up->sv->conf->name);
 	log_z(&l, "why", why);
+	log_number(&l, "worker", up->smtp->place);
 	log_end(&l);
 }
 

@@ -130,6 +130,32 @@ listener_goes(void)
 	run_until(&w.over);
 	T_EQ_NUM(w.rc, WAIT_CLOSED);
 	T_CHECK(conn.fault && !conn.connecting);
+	T_EQ_STR(conn.failed, "Connection refused");
+	end_queue();
+}
+
+/* Over TCP it is an event that says so, and only the socket knows why. */
+static void
+nobody_listens(void)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET };
+	struct endpoint    port = { 0 };
+	struct writer      w = { 0 };
+	socklen_t          n = sizeof(in);
+	const char        *why = NULL;
+
+	fill_queue();
+	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	peer = socket(AF_INET, SOCK_STREAM, 0);
+	T_CHECK(bind(peer, (struct sockaddr *)&in, n) == 0);
+	T_CHECK(getsockname(peer, (struct sockaddr *)&in, &n) == 0);
+	T_CHECK(endpoint_from_sockaddr((struct sockaddr *)&in, n, &port));
+	T_CHECK(conn_dial(&conn, loop, &port, on_event, &conn, &why));
+	w.deadline = loop_now(loop) + PATIENCE;
+	T_CHECK(conn.failed == NULL && fiber_start(pool, "c", wait_connected, &w) != NULL);
+	run_until(&w.over);
+	T_EQ_NUM(w.rc, WAIT_CLOSED);
+	T_EQ_STR(conn.failed, "Connection refused");
 	end_queue();
 }
 
@@ -168,6 +194,7 @@ main(void)
 	T_RUN(place_comes_free);
 	T_RUN(queue_stays_full);
 	T_RUN(listener_goes);
+	T_RUN(nobody_listens);
 	T_RUN(owner_hears_of_it);
 	return t_end();
 }

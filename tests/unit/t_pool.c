@@ -43,8 +43,8 @@ choose(struct house *h)
 /* --- ranks ------------------------------------------------------------------------------------ */
 
 /*
- * A server: u up, d down, r refuses new connections, n never heard of; upper case: a backup.  With
- * a digit behind it: 0 no room, 1 an idle connection as well, 2 offers the mechanism.
+ * A server: u up, d down, r refuses new connections, l late, t the same and to be tried, n never heard of; upper
+ * case: a backup.  With a digit behind it: 0 no room, 1 an idle connection as well, 2 offers the mechanism.
  */
 static void
 describe(struct house *h, const char *text)
@@ -68,6 +68,8 @@ describe(struct house *h, const char *text)
 			sv->down = (*text | 32) == 'd';
 			sv->refusing = (*text | 32) == 'r';
 			sv->known = (*text | 32) != 'n';
+			sv->silence.trial = (*text | 32) == 't';
+			sv->silence.late = (*text | 32) == 'l' || sv->silence.trial;
 		}
 	}
 	h->p.n = n;
@@ -116,6 +118,23 @@ static const struct {
 	{ "ru0", 0, 0, 0, WAIT },
 	{ "r1u0", 0, 0, 0, 0 },
 	{ "ru", 2, 0, 0, 0 },
+	/* one that is late: after its like and after backups, before those that failed this errand and the dead */
+	{ "l", 0, 0, 0, 0 },
+	{ "ll", 1, 0, 0, 1 },
+	{ "lu", 0, 0, 0, 1 },
+	{ "l1u", 0, 0, 0, 1 },
+	{ "lu0", 0, 0, 0, WAIT },
+	{ "lU", 0, 0, 0, 1 },
+	{ "Lr", 0, 0, 0, 1 },
+	{ "lr", 0, 0, 0, 1 },
+	{ "lL", 0, 0, 0, 0 },
+	{ "lu", 2, 0, 0, 0 },
+	{ "lu", 0, 2, 0, 0 },
+	{ "ld", 0, 0, 0, 0 },
+	/* but the one session that tries it */
+	{ "tu", 2, 0, 0, 0 },
+	{ "tu", 0, 0, 0, 0 },
+	{ "tU", 0, 0, 0, 0 },
 	/* avoided: as long as another is up */
 	{ "uu", 0, 1, 0, 1 },
 	{ "uu", 0, 2, 0, 0 },
@@ -147,9 +166,23 @@ ranks(void)
 		left = pool_any_left(&e);
 		sv = pool_choose(&e);
 		T_EQ_NUM(sv != NULL ? sv->index : left ? WAIT : NOBODY, ranked[i].want);
+		/* That it was to be tried is over with the choice. */
+		h.sv[0].silence.trial = *ranked[i].servers == 't';
 		T_CHECK(sv == NULL || pool_suits(&e, sv, false));
 		t_row = NULL;
 	}
+}
+
+/* One session at a time tries a server that is late. */
+static void
+one_tries(void)
+{
+	struct house h;
+
+	describe(&h, "tU");
+	T_EQ_NUM(choose(&h)->index, 0);
+	T_CHECK(h.sv[0].silence.late && !h.sv[0].silence.trial);
+	T_EQ_NUM(choose(&h)->index, 1);
 }
 
 /* A connection of it that comes back is as good as any, though it would make no new one. */
@@ -302,6 +335,7 @@ int
 main(void)
 {
 	T_RUN(ranks);
+	T_RUN(one_tries);
 	T_RUN(one_in_hand);
 	T_RUN(room);
 	T_RUN(shares_one_by_one);
