@@ -8,6 +8,11 @@
 #include "policy/eval.h"
 #include "proxy/base/arena.h"
 
+enum {
+	READ = 16,        /* facts of one check that need no memory of the transaction */
+	TOLD_SOURCE = 300 /* octets of what the log hears of one: a name, and what became of it */
+};
+
 /* ---- marks ---- */
 
 void
@@ -78,6 +83,39 @@ checks_note(struct walk *w, enum note_kind kind, const struct check *k)
 	return eval_note(w->e.c, kind, w->at, w->e.of_rcpt ? w->e.rcpt : NOTE_NO_RCPT, k->name);
 }
 
+/* As `explain' has it; whether the name of a domain resolves is no fact that anybody can write: it is the source. */
+static struct strv
+unknown_fact(struct arena *a, const struct fact *f)
+{
+	struct strv from = strv_first(
+	    f->source, f->source.n < TOLD_SOURCE ? f->source.n : TOLD_SOURCE);
+	struct strv arg = strv_first(f->arg, f->arg.n < TOLD_SOURCE ? f->arg.n : TOLD_SOURCE);
+
+	if (from.n > 0 && f->def->inner)
+		return arena_dup(a, from);
+	if (from.n > 0)
+		return arena_printf(a, "%s (%.*s)", f->def->name, (int)from.n, from.p);
+	if (arg.n == 0)
+		return strv_z(f->def->name);
+	return arena_printf(a, "%s(%.*s)", f->def->name, (int)arg.n, arg.p);
+}
+
+/* The first, and that there are others; absent: it was a search that is too long. */
+static struct strv
+what_is_unknown(const struct walk *w)
+{
+	struct strv said = { NULL, 0 };
+
+	for (unsigned i = 0; i < w->e.n_read; i++) {
+		if (w->e.read[i]->state == FACT_KNOWN)
+			continue;
+		if (said.p != NULL)
+			return arena_concat(w->e.c->a, said, SV(", ..."));
+		said = unknown_fact(w->e.c->a, w->e.read[i]);
+	}
+	return said;
+}
+
 static void
 note_verdict(struct walk *w, enum note_kind kind, const struct check *k, enum truth t,
     const struct verdict *v)
@@ -88,6 +126,18 @@ note_verdict(struct walk *w, enum note_kind kind, const struct check *k, enum tr
 		return;
 	n->verdict = *v;
 	n->unknown = t == TRUTH_UNKNOWN;
+	if (n->unknown)
+		n->lacks = what_is_unknown(w);
+}
+
+/* No verdict, since nothing is said of it. */
+static void
+note_unknown(struct walk *w, const struct check *k)
+{
+	struct note *n = checks_note(w, NOTE_UNKNOWN, k);
+
+	if (n != NULL)
+		n->lacks = what_is_unknown(w);
 }
 
 static void
@@ -180,7 +230,7 @@ came(struct walk *w, const struct check *k, enum truth t)
 	} else if (w->settled) {
 		would_say(w, k, t, say);
 	} else if (t == TRUTH_UNKNOWN && say->kind == VERDICT_NONE) {
-		(void)checks_note(w, NOTE_UNKNOWN, k);
+		note_unknown(w, k);
 		tell(w, k, LOOK_UNKNOWN, NULL);
 	} else {
 		fires(w, k, t, say);
@@ -199,7 +249,7 @@ one_check(struct walk *w, const struct check *k)
 	}
 	w->e.peek = w->settled && w->e.c->mode != POLICY_EXPLAIN;
 	w->e.missed = false;
-	w->e.noting = w->e.c->look != NULL;
+	w->e.noting = true;
 	t = eval_rule(&w->e, k->when);
 	if (!w->e.cancelled)
 		came(w, k, t);
@@ -270,7 +320,10 @@ MAY_YIELD void
 checks_walk(struct walk *w, bool advised)
 {
 	const struct policy *p = w->e.p;
+	const struct fact   *read[READ];
 
+	w->e.read = read;
+	w->e.max_read = READ;
 	for (unsigned i = checks_from(p, w->at); i < checks_upto(p, w->at) && !w->e.cancelled;
 	     i++) {
 		const struct check *k = p->by_stage != NULL ? p->by_stage[i] : &p->check[i];
@@ -278,6 +331,8 @@ checks_walk(struct walk *w, bool advised)
 		if (k->at == w->at && k->advised == advised)
 			one_check(w, k);
 	}
+	w->e.read = NULL;
+	w->e.n_read = w->e.max_read = 0;
 }
 
 enum wait_rc

@@ -19,6 +19,7 @@
 
 #include "proxy/base/arena.h"
 #include "proxy/base/dns.h"
+#include "proxy/base/dns_silence.h"
 #include "proxy/base/log.h"
 #include "proxy/base/loop.h"
 #include "proxy/base/world_dns_own.h"
@@ -35,6 +36,7 @@ enum {
 struct flight {
 	struct dns_query *q; /* NULL: nobody waits for it */
 	bool              asked;
+	uint64_t          since; /* when it was asked */
 	struct flight    *next, **link;
 };
 
@@ -187,15 +189,25 @@ land(struct flight *f, enum dns_rc rc, struct strv packet)
 		q->done(q, rc, packet);
 }
 
+/* Whoever asks is still there, or it was told of when he went. */
+static void
+no_answer(const struct flight *f)
+{
+	if (f->q != NULL && f->asked)
+		dns_silence_over(f->q->name, f->since);
+}
+
 /* rcode is the library's own trouble; the DNS's stands in the packet. A forged answer is none. */
 static void
 answered(void *arg, int rcode, void *packet, int n, int sec, char *why_bogus, int ratelimited)
 {
 	(void)why_bogus, (void)ratelimited;
-	if (rcode != 0 || packet == NULL || n <= 0 || sec == BOGUS)
-		land(arg, DNS_TEMP, strv(NULL, 0));
-	else
+	if (rcode == 0 && packet != NULL && n > 0 && sec != BOGUS) {
 		land(arg, DNS_OK, strv(packet, (size_t)n));
+		return;
+	}
+	no_answer(arg);
+	land(arg, DNS_TEMP, strv(NULL, 0));
 }
 
 /* The name is copied in there; the callback may come before the call is over. */
@@ -204,6 +216,7 @@ ask(struct resolver *r, struct flight *f)
 {
 	list_take(f);
 	f->asked = true;
+	f->since = r->w->now(r->w);
 	list_put(&r->flying, f);
 	if (!is_ready(r) ||
 	    ub_resolve_event(r->ctx, f->q->name[0] == '\0' ? "." : f->q->name, f->q->type, CLASS_IN,
@@ -248,6 +261,7 @@ real_dns_cancel(struct world *w, struct dns_query *q)
 	struct flight *f = q->own;
 
 	(void)w;
+	no_answer(f);
 	f->q = NULL;
 	if (!f->asked)
 		land(f, DNS_TEMP, strv(NULL, 0));
@@ -260,6 +274,7 @@ world_dns_open(struct world *w, struct loop *l, const struct resolver_conf *conf
 {
 	(void)why;
 	resolver = (struct resolver){ .w = w, .loop = l, .conf = conf };
+	dns_silence_begin(w, conf);
 	w->dns = real_dns;
 	w->dns_cancel = real_dns_cancel;
 	return true;

@@ -16,6 +16,7 @@
 #include <unbound-event.h>
 
 #include "proxy/base/arena.h"
+#include "proxy/base/dns_silence.h"
 #include "proxy/base/loop.h"
 
 struct event { /* what libunbound takes for an event of its base */
@@ -54,6 +55,9 @@ fd_rang(void *arg, unsigned what)
 	short         bits =
 	    (short)((what & LOOP_READ ? UB_EV_READ : 0) | (what & LOOP_WRITE ? UB_EV_WRITE : 0));
 
+	/* "Connection refused" can be read, too, and is no answer of a resolver. */
+	if ((what & LOOP_READ) && !(what & LOOP_FAULT))
+		dns_silence_heard();
 	if ((e->bits & UB_EV_PERSIST) == 0)
 		event_stop(e);
 	e->cb(e->fd.fd, (short)(bits & e->bits), e->arg);

@@ -46,4 +46,5 @@ note_tell_more(struct log_line *l, const struct note *n)
 		tell_unheard(l, &n->verdict);
 	if (n->kind == NOTE_LOG)
 		log_strv(l, "text", n->text);
+	log_strv(l, "unknown", n->lacks);
 }

@@ -29,6 +29,7 @@ struct note {
 	struct strv    text;            /* LOG, TAG: printable octets are not promised, the log escapes */
 	struct verdict verdict;         /* FIRED, WARN, ALSO */
 	bool           unknown;         /* those: `on unknown' said it */
+	struct strv    lacks;           /* those, and UNKNOWN: what could not be known; absent: nothing that has a name */
 	bool           failed;          /* of a milter: `on failure' said it */
 	struct note   *next;
 };

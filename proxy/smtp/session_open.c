@@ -139,6 +139,7 @@ session_client_key(const struct session *s)
 	return hash_sip(&s->smtp->key, strv((const char *)a->b, net ? 8 : 16));
 }
 
+/* Who comes by XCLIENT ends for the same reason: the first that is given is the one in the log. */
 bool
 session_count_client(struct session *s)
 {
@@ -149,6 +150,8 @@ session_count_client(struct session *s)
 	s->client_hash = session_client_key(s);
 	s->counted = counters_client_enter(
 	    m->counters, m->place, s->client_hash, (unsigned)m->conf->limits.sessions_per_client);
+	if (!s->counted)
+		session_end(s, "too many sessions of this client");
 	return s->counted;
 }
 

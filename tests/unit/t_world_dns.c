@@ -332,6 +332,91 @@ late_answers_are_heard(void)
 	teardown();
 }
 
+static char     told[400];
+static unsigned n_told;
+
+static void
+hear(struct world *x, struct strv line)
+{
+	(void)x;
+	snprintf(told, sizeof(told), "%.*s", (int)line.n, line.p);
+	n_told++;
+}
+
+static void
+ask_eight(const char *form)
+{
+	static struct asker x[8];
+	static char         name[8][32];
+
+	for (unsigned i = 0; i < 8; i++) {
+		snprintf(name[i], sizeof(name[i]), form, i);
+		start(&x[i], name[i], DNS_A, 1200);
+	}
+	for (unsigned i = 0; i < 8; i++)
+		run(&x[i], 5000);
+}
+
+/* Of a silent server and of a closed port the log hears once, and again when there is an answer, whatever it says. */
+static void
+silence_is_told(void)
+{
+	struct asker x;
+	void (*log)(struct world *, struct strv);
+
+	for (unsigned closed = 0; closed < 2; closed++) {
+		setup();
+		log = w->log;
+		w->log = hear;
+		n_told = 0;
+		state("fails.example", "SERVFAIL", NULL);
+		for (unsigned i = 0; i < 8; i++)
+			state((const char *[]){ "a.d0", "a.d1", "a.d2", "a.d3", "a.d4", "a.d5",
+				  "a.d6", "a.d7" }[i],
+			    "TIMEOUT", NULL);
+		if (closed) {
+			loop_unwatch(loop, &server.fd);
+			close(server.fd.fd);
+		}
+		ask_eight("a.d%u");
+		T_EQ_NUM(n_told, 1);
+		T_CHECKF(
+		    strstr(told, "worker resolver-down server=127.0.0.1:") != NULL, "%s", told);
+		if (!closed) {
+			ask_now("fails.example", DNS_A, &x);
+			T_EQ_NUM(n_told, 2);
+			T_CHECKF(strstr(told, "worker resolver-up server=127.0.0.1:") != NULL, "%s",
+			    told);
+		}
+		w->log = log;
+		teardown();
+	}
+}
+
+/* SERVFAIL to all is an answer to all. */
+static void
+failures_are_no_silence(void)
+{
+	void (*log)(struct world *, struct strv);
+	uint64_t until;
+
+	setup();
+	log = w->log;
+	w->log = hear;
+	n_told = 0;
+	server.delay = 1100;
+	state("*.d", "SERVFAIL", NULL);
+	ask_eight("a%u.d");
+	ask_eight("b%u.d");
+	T_EQ_NUM(n_told, 0);
+	w->log = log;
+	until = w->now(w) + server.delay + 100;
+	server.delay = 0;
+	while (w->now(w) < until) /* what the server still has to say */
+		loop_round(loop, loop_next_timer(loop) != UINT64_MAX);
+	teardown();
+}
+
 /* A context again after the first has gone, as `explain' and tests have it. */
 static void
 made_anew(void)
@@ -358,6 +443,8 @@ main(int argc, char **argv)
 	T_RUN(cancelled);
 	T_RUN(side_by_side);
 	T_RUN(late_answers_are_heard);
+	T_RUN(silence_is_told);
+	T_RUN(failures_are_no_silence);
 	T_RUN(made_anew);
 	return t_end();
 }
