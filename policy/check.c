@@ -43,6 +43,19 @@ check_rate(struct loader *l, const struct conf_rate *r)
 	finals_load(l, &r->final, STAGE_MAX, NULL);
 }
 
+/* Nobody's word in a test is a milter's: such an expectation could never be met. */
+static void
+check_whose(struct loader *l, const struct lit *by)
+{
+	const struct block *b = names_rule(l, by, true);
+
+	if (b != NULL && b->kind == BLOCK_MILTER)
+		diag_add(l->d, DIAG_ERROR, by->pos,
+		    SV("tests ask no milters and plugins: name a check, relay, limits or upstream"),
+		    "%s is a %s", diag_quote(l->a, by->text),
+		    b->u.milter->plugin ? "plugin" : "milter");
+}
+
 /* What the steps say is for who plays them; here only what is wrong whatever comes. */
 static void
 check_expect(struct loader *l, const struct test_step *x)
@@ -51,7 +64,7 @@ check_expect(struct loader *l, const struct test_step *x)
 	const struct lit *xcode = x->arg.n > 1 ? &x->arg.v[1] : NULL;
 
 	if (x->by.text.p != NULL)
-		names_rule(l, &x->by, true);
+		check_whose(l, &x->by);
 	if (code == NULL || !strv_eq(x->word.text, SV("expect")))
 		return;
 	if (code->text.p[0] < '2' || code->text.p[0] > '5' || code->text.p[1] > '5')

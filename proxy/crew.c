@@ -93,6 +93,7 @@ enter(struct crew *c, int column, unsigned place, pid_t pid, int control)
 	};
 	k->started = c->w->now(c->w);
 	k->drain = c->settings->drain;
+	k->plugins = crew_plugins(c->settings);
 	c->place[place].own = column;
 	c->place[place].failed = 0;
 	if (!crew_lacks(c))
@@ -182,12 +183,14 @@ clear_column(struct crew *c, unsigned column)
 	counters_clear_place(c->counters, column, COUNTER_SESSIONS_OPEN);
 	counters_clear_place(c->counters, column, COUNTER_UPSTREAM_OPEN);
 	counters_clients_clear(c->counters, column);
+	counters_doing(c->counters, column)->busy = false;
 }
 
 static void
 say_death(struct crew *c, const struct child *k, int status)
 {
 	const struct doing *d = counters_doing(c->counters, (unsigned)(k - c->child));
+	struct doing_said   was;
 	struct log_line     l;
 
 	log_begin(
@@ -195,9 +198,9 @@ say_death(struct crew *c, const struct child *k, int status)
 	log_number(&l, "worker", k->place);
 	log_number(&l, "pid", (uint64_t)k->pid);
 	spawn_log_end(&l, status);
-	if (d->what != NULL) {
-		log_z(&l, "plugin", d->who);
-		log_z(&l, "callback", d->what);
+	if (doing_read(d, &was)) {
+		log_z(&l, "plugin", was.who);
+		log_z(&l, "callback", was.what);
 	}
 	log_end(&l);
 }
@@ -313,7 +316,7 @@ crew_oldest(const struct crew *c)
 uint64_t
 crew_next(const struct crew *c)
 {
-	uint64_t at = UINT64_MAX, now = c->w->now(c->w), next;
+	uint64_t at = crew_stuck_next(c), now = c->w->now(c->w), next;
 
 	for (unsigned i = 0; i < c->n_child; i++) {
 		const struct child *k = &c->child[i];
@@ -348,6 +351,7 @@ crew_due(struct crew *c)
 		k->kill_at = now + RETRY_MS;
 		kill(k->pid, SIGKILL);
 	}
+	crew_stuck_due(c);
 	start_workers(c);
 }
 

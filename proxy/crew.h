@@ -12,10 +12,19 @@
 #include <poll.h>
 #include <sys/types.h>
 
+#include "proxy/base/doing.h"
 #include "proxy/settings.h"
 #include "proxy/sockets.h"
 
 #define CREW_MAX 128                    /* workers of a generation */
+
+struct stuck {                          /* a worker whose loop does not turn, as looks at it now and then tell */
+	uint64_t    since;              /* ms: first seen where it was at the last look; 0: its loop turns */
+	uint64_t    tell_at;
+	struct doing_said at;           /* the plugin, and its callback */
+	bool        loads;              /* none yet: it is not ready */
+	bool        told;
+};
 
 struct child {
 	pid_t    pid;                   /* 0: no such */
@@ -26,6 +35,8 @@ struct child {
 	uint64_t deaf_until;            /* not before then is its channel read: there was no memory for it */
 	uint64_t lost_at;               /* 0: its channel is open; when it is alive then, it drains by itself */
 	uint64_t drain;                 /* ms: its own, which a reload does not change */
+	bool     plugins;               /* some live in it: only then is it looked at whether it hangs */
+	struct stuck stuck;
 };
 
 struct place {
@@ -55,6 +66,7 @@ struct crew {
 	unsigned               generation;
 	bool                   stopping, waits;        /* waits: for a column; that was said */
 	uint64_t               complain_at;            /* not before then is another failure to begin one told */
+	uint64_t               look_at;                /* not before then is it looked at whether a worker hangs */
 };
 
 /* Columns for CREW_MAX workers, and for those of older generations that drain. False: no memory. */
@@ -80,5 +92,18 @@ uint64_t crew_next(const struct crew *c);
 void crew_due(struct crew *c);
 /* In a child of the master: the ends of all others. */
 void crew_close(const struct crew *c);
+
+/*
+ * stuck_look -- is a worker where it was at the last look?
+ *
+ *   s      all zero at first
+ *   d      what it is doing, which it may write all the time
+ *   ready  it has said so; before, it loads its plugins
+ *
+ * STUCK_TELL: it has been there for 5 s, or for another minute.  STUCK_BACK: it was said to be, and is not any more; what
+ * s held before is what is over.
+ */
+enum stuck_news { STUCK_NO_NEWS, STUCK_TELL, STUCK_BACK };
+enum stuck_news stuck_look(struct stuck *s, const struct doing *d, bool ready, uint64_t now);
 
 #endif

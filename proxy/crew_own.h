@@ -4,6 +4,7 @@
  * crew           processes: birth, death, what is due
  * crew_places    which worker accepts at which place
  * crew_channel   orders to the workers, and their reports
+ * crew_stuck     which of them hang
  */
 #ifndef PROXY_CREW_OWN_H
 #define PROXY_CREW_OWN_H
@@ -30,5 +31,13 @@ void crew_drains(struct crew *c, struct child *k);
  * control_send has them.  A child whose end was seen gets nothing, one whose queue is full is killed.
  */
 void crew_order(struct crew *c, int child, enum control_kind kind, unsigned place, int pass);
+
+/* --- crew_stuck.c --- */
+
+/* Do plugins live in workers of these settings? */
+bool crew_plugins(const struct settings *s);
+/* When it is to be looked at next whether a worker hangs (UINT64_MAX: none has plugins), and looking, where it is due. */
+uint64_t crew_stuck_next(const struct crew *c);
+void crew_stuck_due(struct crew *c);
 
 #endif

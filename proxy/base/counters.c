@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <sys/mman.h>
 
+#include "proxy/base/arena.h"
 #include "proxy/base/counters.h"
 #include "proxy/base/log_room.h"
 
@@ -50,50 +51,68 @@ struct column {
 	alignas(PAGE) struct log_room log;
 };
 
-struct counters {
-	unsigned         places;
+struct shared {
 	_Atomic unsigned used; /* columns from here on were never counted in */
 	struct column    column[];
+};
+
+struct counters {
+	unsigned       places;
+	struct shared *s;
 };
 
 static size_t
 octets(unsigned places)
 {
-	return sizeof(struct counters) + places * sizeof(struct column);
+	return sizeof(struct shared) + places * sizeof(struct column);
 }
 
 struct counters *
 counters_new(unsigned places)
 {
-	void *p;
+	struct counters *c;
+	void            *p;
 
 	assert(places > 0);
 	p = mmap(NULL, octets(places), PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED)
 		return NULL;
-	((struct counters *)p)->places = places;
-	return p;
+	c = mem_alloc(sizeof(*c));
+	c->places = places;
+	c->s = p;
+	return c;
 }
 
 void
 counters_free(struct counters *c)
 {
-	if (c != NULL)
-		munmap(c, octets(c->places));
+	if (c == NULL)
+		return;
+	munmap(c->s, octets(c->places));
+	mem_free(c);
+}
+
+/* Columns that may hold something. */
+static unsigned
+used_of(const struct counters *c)
+{
+	unsigned used = atomic_load(&c->s->used);
+
+	return used < c->places ? used : c->places;
 }
 
 static struct column *
 column(struct counters *c, unsigned place)
 {
-	unsigned used = atomic_load(&c->used);
+	unsigned used = atomic_load(&c->s->used);
 
 	assert(place < c->places);
 	/* A failed exchange has loaded what another has made of it. */
 	while (used <= place)
-		if (atomic_compare_exchange_weak(&c->used, &used, place + 1))
+		if (atomic_compare_exchange_weak(&c->s->used, &used, place + 1))
 			break;
-	return &c->column[place];
+	return &c->s->column[place];
 }
 
 struct doing *
@@ -119,11 +138,11 @@ uint64_t
 counters_sum(const struct counters *c, enum counter k)
 {
 	uint64_t sum = 0;
-	unsigned used = atomic_load(&c->used);
+	unsigned used = used_of(c);
 
 	assert(k < COUNTER_MAX);
 	for (unsigned i = 0; i < used; i++)
-		sum += atomic_load_explicit(&c->column[i].number[k], memory_order_relaxed);
+		sum += atomic_load_explicit(&c->s->column[i].number[k], memory_order_relaxed);
 	return sum;
 }
 
@@ -164,10 +183,10 @@ static uint64_t
 client_sum(const struct counters *c, size_t cell)
 {
 	uint64_t sum = 0;
-	unsigned used = atomic_load(&c->used);
+	unsigned used = used_of(c);
 
 	for (unsigned i = 0; i < used; i++)
-		sum += atomic_load(&c->column[i].client[cell]);
+		sum += atomic_load(&c->s->column[i].client[cell]);
 	return sum;
 }
 
@@ -201,10 +220,10 @@ counters_client_leave(struct counters *c, unsigned place, uint64_t hash)
 void
 counters_clients_clear(struct counters *c, unsigned place)
 {
-	struct column *col = &c->column[place];
+	struct column *col = &c->s->column[place];
 
 	assert(place < c->places);
-	if (place >= atomic_load(&c->used))
+	if (place >= used_of(c))
 		return;
 	for (size_t i = 0; i < CELLS; i++)
 		if (atomic_load_explicit(&col->client[i], memory_order_relaxed) != 0)
@@ -302,10 +321,10 @@ take_cell(struct set *set, uint64_t hash, uint16_t slot)
 unsigned
 counters_auth_failures(const struct counters *c, uint64_t hash, uint64_t now)
 {
-	unsigned sum = 0, used = atomic_load(&c->used);
+	unsigned sum = 0, used = used_of(c);
 
 	for (unsigned i = 0; i < used; i++) {
-		const struct set *set = &c->column[i].auth[hash % SETS];
+		const struct set *set = &c->s->column[i].auth[hash % SETS];
 		unsigned          way = way_of(set, hash);
 
 		if (way < WAYS)

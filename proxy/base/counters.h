@@ -33,7 +33,7 @@ enum counter {
 	COUNTER_MAX
 };
 
-struct counters;                                        /* shared memory */
+struct counters;                                        /* the way to memory that is shared */
 struct log_room;
 
 /* Before fork. A place that nobody counts in costs address space alone. NULL: no memory. */
@@ -45,7 +45,7 @@ void counters_clear_place(struct counters *c, unsigned place, enum counter k);  
 const char *counter_word(enum counter k);
 const char *counter_text(enum counter k);
 
-/* What the worker of that place is in the middle of: for doing_here, and for the master when it has died. */
+/* What the worker of that place is in the middle of: for doing_here, and for the master, to say where it died or hangs. */
 struct doing *counters_doing(struct counters *c, unsigned place);
 /*
  * Where the worker of that place holds lines of the log, which the master writes when it has died: 64 KiB of address

@@ -1,5 +1,5 @@
 /*
- * doing.c -- two stores around a callback; the name is copied only where it is another than the last one.
+ * doing.c -- a few stores around a callback; the name is copied only where it is another than the last one.
  */
 #include "proxy/base/doing.h"
 
@@ -14,7 +14,7 @@ doing_here(struct doing *d)
 	here = d;
 	last = NULL;
 	if (d != NULL)
-		d->what = NULL;
+		d->busy = false;
 }
 
 void
@@ -29,12 +29,27 @@ doing_begin(struct strv who, const char *what)
 		here->who[n] = '\0';
 		last = who.p;
 	}
-	here->what = what;
+	for (size_t i = 0; i < DOING_WHAT && (i == 0 || what[i - 1] != '\0'); i++)
+		here->what[i] = what[i];
+	here->turn = here->turn + 1;
+	here->busy = true;
 }
 
 void
 doing_end(void)
 {
 	if (here != NULL)
-		here->what = NULL;
+		here->busy = false;
+}
+
+bool
+doing_read(const struct doing *d, struct doing_said *out)
+{
+	bool busy = d->busy != 0;
+
+	out->turn = d->turn;
+	memcpy(out->who, d->who, sizeof(out->who) - 1);
+	memcpy(out->what, d->what, sizeof(out->what) - 1);
+	out->who[sizeof(out->who) - 1] = out->what[sizeof(out->what) - 1] = '\0';
+	return busy;
 }

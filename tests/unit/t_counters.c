@@ -42,6 +42,37 @@ sums_over_negative_columns(void)
 	counters_free(c);
 }
 
+/* A worker that went astray writes where it likes; the head stands a page before the first column. */
+static void
+scribble(struct counters *c, int octet)
+{
+	uintptr_t first = (uintptr_t)counters_doing(c, 0);
+	pid_t     pid = fork();
+
+	if (pid == 0) {
+		memset((char *)(first / 4096 * 4096) - 4096, octet, 64);
+		_exit(0);
+	}
+	T_CHECK(pid > 0 && waitpid(pid, NULL, 0) == pid);
+}
+
+static void
+survives_a_head_that_is_spoilt(void)
+{
+	struct counters *c = counters_new(3);
+
+	counters_add(c, 1, COUNTER_SESSIONS, 5);
+	scribble(c, 0xff);
+	T_EQ_NUM(counters_sum(c, COUNTER_SESSIONS), 5);
+	T_EQ_NUM(counters_auth_failures(c, 1, 1), 0);
+	T_CHECK(counters_client_enter(c, 2, 1, 1));
+	scribble(c, 0);
+	counters_clear_place(c, 2, COUNTER_SESSIONS);
+	counters_clients_clear(c, 2);
+	T_EQ_NUM(counters_sum(c, COUNTER_SESSIONS), 5);
+	counters_free(c);
+}
+
 static void
 names_are_told(void)
 {
@@ -265,10 +296,11 @@ processes_share_it(void)
 static void
 what_a_dead_worker_did(void)
 {
-	struct counters *c = counters_new(3);
-	struct doing    *d = counters_doing(c, 2);
-	int              status = 0;
-	pid_t            pid = fork();
+	struct counters  *c = counters_new(3);
+	struct doing     *d = counters_doing(c, 2);
+	struct doing_said was;
+	int               status = 0;
+	pid_t             pid = fork();
 
 	if (pid == 0) {
 		const struct strv name = SV("a-name-that-is-longer-than-there-is-room-for-it");
@@ -282,16 +314,25 @@ what_a_dead_worker_did(void)
 	}
 	waitpid(pid, &status, 0);
 	T_EQ_NUM(WEXITSTATUS(status), 7);
-	T_EQ_TEXT(strv_z(d->what), "xxfi_eom");
-	T_EQ_TEXT(strv_z(d->who), "a-name-that-is-longer-than-there-is-roo");
-	T_CHECK(counters_doing(c, 1)->what == NULL);
+	T_CHECK(doing_read(d, &was));
+	T_EQ_TEXT(strv_z(was.what), "xxfi_eom");
+	T_EQ_TEXT(strv_z(was.who), "a-name-that-is-longer-than-there-is-roo");
+	T_EQ_NUM(was.turn, 2);
+	T_CHECK(!doing_read(counters_doing(c, 1), &was));
 	/* its successor in that column has done nothing yet */
 	doing_here(d);
-	T_CHECK(d->what == NULL);
-	doing_begin(SV("tag"), "xxfi_helo");
-	T_EQ_TEXT(strv_z(d->who), "tag");
+	T_CHECK(!doing_read(d, &was));
+	doing_begin(SV("tag"), "a-callback-of-another-name");
+	T_CHECK(doing_read(d, &was));
+	T_EQ_TEXT(strv_z(was.who), "tag");
+	T_EQ_TEXT(strv_z(was.what), "a-callback-of-a");
 	doing_end();
-	T_CHECK(d->what == NULL);
+	T_CHECK(!doing_read(d, &was));
+	/* what nobody of ours leaves there */
+	memset(d, 'x', sizeof(*d));
+	T_CHECK(doing_read(d, &was));
+	T_EQ_NUM(strlen(was.who), DOING_WHO - 1);
+	T_EQ_NUM(strlen(was.what), DOING_WHAT - 1);
 	doing_here(NULL);
 	counters_free(c);
 }
@@ -329,6 +370,7 @@ main(int argc, char **argv)
 	t_begin(argc, argv);
 	T_RUN(sums_places);
 	T_RUN(sums_over_negative_columns);
+	T_RUN(survives_a_head_that_is_spoilt);
 	T_RUN(names_are_told);
 	T_RUN(bounds_clients);
 	T_RUN(forgets_a_dead_place);

@@ -1,5 +1,5 @@
 /*
- * t_crew -- what a worker is born with: no key of tickets that has served its time; and what is said when one dies.
+ * t_crew -- what a worker is born with: no key of tickets that has served its time; and what is said when one dies or hangs.
  */
 #include <errno.h>
 #include <signal.h>
@@ -275,6 +275,147 @@ last_words_come_before_the_death(void)
 	free(c);
 }
 
+/* ---- workers that hang ----------------------------------------------------------------------- */
+
+/* One look at a worker each; what it is told by then, and for how long it has been there. */
+static const struct hang {
+	const char     *what;
+	uint64_t        after; /* ms, behind the look before */
+	uint32_t        turn;
+	const char     *in; /* NULL: in no callback */
+	bool            ready;
+	enum stuck_news news;
+	uint64_t        since; /* behind the first look; of what is over for STUCK_BACK */
+} hangs[] = {
+	{ "it waits for clients", 0, 0, NULL, true, STUCK_NO_NEWS, 0 },
+	{ "a callback", 1000, 1, "xxfi_helo", true, STUCK_NO_NEWS, 1000 },
+	{ "the same", 4999, 1, "xxfi_helo", true, STUCK_NO_NEWS, 1000 },
+	{ "it is too long", 1, 1, "xxfi_helo", true, STUCK_TELL, 1000 },
+	{ "which was said", 1000, 1, "xxfi_helo", true, STUCK_NO_NEWS, 1000 },
+	{ "not all the time", 58999, 1, "xxfi_helo", true, STUCK_NO_NEWS, 1000 },
+	{ "but again", 1, 1, "xxfi_helo", true, STUCK_TELL, 1000 },
+	{ "it is back", 1000, 1, NULL, true, STUCK_BACK, 1000 },
+	{ "once", 1000, 1, NULL, true, STUCK_NO_NEWS, 0 },
+	{ "many of one name", 1000, 2, "xxfi_header", true, STUCK_NO_NEWS, 69000 },
+	{ "each another one", 4000, 9, "xxfi_header", true, STUCK_NO_NEWS, 73000 },
+	{ "do not hang", 4000, 12, "xxfi_header", true, STUCK_NO_NEWS, 77000 },
+	{ "until one does", 5000, 12, "xxfi_header", true, STUCK_TELL, 77000 },
+	{ "back, and in the next one", 1000, 13, "xxfi_header", true, STUCK_BACK, 77000 },
+	{ "which hangs as well", 5000, 13, "xxfi_header", true, STUCK_TELL, 83000 },
+	{ "it is back", 1000, 13, NULL, true, STUCK_BACK, 83000 },
+	{ "its successor begins", 1000, 13, NULL, false, STUCK_NO_NEWS, 90000 },
+	{ "loads", 4999, 13, NULL, false, STUCK_NO_NEWS, 90000 },
+	{ "and loads", 1, 13, NULL, false, STUCK_TELL, 90000 },
+	{ "and is ready", 1000, 13, NULL, true, STUCK_BACK, 90000 },
+};
+
+static void
+a_callback_that_does_not_return(void)
+{
+	struct stuck   s = { 0 };
+	struct doing   d = { .who = "tag" };
+	const uint64_t begun = 5;
+	uint64_t       at = begun;
+
+	T_TABLE(struct hang, r, hangs)
+	{
+		struct stuck was = s;
+
+		t_row = r->what;
+		at += r->after;
+		d.turn = r->turn;
+		d.busy = r->in != NULL;
+		(void)snprintf(d.what, sizeof(d.what), "%s", r->in != NULL ? r->in : "");
+		T_EQ_NUM(stuck_look(&s, &d, r->ready, at), r->news);
+		if (r->since != 0)
+			T_EQ_NUM((r->news == STUCK_BACK ? was : s).since, begun + r->since);
+		if (r->news == STUCK_TELL && r->in != NULL) {
+			T_EQ_TEXT(strv_z(s.at.what), r->in);
+			T_EQ_TEXT(strv_z(s.at.who), "tag");
+		}
+	}
+	t_row = NULL;
+}
+
+static void
+end_both(struct crew *c)
+{
+	c->stopping = true;
+	for (unsigned i = 0; i < 2; i++) {
+		pid_t pid = c->child[i].pid;
+
+		kill(pid, SIGKILL);
+		T_CHECK(waitpid(pid, NULL, 0) == pid);
+		T_CHECK(crew_ended(c, pid, 9));
+	}
+}
+
+/* The second of two hangs, and the log names it alone. */
+static void
+the_log_tells_who_hangs(void)
+{
+	static struct milter_conf    inside = { .home = HOME_INSIDE };
+	static const struct settings settings = { .drain = 1000, .milters = { &inside, 1 } };
+	static const struct sockets  none = { .places = 2 };
+	struct crew                 *c = two_workers(&settings, &none);
+	struct doing                *d;
+	uint64_t                     began = clock_ms;
+	char                         want[200];
+	long                         pid;
+
+	c->leave = close_all;
+	crew_want(c);
+	c->child[0].ready = c->child[1].ready = true;
+	pid = c->child[1].pid;
+	d = counters_doing(c->counters, 1);
+	memset(d->who, 'x', sizeof(d->who)); /* as nobody of ours leaves it */
+	memcpy(d->what, "xxfi_eom", 9);
+	d->busy = true;
+	d->turn = 1;
+	buf_clear(&said);
+	for (; clock_ms <= began + 6000; clock_ms += 1000) {
+		crew_due(c);
+		T_EQ_NUM(crew_next(c), clock_ms + 1000);
+	}
+	(void)snprintf(want, sizeof(want),
+	    "master worker-stuck worker=1 pid=%ld plugin=%s callback=xxfi_eom seconds=5\n", pid,
+	    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+	T_EQ_TEXT(buf_view(&said), want);
+	buf_clear(&said);
+	d->busy = false;
+	crew_due(c);
+	(void)snprintf(want, sizeof(want),
+	    "master worker-back worker=1 pid=%ld plugin=%s callback=xxfi_eom seconds=7\n", pid,
+	    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+	T_EQ_TEXT(buf_view(&said), want);
+	/* a successor is not taken to be where it died */
+	d->busy = true;
+	end_both(c);
+	T_CHECK(!d->busy);
+	crew_fini(c);
+	free(c);
+}
+
+/* Where no plugin lives in a worker there is nothing to look for: the master sleeps. */
+static void
+without_plugins_nobody_looks(void)
+{
+	static struct milter_conf    outside[] = { { .home = HOME_DAEMON },
+		   { .home = HOME_ISOLATED } };
+	static const struct settings settings = { .drain = 1000, .milters = { outside, 2 } };
+	static const struct sockets  none = { .places = 2 };
+	struct crew                 *c = two_workers(&settings, &none);
+
+	c->leave = close_all;
+	crew_want(c);
+	T_CHECK(crew_next(c) == UINT64_MAX);
+	crew_due(c);
+	T_CHECK(crew_next(c) == UINT64_MAX);
+	end_both(c);
+	crew_fini(c);
+	free(c);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -288,6 +429,9 @@ main(int argc, char **argv)
 	T_RUN(a_shorter_drain_is_for_those_to_come);
 	T_RUN(a_worker_without_a_channel_has_a_successor);
 	T_RUN(a_shortage_does_not_spin);
+	T_RUN(a_callback_that_does_not_return);
+	T_RUN(the_log_tells_who_hangs);
+	T_RUN(without_plugins_nobody_looks);
 	buf_fini(&said);
 	free_pem(&ours);
 	return t_end();
