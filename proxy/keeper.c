@@ -26,7 +26,7 @@ struct batch {
 	const char   *folder;
 	int           held; /* see keeper_folder.h; -1: not */
 	struct host  *host;
-	unsigned      n;
+	unsigned      n, places; /* of host: behind each its predecessor, while that has sessions */
 	bool          ending;
 };
 
@@ -54,7 +54,7 @@ free_ended(struct keeper *k)
 	while ((b = *at) != NULL) {
 		bool alive = !b->ending;
 
-		for (unsigned i = 0; i < b->n; i++)
+		for (unsigned i = 0; i < b->places; i++)
 			alive = alive || b->host[i].pid != 0;
 		if (alive) {
 			at = &b->next;
@@ -66,7 +66,7 @@ free_ended(struct keeper *k)
 		(void)rmdir(b->folder);
 		folder_as_ourselves();
 		close_fd(&b->held);
-		for (unsigned i = 0; i < b->n; i++)
+		for (unsigned i = 0; i < b->places; i++)
 			host_fini(&b->host[i]);
 		arena_free(b->a);
 	}
@@ -76,7 +76,7 @@ bool
 keeper_ended(struct keeper *k, pid_t pid, int status)
 {
 	for (struct batch *b = k->first; b != NULL; b = b->next)
-		for (unsigned i = 0; i < b->n; i++)
+		for (unsigned i = 0; i < b->places; i++)
 			if (b->host[i].pid == pid) {
 				host_ended(&b->host[i], k->w, status);
 				free_ended(k);
@@ -93,8 +93,9 @@ end_batch(struct keeper *k, struct batch *b)
 	if (b->ending)
 		return;
 	b->ending = true;
-	for (unsigned i = 0; i < b->n; i++)
-		host_end(&b->host[i], k->w);
+	for (unsigned i = 0; i < b->places; i++)
+		if (i < b->n || b->host[i].pid != 0)
+			host_end(&b->host[i], k->w);
 }
 
 void
@@ -136,7 +137,8 @@ batch_new(struct keeper *k, struct settings *s, unsigned generation, unsigned n,
 
 	b->a = a;
 	b->generation = generation;
-	b->host = arena_array(a, n, sizeof(*b->host));
+	b->places = 2 * n;
+	b->host = arena_array(a, b->places, sizeof(*b->host));
 	*why = "there is no postern-plugind, neither beside postern nor where it is installed";
 	if (program == NULL ||
 	    (b->held = folder_make(a, user, k->w->wall(k->w), &b->folder, said, why)) < 0) {
@@ -146,6 +148,8 @@ batch_new(struct keeper *k, struct settings *s, unsigned generation, unsigned n,
 	for (unsigned i = 0; i < s->milters.n; i++)
 		if (s->milters.v[i].home == HOME_ISOLATED)
 			host_init(&b->host[b->n++], a, &s->milters.v[i], b->folder, program, user);
+	for (unsigned i = b->n; i < b->places; i++)
+		host_none(&b->host[i]);
 	k->hosts += b->n;
 	b->next = k->first;
 	k->first = b;
@@ -260,7 +264,7 @@ keeper_poll(const struct keeper *k, struct pollfd *p)
 	unsigned n = 0;
 
 	for (const struct batch *b = k->first; b != NULL; b = b->next)
-		for (unsigned i = 0; i < b->n; i++) {
+		for (unsigned i = 0; i < b->places; i++) {
 			const struct host *h = &b->host[i];
 
 			n = poll_for(p, n, h->channel);
@@ -278,13 +282,27 @@ was_polled(const struct pollfd *p, unsigned n, unsigned *at, int fd)
 	return p[(*at)++].revents != 0;
 }
 
+/* A third process waits until the first has ended. */
+static void
+replace_full(struct keeper *k, struct batch *b)
+{
+	for (unsigned i = 0; i < b->n && !b->ending; i++) {
+		struct host *h = &b->host[i], *old = &b->host[b->n + i];
+
+		if (h->full && h->pid != 0 && old->pid == 0)
+			host_succeed(h, old, k->w);
+		if (h->ready && old->pid != 0 && !old->held)
+			host_hold(old);
+	}
+}
+
 void
 keeper_reports(struct keeper *k, const struct pollfd *p, unsigned n)
 {
 	unsigned at = 0;
 
 	for (struct batch *b = k->first; b != NULL; b = b->next)
-		for (unsigned i = 0; i < b->n; i++) {
+		for (unsigned i = 0; i < b->places; i++) {
 			struct host *h = &b->host[i];
 
 			if (was_polled(p, n, &at, h->channel))
@@ -292,6 +310,8 @@ keeper_reports(struct keeper *k, const struct pollfd *p, unsigned n)
 			if (was_polled(p, n, &at, said_poll(&h->said)))
 				said_take(&h->said, k->w, h->name);
 		}
+	for (struct batch *b = k->first; b != NULL; b = b->next)
+		replace_full(k, b);
 }
 
 uint64_t
@@ -300,7 +320,7 @@ keeper_next(const struct keeper *k)
 	uint64_t at = UINT64_MAX, next;
 
 	for (const struct batch *b = k->first; b != NULL; b = b->next)
-		for (unsigned i = 0; i < b->n; i++) {
+		for (unsigned i = 0; i < b->places; i++) {
 			next = host_next(&b->host[i]);
 			if (next < at)
 				at = next;
@@ -312,7 +332,7 @@ void
 keeper_due(struct keeper *k)
 {
 	for (struct batch *b = k->first; b != NULL; b = b->next)
-		for (unsigned i = 0; i < b->n; i++)
+		for (unsigned i = 0; i < b->places; i++)
 			host_due(&b->host[i], k->w);
 }
 
@@ -325,7 +345,7 @@ keeper_leave(struct keeper *k)
 		return;
 	for (struct batch *b = k->first; b != NULL; b = b->next) {
 		close_fd(&b->held);
-		for (unsigned i = 0; i < b->n; i++)
+		for (unsigned i = 0; i < b->places; i++)
 			host_leave(&b->host[i]);
 	}
 }
@@ -348,7 +368,7 @@ keeper_free(struct keeper *k)
 	/* END_MS bounds it: who has not ended then is killed. */
 	while (k->first != NULL) {
 		for (struct batch *b = k->first; b != NULL; b = b->next)
-			for (unsigned i = 0; i < b->n; i++)
+			for (unsigned i = 0; i < b->places; i++)
 				if (b->host[i].pid != 0 &&
 				    waitpid(b->host[i].pid, NULL, WNOHANG) != 0)
 					host_ended(&b->host[i], k->w, 0);

@@ -5,7 +5,8 @@
  * in a folder of its own that only we can enter, whose path stands in milter_conf.at before workers fork.  It dies with
  * its plugin.  That costs the message whose callback it died in `on failure': who that was stands in a page that
  * outlives it (milter_conf.blame), and workers tell the next process of all others that it held.  The socket is the
- * master's: who comes while a host is started anew waits in its queue.
+ * master's: who comes while a host is started anew waits in its queue.  One whose memory comes to an end gets a
+ * successor while it lives, which takes the new sessions.
  */
 #ifndef PROXY_KEEPER_H
 #define PROXY_KEEPER_H
@@ -16,7 +17,7 @@
 #include "proxy/settings.h"
 
 #define KEEPER_HOSTS 256                /* of all generations together */
-#define KEEPER_FDS   (2 * KEEPER_HOSTS) /* of pollfds */
+#define KEEPER_FDS   (4 * KEEPER_HOSTS) /* of pollfds */
 
 struct keeper;
 

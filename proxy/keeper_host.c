@@ -10,6 +10,8 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -54,7 +56,8 @@ say_death(const struct host *h, struct world *w, int status, uint64_t again)
 	log_strv(&l, "name", h->name);
 	log_number(&l, "pid", (uint64_t)h->pid);
 	spawn_log_end(&l, status);
-	log_number(&l, "again-ms", again);
+	if (!h->retired)
+		log_number(&l, "again-ms", again);
 	log_end(&l);
 }
 
@@ -66,6 +69,29 @@ close_fd(int *fd)
 	*fd = -1;
 }
 
+/* Whether that is a leak nobody knows: its sessions go on, and new ones have another process. */
+static void
+say_full(const struct host *h, struct world *w)
+{
+	struct rlimit r = { 0 };
+	char          path[64], why[128];
+	char          size[32] = "";
+	FILE         *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)h->pid);
+	f = fopen(path, "re");
+	if (f != NULL) {
+		(void)!fgets(size, sizeof(size), f);
+		fclose(f);
+	}
+	(void)prlimit(h->pid, RLIMIT_AS, NULL, &r);
+	snprintf(why, sizeof(why),
+	    "the plugin takes %lu MiB of memory, of %lu at most: new sessions have a new process",
+	    strtoul(size, NULL, 10) * (unsigned long)sysconf(_SC_PAGESIZE) >> 20,
+	    (unsigned long)(r.rlim_cur >> 20));
+	host_say(h, w, "warning", "why", why);
+}
+
 void
 host_hear(struct host *h, struct world *w)
 {
@@ -74,6 +100,11 @@ host_hear(struct host *h, struct world *w)
 	if (read(h->channel, &octet, 1) != 1) {
 		/* It dies; waitpid tells how. */
 		close_fd(&h->channel);
+		return;
+	}
+	if (octet == 'M' && !h->full) {
+		h->full = true;
+		say_full(h, w);
 		return;
 	}
 	if (!h->ready)
@@ -107,7 +138,8 @@ listen_at(struct host *h)
 
 	if (h->listening >= 0)
 		return true;
-	h->listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	/* Two processes may take from it: who comes second must not wait there. */
+	h->listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (n > 0 && h->listening >= 0 && bind_as(h->listening, h, (struct sockaddr *)&to, n) &&
 	    listen(h->listening, SOMAXCONN) == 0)
 		return true;
@@ -189,7 +221,7 @@ host_forget(struct host *h, struct world *w)
 	said_end(&h->said, w, h->name);
 	close_fd(&h->channel);
 	h->pid = 0;
-	h->ready = false;
+	h->ready = h->full = h->retired = h->held = false;
 	h->kill_at = 0;
 }
 
@@ -206,7 +238,12 @@ host_ended(struct host *h, struct world *w, int status)
 	uint64_t now = w->now(w);
 
 	said_end(&h->said, w, h->name);
-	if (h->ending) {
+	if (h->retired && !h->ending && status != 0) {
+		say_death(h, w, status, 0);
+		host_forget(h, w);
+		return;
+	}
+	if (h->ending || h->retired) {
 		host_say(h, w, "plugin-end", NULL, NULL);
 		host_forget(h, w);
 		return;
@@ -219,6 +256,32 @@ host_ended(struct host *h, struct world *w, int status)
 	h->start_at = now + h->backoff;
 	if (h->backoff > PATIENT_MS)
 		not_listen(h);
+}
+
+/* ---- a successor ----------------------------------------------------------------------------- */
+
+void
+host_succeed(struct host *h, struct host *old, struct world *w)
+{
+	struct cpu_watch *cpu = old->cpu;
+
+	*old = *h;
+	old->retired = true;
+	old->listening = old->blame_fd = -1; /* they stay where they are */
+	old->blame = NULL;
+	h->cpu = cpu;
+	h->pid = 0;
+	h->channel = -1;
+	h->full = false;
+	said_init(&h->said, -1);
+	host_start(h, w);
+}
+
+void
+host_hold(struct host *old)
+{
+	old->held = true;
+	(void)send(old->channel, "H", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 /* ---- what is due ----------------------------------------------------------------------------- */
@@ -279,6 +342,14 @@ conf_copy(struct arena *a, const struct milter_conf *m)
 }
 
 void
+host_none(struct host *h)
+{
+	h->channel = h->listening = h->blame_fd = -1;
+	said_init(&h->said, -1);
+	h->cpu = mem_alloc(sizeof(*h->cpu));
+}
+
+void
 host_init(struct host *h, struct arena *a, struct milter_conf *m, const char *folder,
     const char *program, const char *user)
 {
@@ -289,9 +360,7 @@ host_init(struct host *h, struct arena *a, struct milter_conf *m, const char *fo
 	h->user = user;
 	h->path = arena_z(a, arena_printf(a, "%s/%u", folder, m->number));
 	h->words = spawn_words(a, program, &copy, h->path);
-	h->channel = h->listening = -1;
-	said_init(&h->said, -1);
-	h->cpu = mem_alloc(sizeof(*h->cpu));
+	host_none(h);
 	/* Without it a crash costs all that are in the process: no reason not to start. */
 	h->blame = blame_new(&h->blame_fd);
 	m->at = (struct endpoint){ .addr = { .family = ADDR_UNIX }, .path = h->path };
@@ -310,10 +379,12 @@ void
 host_end(struct host *h, struct world *w)
 {
 	h->ending = true;
-	not_listen(h);
+	if (!h->retired)
+		not_listen(h);
 	close_fd(&h->channel);
 	h->start_at = 0;
-	h->kill_at = w->now(w) + END_MS;
+	/* Due for nobody it would stay due, and the master wake for it at once, again and again. */
+	h->kill_at = h->pid != 0 ? w->now(w) + END_MS : 0;
 }
 
 /* The page stays: workers read it. */

@@ -25,6 +25,8 @@ struct host {
 	pid_t              pid;                 /* 0: none runs */
 	int                channel, listening;  /* -1: none */
 	bool               ready;
+	bool               full;                /* its memory comes to an end: it wants a successor */
+	bool               retired, held;       /* it has one; and takes no sessions any more */
 	uint64_t           started, start_at, backoff, kill_at;         /* start_at, kill_at 0: not due */
 	uint64_t           look_at;
 	struct cpu_watch  *cpu;
@@ -34,6 +36,8 @@ struct host {
 	uint32_t           blamed;              /* blame_count when the process was started */
 };
 
+/* No process, and none will be: a place for one that is replaced. */
+void host_none(struct host *h);
 /* h of all zero; writes the address and the page into m, of which everything else is copied into a. */
 void host_init(struct host *h, struct arena *a, struct milter_conf *m, const char *folder, const char *program,
     const char *user);
@@ -41,6 +45,12 @@ void host_fini(struct host *h);
 void host_start(struct host *h, struct world *w);
 /* The channel is readable. */
 void host_hear(struct host *h, struct world *w);
+/*
+ * Its process goes on as `old', of which none runs, and another one is started.  When that is ready, host_hold tells
+ * old to take no more sessions: it ends with those that it has.
+ */
+void host_succeed(struct host *h, struct host *old, struct world *w);
+void host_hold(struct host *old);
 /* The order to end. */
 void host_end(struct host *h, struct world *w);
 /* Its process has ended: another one follows, behind the back-off, unless it was told to end. */

@@ -93,25 +93,30 @@ limit_all(const struct given *g)
  * of ours is started anew wait in its queue.  Else one of our own at the same path.
  */
 static bool
-open_socket(const struct given *g)
+open_socket(const struct given *g, bool *masters)
 {
 	char conn[32];
 
+	*masters = true;
 	if (g->listening >= 0) {
 		snprintf(conn, sizeof(conn), "fd:%d", g->listening);
 		if (smfi_setconn(conn) == MI_SUCCESS && smfi_opensocket(false) == MI_SUCCESS)
 			return true;
 	}
+	*masters = false;
 	return smfi_setconn((char *)g->socket) == MI_SUCCESS && smfi_opensocket(true) == MI_SUCCESS;
 }
 
 static int
 serve(const struct given *g)
 {
-	if (!open_socket(g)) {
+	bool masters;
+
+	if (!open_socket(g, &masters)) {
 		fprintf(stderr, "%s: it cannot listen at %s\n", g->file, g->socket);
 		return EXIT_FAULT;
 	}
+	plugind_serves(g, masters);
 	if (g->channel >= 0 && write(g->channel, "R", 1) != 1)
 		return EXIT_FAULT;
 	return smfi_main() == MI_SUCCESS ? EXIT_GOOD : EXIT_FAULT;

@@ -5,10 +5,11 @@
 #define PROXY_HOSTS_PLUGIND_OWN_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <libmilter/mfapi.h>
 
-enum { EXIT_GOOD = 0, EXIT_FAULT = 1, EXIT_USAGE = 2, EXIT_HANGS = 3 };
+enum { EXIT_GOOD = 0, EXIT_FAULT = 1, EXIT_USAGE = 2, EXIT_HANGS = 3, EXIT_FULL = 4 };
 
 /* What the command line gives; of a process that serves it stays until the end. */
 struct given {
@@ -25,7 +26,24 @@ bool plugind_watch(struct given *g);
 /* The plugin, loaded and registered: plugind_load.c.  NULL: it was said why. */
 const struct smfiDesc *plugind_load(const struct given *g);
 
+/* Called when libmilter has opened its socket, whether that is the master's: see room_begin. */
+void plugind_serves(const struct given *g, bool masters);
+
 /* To standard output: plugind_check.c.  The exit status. */
 int plugind_describe(const struct smfiDesc *d);
+
+/*
+ * The address space of this process, looked at from room_begin on, when the plugin is loaded: plugind_room.c.  little:
+ * seven eighths of what was free then are taken; none: all but a 32nd.  Any thread may call them, again and again.
+ */
+enum room { ROOM_ENOUGH, ROOM_LITTLE, ROOM_NONE };
+
+void room_begin(void (*little)(void), void (*none)(void));
+void room_look(void);
+enum room room_of(uint64_t size, uint64_t at_first, uint64_t most);
+/* No session is accepted any more, another process does; and how many are open, by the path of the socket. */
+void room_hold(void);
+bool room_held(void);
+unsigned room_sessions(const char *socket_path);
 
 #endif

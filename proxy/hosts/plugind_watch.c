@@ -2,17 +2,21 @@
  * plugind_watch -- the end of a plugin's process: a thread of ours that waits for it and sees to what is left behind.
  *
  * The channel ends when the master wants that or is no more; callbacks that all hang are an end as well, and once a second
- * they are looked at.  The invariant: nothing of the plugin's can keep this thread waiting.
+ * they are looked at, and the address space.  Where that becomes short we tell the master, who starts a successor and then
+ * tells us to hold: we take no more sessions, and end with those that we have.  The invariant: nothing of the plugin's
+ * can keep this thread waiting.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "proxy/hosts/hangs.h"
@@ -20,6 +24,10 @@
 
 #define EXIT_WITHIN 2 /* seconds that destructors of the plugin have */
 #define LOOK_MS     1000
+
+static int         to_master = -1;
+static bool        socket_is_masters;
+static atomic_flag asked = ATOMIC_FLAG_INIT; /* for a successor */
 
 /* The folder that the master has made for this socket: nobody else is left to take it away. */
 static void
@@ -62,13 +70,15 @@ end_if_it_hangs(void)
 	_exit(EXIT_HANGS);
 }
 
-/* 0: the other end of the channel is closed; -1: ours is. */
+/* 0: the other end of the channel is closed; -1: ours is.  An octet: the successor serves. */
 static ssize_t
 hear_channel(int channel)
 {
 	char    octet;
 	ssize_t n = read(channel, &octet, 1);
 
+	if (n == 1)
+		room_hold();
 	return n < 0 && errno == EINTR ? 1 : n;
 }
 
@@ -86,6 +96,76 @@ sweep_behind_us(void)
 	_exit(EXIT_FAULT);
 }
 
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+/* A socket of our own would not be the successor's: who has come to it waits for us alone. */
+static void
+ask_for_successor(void)
+{
+	if (socket_is_masters && !atomic_flag_test_and_set(&asked))
+		(void)send(to_master, "M", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* Whose fault it is nobody can tell: so nobody fails, and all are told to the next process. */
+static void
+end_without_room(void)
+{
+	static const char text[] =
+	    "postern-plugind: hardly any memory is left below its limit: this process ends\n";
+
+	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+	_exit(EXIT_FULL);
+}
+
+/* Those that are still open have had their time: the next process is told what they have told us. */
+static void
+end_early(unsigned sessions)
+{
+	char text[128];
+	int  n;
+
+	n = snprintf(text, sizeof(text),
+	    "postern-plugind: %u sessions are still open, for more than %u s: this process ends\n",
+	    sessions, hangs_seconds());
+	(void)!write(STDERR_FILENO, text, (size_t)n);
+	sweep_behind_us();
+	_exit(EXIT_GOOD);
+}
+
+/* It has a successor, and no session any more.  Once a second: at once, one might be about to be accepted. */
+static bool
+is_over(const struct given *g)
+{
+	static unsigned seconds;
+	unsigned        sessions;
+
+	if (!room_held())
+		return false;
+	sessions = room_sessions(g->socket + strlen("unix:"));
+	if (sessions > 0 && ++seconds > hangs_seconds())
+		end_early(sessions);
+	return sessions == 0;
+}
+
+void
+plugind_serves(const struct given *g, bool masters)
+{
+	if (g->channel < 0)
+		return;
+	to_master = g->channel;
+	socket_is_masters = masters;
+	room_begin(ask_for_successor, end_without_room);
+}
+
+/* ---- the thread ------------------------------------------------------------------------------ */
+
+static void
+look(void)
+{
+	end_if_it_hangs();
+	room_look();
+}
+
 /* The channel ends when the master has closed it or is no more, however it died. */
 static void *
 watch(void *arg)
@@ -97,8 +177,10 @@ watch(void *arg)
 
 	while (heard > 0) {
 		n = poll(&p, 1, LOOK_MS);
+		if (n == 0 && is_over(g))
+			break;
 		if (n == 0)
-			end_if_it_hangs();
+			look();
 		if (n > 0)
 			heard = hear_channel(g->channel);
 	}

@@ -3,6 +3,7 @@ one's plugins when they crash, hang, leak and are killed."""
 import glob
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -740,6 +741,20 @@ def test_isolated_leak(run):
             break
     run.same("they were told to the next process", home.postern.count_log(before[1] + 5, "milter-again") - before[1], 5)
     run.same("what arrived of all", len(home.far.entries()) - before[0], 5)
+
+
+def test_isolated_memory(run):
+    """one whose memory comes to an end has a successor, and ends with its sessions: only the log tells of it"""
+    (home,) = homes(run, ("isolated",))
+    with session(home) as c:
+        send(c)
+        pid, size = hosts(home.postern)[-1], int(read(f"/proc/{hosts(home.postern)[-1]}/statm").split()[0]) * 4096
+        resource.prlimit(pid, resource.RLIMIT_AS, (size + (8 << 20), size + (8 << 20)))
+        run.ok("it is said", home.postern.wait_log(" warning ", "MiB of memory, of "))
+        run.ok("a successor", until(lambda: len(hosts(home.postern)) == 2, 5))
+        run.same("an old session and a new one", [send(c).code] + side_by_side(home, [letter()]), [250] * 2)
+    run.ok("it ends", home.postern.wait_log("plugin-end", f"pid={pid}"))
+    run.same("nobody died", home.postern.count_log(0, "plugin-death"), 0)
 
 
 def test_isolated_spin(run):

@@ -184,14 +184,13 @@ real_clock(struct world *w)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-/* What the keeper starts is what lies beside this program: a script that serves for a moment. */
+/* What the keeper starts is what lies beside this program. */
 static void
-put_program(char *path, size_t room)
+put_program(char *path, size_t room, const char *script)
 {
-	static const char script[] = "#!/bin/sh\nprintf R >&3\nsleep 0.1\nexit 3\n";
-	char              self[256];
-	ssize_t           n = readlink("/proc/self/exe", self, sizeof(self));
-	FILE             *f;
+	char    self[256];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self));
+	FILE   *f;
 
 	while (n > 0 && self[n - 1] != '/')
 		n--;
@@ -213,7 +212,8 @@ is_started_again(void)
 	const char               *why = NULL;
 	int                       status;
 
-	put_program(path, sizeof(path));
+	/* It serves for a moment. */
+	put_program(path, sizeof(path), "#!/bin/sh\nprintf R >&3\nsleep 0.1\nexit 3\n");
 	T_CHECK(keeper_want(k, &s, 1, a, &why));
 	T_CHECK(why == NULL || strstr(why, "plugind") == NULL);
 	T_CHECK(m.at.path != NULL && access(m.at.path, F_OK) == 0);
@@ -240,6 +240,148 @@ is_started_again(void)
 	arena_free(a);
 }
 
+/* ---- a process whose memory comes to an end -------------------------------------------------- */
+
+static struct milter_conf full = { .name = SV("x"), .home = HOME_ISOLATED, .file = "x.so" };
+
+/* Rounds of the master's loop, until that is in the log. */
+static bool
+comes(struct keeper *k, const char *line)
+{
+	static struct pollfd p[KEEPER_FDS];
+	int                  status;
+	pid_t                pid;
+
+	for (int i = 0; i < 500 && strstr(logged, line) == NULL; i++) {
+		unsigned n = keeper_poll(k, p);
+
+		(void)poll(p, n, 10);
+		keeper_reports(k, p, n);
+		pid = waitpid(-1, &status, WNOHANG);
+		T_CHECK(pid <= 0 || keeper_ended(k, pid, status));
+		keeper_due(k);
+	}
+	return strstr(logged, line) != NULL;
+}
+
+static unsigned
+times(const char *what)
+{
+	unsigned n = 0;
+
+	for (const char *at = logged; (at = strstr(at, what)) != NULL; at++)
+		n++;
+	return n;
+}
+
+/* script: of the first process, behind the word that it is full; those that follow serve until they are to end. */
+static struct keeper *
+full_one(struct world *w, struct arena *a, const char *script, char *path, size_t room)
+{
+	static struct settings s = { .milters = { .v = &full, .n = 1 } };
+	struct keeper         *k = keeper_new(w);
+	const char            *why = NULL;
+	char                   text[512], first[520];
+
+	snprintf(text, sizeof(text),
+	    "#!/bin/sh\nif [ -e $0.1 ]; then printf R >&3; read -r x <&3; exit 0; fi\n"
+	    ": >$0.1\nprintf R >&3\nsleep 0.1\nprintf MM >&3\n%s\n",
+	    script);
+	put_program(path, room, text);
+	snprintf(first, sizeof(first), "%s.1", path);
+	(void)unlink(first);
+	memset(logged, 0, sizeof(logged));
+	n_logged = 0;
+	T_CHECK(keeper_want(k, &s, 1, a, &why));
+	return k;
+}
+
+static void
+ends(struct keeper *k, const char *path)
+{
+	char first[520];
+
+	keeper_free(k);
+	(void)unlink(path);
+	snprintf(first, sizeof(first), "%s.1", path);
+	(void)unlink(first);
+}
+
+/* It is told to take no more sessions when the other one serves, and ends by itself: no death, no wait, no gap. */
+static void
+has_a_successor(void)
+{
+	struct world   w = { .log = take_log, .now = real_clock, .wall = real_clock };
+	struct arena  *a = arena_new(1024, 0);
+	char           path[512];
+	struct keeper *k = full_one(
+	    &w, a, "x=$(head -c1 <&3); echo \"heard $x\"; sleep 0.2; exit 0", path, sizeof(path));
+
+	T_CHECK(comes(k, "text=\"heard H\""));
+	T_EQ_NUM(times("plugin-ready"), 2);
+	T_EQ_NUM(times("plugin-end"), 0);
+	T_CHECK(comes(k, "plugin-end"));
+	T_CHECK(strstr(logged, "MiB of memory, of ") != NULL);
+	T_EQ_NUM(times(" warning "), 1);
+	T_EQ_NUM(times("plugin-start"), 2);
+	T_EQ_NUM(times("plugin-death"), 0);
+	T_EQ_NUM(access(full.at.path, F_OK), 0);
+	ends(k, path);
+	T_CHECK(access(full.at.path, F_OK) != 0);
+	arena_free(a);
+}
+
+/* One that dies meanwhile is followed by none: there is one. */
+static void
+dies_with_a_successor(void)
+{
+	struct world   w = { .log = take_log, .now = real_clock, .wall = real_clock };
+	struct arena  *a = arena_new(1024, 0);
+	char           path[512];
+	struct keeper *k = full_one(&w, a, "x=$(head -c1 <&3); exit 4", path, sizeof(path));
+
+	T_CHECK(comes(k, "plugin-death"));
+	T_CHECK(strstr(logged, "exit=4") != NULL && strstr(logged, "again-ms") == NULL);
+	T_EQ_NUM(keeper_next(k) > real_clock(&w) + 5000, 1);
+	T_EQ_NUM(times("plugin-start"), 2);
+	ends(k, path);
+	arena_free(a);
+}
+
+/* The configuration goes while both are there. */
+static void
+both_end(void)
+{
+	struct world   w = { .log = take_log, .now = real_clock, .wall = real_clock };
+	struct arena  *a = arena_new(1024, 0);
+	char           path[512];
+	struct keeper *k = full_one(
+	    &w, a, "x=$(head -c1 <&3); echo heard; read -r x <&3; exit 0", path, sizeof(path));
+
+	T_CHECK(comes(k, "text=heard"));
+	ends(k, path);
+	T_EQ_NUM(times("plugin-end"), 2);
+	T_CHECK(access(full.at.path, F_OK) != 0);
+	arena_free(a);
+}
+
+/* One in its back-off has nobody to be killed: the master would be woken for it for as long as another one lingers. */
+static void
+nobody_is_not_killed(void)
+{
+	struct milter_conf m = { .name = SV("x"), .home = HOME_ISOLATED, .file = "x.so" };
+	struct world       w = { .log = take_log, .now = real_clock, .wall = real_clock };
+	struct arena      *a = arena_new(1024, 0);
+	struct host        h = { .start_at = 0 };
+
+	host_init(&h, a, &m, "/nowhere", "p", NULL);
+	h.start_at = real_clock(&w) + 100;
+	host_end(&h, &w);
+	T_EQ_NUM(host_next(&h), UINT64_MAX);
+	host_fini(&h);
+	arena_free(a);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -250,5 +392,9 @@ main(int argc, char **argv)
 	T_RUN(cpu_of_nobody);
 	T_RUN(output);
 	T_RUN(is_started_again);
+	T_RUN(has_a_successor);
+	T_RUN(dies_with_a_successor);
+	T_RUN(both_end);
+	T_RUN(nobody_is_not_killed);
 	return t_end();
 }

@@ -1,0 +1,189 @@
+/*
+ * plugind_room -- the address space of a plugin's process: how near its limit it is, and who comes while it ends.
+ *
+ * The limit (RLIMIT_AS) ends nobody: a plugin that leaks and lives with what malloc refuses it would stay there for ever,
+ * and libmilter forgets whom it has no thread for.  So it is looked at before.  We have two names of the C library in
+ * front of it, accept and pthread_create, which libmilter calls.  The invariant: no lock, no memory is taken here.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "proxy/base/asan.h"
+#include "proxy/hosts/plugind_own.h"
+
+#ifndef __SOCKADDR_ARG /* glibc's way to take any kind of address */
+#define __SOCKADDR_ARG struct sockaddr *restrict
+#endif
+
+#define LOOK_EVERY 16  /* sessions */
+#define HELD_MS    100 /* libmilter asks again after that, or after its own while */
+
+static _Atomic uint64_t
+		   base; /* what it took when it was loaded; 0: it is not, or nobody can tell */
+static atomic_bool held;
+static atomic_int  highest = -1; /* descriptor that was accepted */
+static atomic_uint taken;
+static _Thread_local int latest = -1;
+static void (*when_little)(void), (*when_none)(void);
+
+/* ---- looking --------------------------------------------------------------------------------- */
+
+/* Of what was free when it was loaded: one that maps much at its start is none that leaks. */
+enum room
+room_of(uint64_t size, uint64_t at_first, uint64_t most)
+{
+	uint64_t free_then = most > at_first ? most - at_first : 0;
+	uint64_t left = most > size ? most - size : 0;
+
+	if (left < free_then / 32)
+		return ROOM_NONE;
+	return left < free_then / 8 ? ROOM_LITTLE : ROOM_ENOUGH;
+}
+
+/* 0: nobody can tell. */
+static uint64_t
+size_now(void)
+{
+	char    text[64];
+	int     fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	return strtoull(text, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Whoever has lowered the limit meanwhile, it is the one that holds. */
+static enum room
+room_now(void)
+{
+	struct rlimit r;
+
+	if (base == 0 || getrlimit(RLIMIT_AS, &r) != 0 || r.rlim_cur == RLIM_INFINITY)
+		return ROOM_ENOUGH;
+	return room_of(size_now(), base, r.rlim_cur);
+}
+
+void
+room_begin(void (*little)(void), void (*none)(void))
+{
+	when_little = little;
+	when_none = none;
+	base = size_now();
+}
+
+void
+room_look(void)
+{
+	enum room room = room_now();
+
+	if (room == ROOM_NONE)
+		when_none();
+	else if (room == ROOM_LITTLE && !held)
+		when_little();
+}
+
+/* ---- sessions -------------------------------------------------------------------------------- */
+
+void
+room_hold(void)
+{
+	held = true;
+}
+
+bool
+room_held(void)
+{
+	return held;
+}
+
+/* What is open and has the address of our socket, but for that itself. */
+unsigned
+room_sessions(const char *socket_path)
+{
+	unsigned n = 0;
+
+	for (int fd = 0; fd <= highest; fd++) {
+		struct sockaddr_un un = { 0 };
+		socklen_t          size = sizeof(un) - 1;
+		int                listens = 1;
+		socklen_t          room = sizeof(listens);
+
+		if (getsockname(fd, (struct sockaddr *)&un, &size) == 0 &&
+		    un.sun_family == AF_UNIX && strcmp(un.sun_path, socket_path) == 0 &&
+		    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &room) == 0)
+			n += listens == 0;
+	}
+	return n;
+}
+
+/* ---- names of the C library ------------------------------------------------------------------ */
+
+#if !UNDER_ASAN /* which has them, too, and a process without a limit */
+
+/* While it is held, the others who have this socket take who comes. */
+int
+accept(int fd, __SOCKADDR_ARG sa, socklen_t *restrict size)
+{
+	int more;
+
+	if (held) {
+		(void)poll(NULL, 0, HELD_MS);
+		errno = EAGAIN;
+		return -1;
+	}
+	if (taken++ % LOOK_EVERY == 0)
+		room_look();
+	more = accept4(fd, sa, size, 0);
+	latest = more;
+	if (more > highest)
+		highest = more;
+	return more;
+}
+
+static bool
+is_libmilter(const void *caller)
+{
+	Dl_info theirs, it;
+
+	return dladdr(caller, &theirs) != 0 && dladdr(dlsym(RTLD_DEFAULT, "smfi_main"), &it) != 0 &&
+	    theirs.dli_fbase == it.dli_fbase;
+}
+
+/*
+ * Whom libmilter has no thread for it never answers.  Where there is no room left, all are better served by another
+ * process; else that one connection ends.
+ */
+int
+pthread_create(pthread_t *restrict thread, const pthread_attr_t *restrict attr,
+    void *(*run)(void *), void *restrict arg)
+{
+	static int (*theirs)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+	int rc = EAGAIN;
+
+	if (theirs == NULL)
+		*(void **)&theirs = dlsym(RTLD_NEXT, "pthread_create");
+	if (theirs != NULL)
+		rc = theirs(thread, attr, run, arg);
+	if (rc == 0 || base == 0 || !is_libmilter(__builtin_return_address(0)))
+		return rc;
+	if (room_now() != ROOM_ENOUGH)
+		when_none();
+	if (latest >= 0)
+		(void)shutdown(latest, SHUT_RDWR);
+	return rc;
+}
+
+#endif
