@@ -252,6 +252,7 @@ try_say_edit(const struct edit *e)
 	};
 	/* clang-format on */
 	const char *by = try_show(e->by);
+	const char *colon = e->value.n == 0 ? "" : e->exact ? ":" : ": ";
 
 	switch (e->op) {
 	case EDIT_REPLACE_BODY:
@@ -267,12 +268,12 @@ try_say_edit(const struct edit *e)
 	case EDIT_CHANGE_HEADER:
 	case EDIT_DELETE_HEADER:
 		try_say(TRY_YELLOW, "  %s %s %s (%s %u)%s%s", by, ops[e->op], try_show(e->name),
-		    e->op == EDIT_INSERT_HEADER ? "place" : "number", e->at,
-		    e->value.n > 0 ? ": " : "", try_show(e->value));
+		    e->op == EDIT_INSERT_HEADER ? "place" : "number", e->at, colon,
+		    try_show(e->value));
 		break;
 	default:
-		try_say(TRY_YELLOW, "  %s %s %s%s%s", by, ops[e->op], try_show(e->name),
-		    e->value.n > 0 ? ": " : "", try_show(e->value));
+		try_say(TRY_YELLOW, "  %s %s %s%s%s", by, ops[e->op], try_show(e->name), colon,
+		    try_show(e->value));
 	}
 }
 

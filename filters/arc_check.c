@@ -157,7 +157,8 @@ arc_check_begin(struct arena *a, const struct arc_use *use, const struct message
 	c->field = arena_array(a, m->n_h, sizeof(*c->field));
 	c->n_field = m->n_h;
 	for (unsigned i = 0; i < m->n_h; i++)
-		c->field[i] = (struct view_field){ header_name(&m->h[i]), m->h[i].raw };
+		c->field[i] =
+		    (struct view_field){ .name = header_name(&m->h[i]), .raw = m->h[i].raw };
 	read_chain(c);
 	return c;
 }

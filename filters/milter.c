@@ -83,7 +83,7 @@ milter_begin(void *self, struct arena *transaction)
 			continue;
 		p->failed = p->over = p->accepts = false;
 		p->message = p->late = p->now = (struct verdict){ 0 };
-		p->rcpts = p->skips = p->answered = p->again = 0;
+		p->rcpts = p->named = p->skips = p->answered = p->again = 0;
 		p->cut = false;
 	}
 }

@@ -24,7 +24,7 @@
 struct milter_ask {                     /* what macros are made of */
 	const struct milters_conf *conf;
 	const struct mail         *mail;
-	unsigned                   rcpt;        /* at MILTER_AT_RCPT: which */
+	unsigned                   rcpt;        /* which {rcpt_addr} is, at RCPT or behind it; beyond the last: none */
 	bool                       refused;     /* that one is: {rcpt_mailer} is "error" */
 };
 
@@ -63,6 +63,8 @@ struct milter_edits *milter_edits_begin(struct arena *a, const struct view *v, b
  */
 bool milter_edits_add(struct milter_edits *m, struct edits *e, const struct milter_answer *answer, struct strv by,
     const char **why);
+/* A parameter that the last answer had, and that was left out as no milter may say it; a view of the answer. */
+struct strv milter_edits_ignored(const struct milter_edits *m);
 /* No more comes: a replaced body becomes an edit.  False: as above. */
 bool milter_edits_end(struct milter_edits *m, struct edits *e, struct strv by, const char **why);
 
@@ -89,6 +91,7 @@ struct milter_peer {                    /* in the session's arena, from when it 
 	/* Of the session. */
 	struct verdict      session;    /* an answer to CONNECT or HELO, or 421 at any time */
 	bool                session_over, session_accepts;
+	bool                misused;    /* it says what it should not: the log has it once */
 	/* Of the transaction, and before the first one. */
 	bool                failed;     /* it is not tried again */
 	bool                cut;        /* something was too long for it: the log has it once */
@@ -97,6 +100,8 @@ struct milter_peer {                    /* in the session's arena, from when it 
 	struct verdict      late;       /* to a recipient who had been accepted before it was asked: at DATA the message's */
 	struct verdict      now;        /* to what is at hand alone */
 	unsigned            rcpts;      /* of the envelope, told or passed over */
+	unsigned            named;      /* of the envelope, from 1: the last that was told; 0: none */
+	bool                named_refused;
 	unsigned            answered;   /* of the envelope: those in front have their answer, by whichever process */
 	unsigned            again;      /* times that its process died under this transaction, which was then told anew */
 	unsigned            skips;      /* commands, by 1 << enum milter_command */
@@ -175,6 +180,9 @@ enum milter_told milter_fail_text(struct milter_talk *t);
 enum milter_told milter_fail_same(struct milter_talk *t);
 /* No failure: it is told no more than `most' octets of n of that, which is said once a message. */
 void milter_fail_cut(struct milter_talk *t, enum milter_command told, struct strv what, size_t n, size_t most);
+
+/* No failure either: a parameter that it said is left out, which is said once a session. */
+void milter_fail_param(struct milter_talk *t, enum milter_answer_kind said, struct strv param);
 
 /* --- milter_tell.c, milter_text.c --- */
 

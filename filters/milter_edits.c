@@ -25,9 +25,10 @@ struct milter_edits {
 	struct spool     *body;   /* NULL: it stays */
 	char             *piece;  /* what is not put away yet */
 	size_t            n_piece;
-	uint64_t          room; /* octets that it may still take */
-	bool              cr;   /* a CR was its last octet */
-	bool              open; /* it does not end with a line */
+	uint64_t          room;    /* octets that it may still take */
+	bool              cr;      /* a CR was its last octet, which is not put yet */
+	bool              open;    /* it does not end with a line */
+	struct strv       ignored; /* of the answer at hand: a parameter */
 };
 
 static bool
@@ -68,8 +69,8 @@ take_fields(struct milter_edits *m)
 }
 
 /*
- * libmilter, smfi_insheader: places count the MTA's own Received, which comes in front of the message when it is sent.
- * What belongs above it stands directly below it then.
+ * libmilter, smfi_insheader: places count the MTA's own Received, which is put in when the message is sent (render.c):
+ * below what belongs above it.
  */
 static void
 insert_field(struct milter_edits *m, struct edit *e, uint32_t at)
@@ -78,7 +79,8 @@ insert_field(struct milter_edits *m, struct edit *e, uint32_t at)
 
 	take_fields(m);
 	n = fieldlist_count(m->list);
-	if (at <= *m->above)
+	e->above = at <= *m->above;
+	if (e->above)
 		++*m->above;
 	else
 		at--;
@@ -97,35 +99,40 @@ add_field(struct milter_edits *m, struct edit *e)
 
 /* False: there is nothing to do. */
 static bool
-change_field(struct milter_edits *m, struct edit *e, uint32_t nth)
+change_field(struct milter_edits *m, struct edit *e, uint32_t nth, bool deletes)
 {
 	uint32_t field;
 
 	take_fields(m);
 	field = fieldlist_find_old(m->list, e->name, nth);
 	if (field == FIELD_NONE || !fieldlist_has(m->list, field)) {
-		if (e->value.n == 0)
+		if (deletes)
 			return false;
 		add_field(m, e);
 		return true;
 	}
-	e->op = e->value.n == 0 ? EDIT_DELETE_HEADER : EDIT_CHANGE_HEADER;
+	e->op = deletes ? EDIT_DELETE_HEADER : EDIT_CHANGE_HEADER;
 	e->at = fieldlist_nth(m->list, field);
-	if (e->value.n == 0)
+	if (deletes)
 		fieldlist_drop(m->list, field);
 	return true;
 }
 
-/* Lines of a value are divided by LF. */
+/*
+ * What stands behind the colon.  Lines of a value are divided by LF; and but for who asked for SMFIP_HDR_LEADSPC the MTA
+ * puts a blank in front, whatever the value begins with.
+ */
 static struct strv
-with_crlf(struct arena *a, struct strv v)
+as_it_stands(const struct milter_edits *m, struct strv v)
 {
 	size_t n = 0;
 	char  *p;
 
-	if (v.n == 0 || memchr(v.p, '\n', v.n) == NULL)
+	if (m->exact && (v.n == 0 || memchr(v.p, '\n', v.n) == NULL))
 		return v;
-	p = arena_bytes(a, 2 * v.n);
+	p = arena_bytes(m->a, 2 * v.n + 1);
+	if (!m->exact)
+		p[n++] = ' ';
 	for (size_t i = 0; i < v.n; i++) {
 		if (v.p[i] == '\n' && (i == 0 || v.p[i - 1] != '\r'))
 			p[n++] = '\r';
@@ -138,56 +145,80 @@ static bool
 add_header(struct milter_edits *m, struct edits *e, const struct milter_answer *answer,
     struct strv by, const char **why)
 {
-	struct edit add = { .name = answer->name, .exact = m->exact, .by = by };
+	struct edit add = { .name = answer->name, .exact = true, .by = by };
+	bool        deletes = answer->kind == MILTER_ANS_CHANGE_HEADER && answer->value.n == 0;
 
 	m->fields += answer->name.n + answer->value.n;
 	if (m->fields > HEADER_MORE)
 		return no(why, "header fields that are too long together");
-	add.value = with_crlf(m->a, answer->value);
+	if (!deletes)
+		add.value = as_it_stands(m, answer->value);
 	if (answer->kind == MILTER_ANS_ADD_HEADER)
 		add_field(m, &add);
 	else if (answer->kind == MILTER_ANS_INSERT_HEADER)
 		insert_field(m, &add, answer->at);
-	else if (!change_field(m, &add, answer->at > 0 ? answer->at : 1))
+	else if (!change_field(m, &add, answer->at > 0 ? answer->at : 1, deletes))
 		return true;
 	return edits_add(m->a, e, &add, why);
 }
 
 /* ---- the envelope ---- */
 
-/* Sendmail, too, refuses what it counts itself: SIZE and BODY are of the text as it is sent. */
+/* SIZE and BODY are of the text as it is sent, AUTH is of the client: what is left is how to tell of the delivery. */
 static bool
-params_good(struct strv params, const char **why)
+is_for_milters(struct strv word, enum edit_op op)
 {
-	while (params.n > 0) {
-		struct strv word = strv_word(&params), name = strv_first(word, strv_chr(word, '='));
+	static const struct {
+		enum edit_op op;
+		struct strv  name;
+	} may[] = {
+		{ EDIT_CHANGE_FROM, { "RET", 3 } },
+		{ EDIT_CHANGE_FROM, { "ENVID", 5 } },
+		{ EDIT_CHANGE_FROM, { "SMTPUTF8", 8 } },
+		{ EDIT_ADD_RCPT, { "NOTIFY", 6 } },
+		{ EDIT_ADD_RCPT, { "ORCPT", 5 } },
+	};
+	struct strv name = strv_first(word, strv_chr(word, '='));
 
-		for (size_t i = 0; i < word.n; i++)
-			if (word.p[i] <= ' ' || word.p[i] >= 0x7f)
-				return no(why, "parameters that are none");
-		if (word.n > 0 && name.n == 0)
-			return no(why, "a parameter without a name");
-		if (strv_ieq(name, SV("SIZE")) || strv_ieq(name, SV("BODY")))
-			return no(why, "a parameter that is not for a milter to say");
+	for (size_t i = 0; i < sizeof(may) / sizeof(may[0]); i++)
+		if (may[i].op == op && strv_ieq(name, may[i].name))
+			return true;
+	return false;
+}
+
+/* As Postfix does it, the others are left out; the first of them is m->ignored. */
+static struct strv
+params_kept(struct milter_edits *m, struct strv params, enum edit_op op)
+{
+	struct strv kept = { NULL, 0 };
+
+	while (params.n > 0) {
+		struct strv word = strv_word(&params);
+
+		if (word.n == 0)
+			continue;
+		if (!is_for_milters(word, op))
+			m->ignored = m->ignored.n > 0 ? m->ignored : word;
+		else if (kept.n == 0)
+			kept = word;
+		else
+			kept = arena_concat(m->a, arena_concat(m->a, kept, SV(" ")), word);
 	}
-	return true;
+	return kept;
 }
 
 static bool
 add_address(struct milter_edits *m, struct edits *e, const struct milter_answer *answer,
     struct strv by, const char **why)
 {
-	struct edit add = {
-		.value = strv_trim(answer->address), .params = answer->params, .by = by
-	};
+	struct edit add = { .value = strv_trim(answer->address), .by = by };
 
 	add.op = answer->kind == MILTER_ANS_DELETE_RCPT ? EDIT_DELETE_RCPT :
 	    answer->kind == MILTER_ANS_CHANGE_FROM      ? EDIT_CHANGE_FROM :
 							  EDIT_ADD_RCPT;
 	if (add.value.n > MILTER_ADDRESS_MAX)
 		return no(why, "an address that is too long");
-	if (!params_good(add.params, why))
-		return false;
+	add.params = params_kept(m, answer->params, add.op);
 	if (add.value.n > 2 && add.value.p[0] == '<' && add.value.p[add.value.n - 1] == '>')
 		add.value = strv(add.value.p + 1, add.value.n - 2);
 	if (add.value.n == 0)
@@ -253,29 +284,43 @@ put(struct milter_edits *m, struct strv v, const char **why)
 	return true;
 }
 
+/* The CR that ended the piece before: the first half of a line's end, or alone. */
+static bool
+put_cr(struct milter_edits *m, char next, const char **why)
+{
+	bool alone = m->cr && next != '\n', cr = m->cr;
+
+	m->cr = cr && !alone;
+	return !cr || put(m, alone ? SV(" ") : SV("\r"), why);
+}
+
 /*
- * A run of lines at a time: an LF alone ends a line as in what clients send; a CR alone and a NUL may not be in a
- * text (RFC 5321 2.3.8), and a server behind could take them for anything.
+ * A run of lines at a time, mended as what clients send (line-endings normalize): an LF alone ends a line, a CR alone
+ * becomes a blank.  A NUL may not be in a text (RFC 5321 2.3.8), a server behind could take it for anything.
  */
 static bool
 add_lines(struct milter_edits *m, struct strv v, const char **why)
 {
 	size_t from = 0;
 
+	if (v.n > 0 && !put_cr(m, v.p[0], why))
+		return false;
 	for (size_t i = 0; i < v.n; i++) {
 		char c = v.p[i];
+		bool alone = m->cr && c != '\n';
 
-		if ((m->cr && c != '\n') || c == '\0')
-			return no(why, "a stray CR or NUL in a new body");
-		if (c == '\n' && !m->cr) {
-			if (!put(m, strv(v.p + from, i - from), why) || !put(m, SV("\r"), why))
+		if (c == '\0')
+			return no(why, "a NUL in a new body");
+		if (alone || (c == '\n' && !m->cr)) {
+			if (!put(m, strv(v.p + from, i - from - alone), why) ||
+			    !put(m, alone ? SV(" ") : SV("\r"), why))
 				return false;
 			from = i;
 		}
 		m->cr = c == '\r';
 		m->open = c != '\n';
 	}
-	return put(m, strv_from(v, from), why);
+	return put(m, strv_first(strv_from(v, from), v.n - from - (v.n > 0 && m->cr)), why);
 }
 
 bool
@@ -285,6 +330,7 @@ milter_edits_add(struct milter_edits *m, struct edits *e, const struct milter_an
 	if (answer->kind != MILTER_ANS_REPLACE_BODY &&
 	    (++m->asked > EDITS_MAX || e->n >= EDITS_MAX - EDITS_OURS))
 		return no(why, "too many edits");
+	m->ignored = strv(NULL, 0);
 	switch (answer->kind) {
 	case MILTER_ANS_ADD_HEADER:
 	case MILTER_ANS_INSERT_HEADER:
@@ -302,6 +348,12 @@ milter_edits_add(struct milter_edits *m, struct edits *e, const struct milter_an
 	}
 }
 
+struct strv
+milter_edits_ignored(const struct milter_edits *m)
+{
+	return m->ignored;
+}
+
 bool
 milter_edits_end(struct milter_edits *m, struct edits *e, struct strv by, const char **why)
 {
@@ -309,8 +361,8 @@ milter_edits_end(struct milter_edits *m, struct edits *e, struct strv by, const 
 
 	if (m->body == NULL)
 		return true;
-	if (m->cr)
-		return no(why, "a stray CR in a new body");
+	if (m->cr && !put(m, SV(" "), why))
+		return false;
 	if ((m->open && !put(m, SV("\r\n"), why)) || !put_piece(m, why))
 		return false;
 	return edits_add(m->a, e, &add, why);

@@ -153,6 +153,21 @@ milter_fail_cut(
 	end_line(l);
 }
 
+void
+milter_fail_param(struct milter_talk *t, enum milter_answer_kind said, struct strv param)
+{
+	struct log_line *l = t->p->misused ? NULL : begin_line(t, "milter-misuse");
+
+	if (l == NULL)
+		return;
+	t->p->misused = true;
+	log_z(l, "command", milter_command_name(MILTER_CMD_EOM));
+	log_z(l, "what", milter_answer_name(said));
+	log_z(l, "why", "no parameter for a milter to say");
+	log_strv(l, "parameter", strv_first(param, param.n < 64 ? param.n : 64));
+	end_line(l);
+}
+
 enum milter_told
 milter_fail_text(struct milter_talk *t)
 {

@@ -149,7 +149,11 @@ milter_heard_edit(struct milter_talk *t, const struct view *v, struct milter_edi
 	if (*edits == NULL)
 		*edits = milter_edits_begin(
 		    t->found->facts->a, v, (p->wants & MILTER_LEADING_SPACE) != 0, t->above);
-	return milter_edits_add(*edits, t->found->edits, answer, by, why);
+	if (!milter_edits_add(*edits, t->found->edits, answer, by, why))
+		return false;
+	if (milter_edits_ignored(*edits).n > 0)
+		milter_fail_param(t, answer->kind, milter_edits_ignored(*edits));
+	return true;
 }
 
 /* The last word: edits stay only with one that lets the message go on. */

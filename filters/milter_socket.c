@@ -4,7 +4,7 @@
  * Octets of the session are said in as few writes as the milter lets us: what needs no answer is kept back until
  * something needs one.  Not for where it listens (milter_dial.c), nor for what the answers mean (milter_heard.c).  The
  * invariant: an answer is read only while one is owed; octets that came before their question are nonsense, since they
- * would be taken for the next one's answer.
+ * would be taken for the next one's answer.  But for PROGRESS, which answers nothing and may come at any time.
  */
 #include "filters/milter_socket_own.h"
 
@@ -162,24 +162,37 @@ next_packet(struct socket_end *s, struct strv *packet, uint64_t until)
 	return rc;
 }
 
+/* What is left behind what is done with is no more than such packets, the last perhaps in part. */
+static bool
+is_progress(struct socket_end *s)
+{
+	struct strv all = SV("\0\0\0\1p"), left = strv_from(buf_view(&s->in), s->at);
+
+	while (left.n >= all.n && strv_starts(left, all)) {
+		left = strv_from(left, all.n);
+		s->at += all.n;
+	}
+	return strv_starts(all, left);
+}
+
 /* Nothing was asked: has it said something, or gone?  `look': ask the socket, not the loop alone. */
 static enum milter_rc
 quiet(struct socket_end *s, bool look)
 {
 	enum io_rc rc = IO_AGAIN;
 
-	if (s->at < s->in.n)
+	if (!is_progress(s))
 		return garbage(s, strv_from(buf_view(&s->in), s->at), "an answer too many");
 	drop_done(s);
 	if (s->io.readable || s->io.eof || s->io.fault || (look && conn_waits(&s->io))) {
 		s->io.readable = true;
 		rc = take(s, 1);
 	}
-	if (rc == IO_AGAIN)
-		return MILTER_OK;
-	if (rc != IO_OK)
+	if (rc != IO_AGAIN && rc != IO_OK)
 		return fail(s, MILTER_GONE, "the connection was closed");
-	return garbage(s, buf_view(&s->in), "an answer that nobody asked for");
+	if (is_progress(s))
+		return MILTER_OK;
+	return garbage(s, strv_from(buf_view(&s->in), s->at), "an answer that nobody asked for");
 }
 
 /* --- octets out ------------------------------------------------------------------------------- */

@@ -26,6 +26,7 @@
 	    MILTER_NR_BODY | MILTER_LEADING_SPACE | MILTER_MDS_256K | MILTER_MDS_1M)
 
 #define PROGRESS_MAX 100000 /* words of one that never comes to an end */
+#define ANSWERS_MAX  (PROGRESS_MAX + EDITS_MAX)
 #define NO_PLACE     MILTER_PLACES
 
 #define ON(name) (1u << MILTER_CMD_##name)
@@ -74,7 +75,7 @@ milter_talk_close(struct milter_peer *p, bool polite)
 	p->a = NULL;
 	p->helo = strv(NULL, 0);
 	p->quiet = false;
-	p->rcpts = p->skips = 0;
+	p->rcpts = p->named = p->skips = 0;
 	arena_free(a);
 }
 
@@ -221,7 +222,12 @@ tell(struct milter_talk *t, const struct milter_event *e, const struct milter_as
 	bool                 answered = is_answered(p, e->cmd);
 	enum milter_rc       rc;
 
-	if (set != 0 && milter_macros(a, ask != NULL ? ask : &own, set, &macros) != WAIT_OK)
+	/* libmilter keeps what it was told of a recipient: {rcpt_addr} is the last one's behind RCPT, too. */
+	own.rcpt = p->named - 1;
+	own.refused = p->named > 0 && p->named_refused;
+	if (e->cmd == MILTER_CMD_RCPT)
+		own = *ask;
+	if (set != 0 && milter_macros(a, &own, set, &macros) != WAIT_OK)
 		return milter_fail(t, e->cmd, MILTER_CANCELLED, strv(NULL, 0));
 	fit_macros(t, a, e->cmd, &macros);
 	rc = p->end->kind->tell(
@@ -244,6 +250,25 @@ hear(struct milter_talk *t, const struct milter_event *e, struct milter_answer *
 	return TOLD_ON;
 }
 
+static enum milter_told
+no_end(struct milter_talk *t, const struct milter_event *e)
+{
+	return milter_fail(t, e->cmd, MILTER_GARBAGE, SV("it comes to no end"));
+}
+
+/* Who says that it is still at work is waited for anew, as at the end of a message. */
+MAY_YIELD static enum milter_told
+hear_final(struct milter_talk *t, const struct milter_event *e, struct milter_answer *answer)
+{
+	for (unsigned n = 0; n < ANSWERS_MAX; n++) {
+		enum milter_told rc = hear(t, e, answer);
+
+		if (rc != TOLD_ON || milter_answer_final(answer->kind))
+			return rc;
+	}
+	return no_end(t, e);
+}
+
 MAY_YIELD enum milter_told
 milter_talk_say(struct milter_talk *t, const struct milter_event *e, const struct milter_ask *ask)
 {
@@ -255,7 +280,7 @@ milter_talk_say(struct milter_talk *t, const struct milter_event *e, const struc
 	rc = tell(t, e, ask);
 	if (rc != TOLD_ON || !is_answered(t->p, e->cmd))
 		return rc;
-	rc = hear(t, e, &answer);
+	rc = hear_final(t, e, &answer);
 	return rc == TOLD_ON ? milter_heard(t, e, &answer, ask) : rc;
 }
 
@@ -269,7 +294,7 @@ hear_end(struct milter_talk *t, const struct milter_event *e, const struct view 
 	enum milter_told     rc;
 	const char          *why = "";
 
-	for (unsigned n = 0; n < PROGRESS_MAX + EDITS_MAX; n++) {
+	for (unsigned n = 0; n < ANSWERS_MAX; n++) {
 		rc = hear(t, e, &answer);
 		if (rc != TOLD_ON)
 			return rc;
@@ -279,7 +304,7 @@ hear_end(struct milter_talk *t, const struct milter_event *e, const struct view 
 		    !milter_heard_edit(t, v, &edits, &answer, &why))
 			return milter_fail_answer(t, e->cmd, &answer, why);
 	}
-	return milter_fail(t, e->cmd, MILTER_GARBAGE, SV("it comes to no end"));
+	return no_end(t, e);
 }
 
 MAY_YIELD enum milter_told

@@ -174,6 +174,8 @@ tell_rcpt(struct milter_talk *t, unsigned i, bool refused)
 
 	ask.rcpt = i;
 	ask.refused = refused;
+	t->p->named = i + 1;
+	t->p->named_refused = refused;
 	if (!(t->p->wants & MILTER_NO_RCPT)) {
 		e.text = in_brackets(a, &r->to);
 		e.arg = arguments(a, r->params, r->n_params);
@@ -216,7 +218,7 @@ static bool
 begin_anew(struct milter_peer *p)
 {
 	milter_talk_abort(p);
-	p->rcpts = p->answered = 0;
+	p->rcpts = p->named = p->answered = 0;
 	return p->end != NULL;
 }
 

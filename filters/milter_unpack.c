@@ -213,12 +213,22 @@ name_good(struct strv v)
 	return v.n > 0;
 }
 
+/* Postfix, too, takes a line end behind a value for the field's own. */
+static struct strv
+without_end(struct strv v)
+{
+	if (v.n > 0 && v.p[v.n - 1] == '\n')
+		v.n -= v.n > 1 && v.p[v.n - 2] == '\r' ? 2 : 1;
+	return v;
+}
+
 /* CRLF and LF divide lines, and a blank must follow: else it would be the start of another field. */
 static bool
 unfold(struct strv v, char *to, struct strv *out, const char **why)
 {
 	size_t n = 0;
 
+	v = without_end(v);
 	*out = v;
 	if (strv_chr(v, '\n') == v.n && strv_chr(v, '\r') == v.n)
 		return true;
@@ -255,7 +265,12 @@ unpack_header(
 		return no(why, "a malformed name of a header field");
 	if (out->kind == MILTER_ANS_CHANGE_HEADER && out->at == 0)
 		out->at = 1;
-	return unfold(value, scratch + (value.p - packet.p), &out->value, why);
+	if (!unfold(value, scratch + (value.p - packet.p), &out->value, why))
+		return false;
+	/* A line end alone is no empty value: that would delete the field. */
+	if (out->kind == MILTER_ANS_CHANGE_HEADER && value.n > 0 && out->value.n == 0)
+		out->value = SV(" ");
+	return true;
 }
 
 /* --- the envelope and the rest ---------------------------------------------------------------- */

@@ -25,11 +25,11 @@ static const struct { char octet; const char *name; bool final, edits; } answers
 
 /*
  * What libmilter's documents allow a callback to return.  SKIP: xxfi_body alone; DISCARD: not before MAIL, and
- * nothing that was unknown can be accepted or swallowed; edits, PROGRESS: from xxfi_eom.
+ * nothing that was unknown can be accepted or swallowed; edits: from xxfi_eom.  PROGRESS: from any, as libmilter has it.
  */
 #define SESSION \
 	(BIT(CONTINUE) | BIT(REJECT) | BIT(TEMPFAIL) | BIT(REPLYCODE) | BIT(CONN_FAIL) | \
-	    BIT(SHUTDOWN))
+	    BIT(SHUTDOWN) | BIT(PROGRESS))
 #define MESSAGE (SESSION | BIT(ACCEPT) | BIT(DISCARD))
 #define EDITS \
 	(BIT(ADD_RCPT) | BIT(ADD_RCPT_PAR) | BIT(DELETE_RCPT) | BIT(CHANGE_FROM) | \
@@ -45,7 +45,7 @@ static const uint32_t legal[MILTER_CMD_MAX] = {
 	[MILTER_CMD_HEADER] = MESSAGE,
 	[MILTER_CMD_EOH] = MESSAGE,
 	[MILTER_CMD_BODY] = MESSAGE | BIT(SKIP),
-	[MILTER_CMD_EOM] = MESSAGE | BIT(PROGRESS) | EDITS,
+	[MILTER_CMD_EOM] = MESSAGE | EDITS,
 	[MILTER_CMD_UNKNOWN] = SESSION,
 };
 

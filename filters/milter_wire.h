@@ -144,7 +144,7 @@ bool milter_unpack_offer(struct strv packet, const struct milter_offer *ours, st
  * False with *why (static): it is no answer, or says what none may say.
  */
 bool milter_unpack(struct strv packet, char *scratch, struct milter_answer *out, const char **why);
-/* Is that a legal answer to that command?  (Edits and PROGRESS to EOM alone; DISCARD not to CONNECT, HELO, ...) */
+/* Is that a legal answer to that command?  (Edits to EOM alone, PROGRESS to all; DISCARD not to CONNECT, HELO, ...) */
 bool milter_answer_legal(enum milter_answer_kind k, enum milter_command to);
 
 /*

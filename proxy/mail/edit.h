@@ -22,6 +22,7 @@ struct edit {
 	unsigned      at;               /* INSERT: position from 0; CHANGE, DELETE: n-th of that name, from 1 */
 	struct strv   name, value;      /* of a header; value: CRLF only before a blank (folding) */
 	bool          exact;            /* of a header: the value follows the colon as it is, no blank is put in */
+	bool          above;            /* INSERT: it stands above our own Received */
 	struct strv   params;           /* ADD_RCPT, CHANGE_FROM: "NOTIFY=NEVER", blanks between; absent: none */
 	struct strv   by;               /* who wants it */
 	struct spool *body;             /* REPLACE_BODY */

@@ -17,6 +17,7 @@ struct work {
 	unsigned            n_edit;
 	struct fieldlist   *list;
 	const struct edit **by; /* by field: the edit that it is of now; NULL: it is as it came */
+	bool               *above; /* by field: of its place, whatever it is of now */
 };
 
 static struct view_field
@@ -92,6 +93,7 @@ begin(struct work *w)
 	}
 	w->list = fieldlist_new(w->a, name, w->n_old, n, named);
 	w->by = arena_array(w->a, (size_t)w->n_old + w->n_edit + 1, sizeof(*w->by));
+	w->above = arena_array(w->a, (size_t)w->n_old + w->n_edit + 1, sizeof(*w->above));
 }
 
 static void
@@ -112,7 +114,9 @@ apply(struct work *w, const struct edit *e)
 		w->by[fieldlist_add(w->list, e->name)] = e;
 		break;
 	case EDIT_INSERT_HEADER:
-		w->by[fieldlist_insert(w->list, e->at, e->name)] = e;
+		at = fieldlist_insert(w->list, e->at, e->name);
+		w->by[at] = e;
+		w->above[at] = e->above;
 		break;
 	case EDIT_DELETE_HEADER:
 		if (at != FIELD_NONE)
@@ -132,8 +136,10 @@ put_out(struct arena *a, struct work *w, unsigned *n)
 	struct view_field *v = arena_array(a, fieldlist_count(w->list), sizeof(*v));
 	uint32_t           x = fieldlist_first(w->list);
 
-	for (*n = 0; x != FIELD_NONE; x = fieldlist_next(w->list, x))
-		v[(*n)++] = w->by[x] != NULL ? made(a, w->by[x]) : w->old[x - 1];
+	for (*n = 0; x != FIELD_NONE; x = fieldlist_next(w->list, x)) {
+		v[*n] = w->by[x] != NULL ? made(a, w->by[x]) : w->old[x - 1];
+		v[(*n)++].above = w->above[x];
+	}
 	return v;
 }
 

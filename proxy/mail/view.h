@@ -17,6 +17,7 @@ struct view {
 struct view_field {
 	struct strv name;               /* as of every field, not empty */
 	struct strv raw;                /* the field as it will be sent, with its CRLF */
+	bool        above;              /* it stands above our own Received */
 };
 
 /*

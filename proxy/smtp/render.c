@@ -4,7 +4,7 @@
  * Readers differ about lines of a header that are no fields: some end it there, some pass over them, some take
  * the first for an mbox line.  What was judged must be what they read, so nobody is left a choice:
  *
- *     head  = extra fields-in-front [ mbox ] own-fields [ gap ]
+ *     head  = fields-above extra fields-in-front [ mbox ] own-fields [ gap ]
  *     mbox  = 1*( "X-Mailbox-Line: " line )      as Postfix writes those that come by DATA
  *     gap   = CRLF                               always in front of a line that is no field
  */
@@ -68,6 +68,15 @@ count_in_front(const struct message *m, const struct view_field *f, unsigned n)
 	return i;
 }
 
+/* Up to the last that a milter wants above our Received: their order is what everybody was shown. */
+static unsigned
+count_above(const struct view_field *f, unsigned n)
+{
+	while (n > 0 && !f[n - 1].above)
+		n--;
+	return n;
+}
+
 static size_t
 fields_size(const struct view_field *f, unsigned n)
 {
@@ -100,14 +109,16 @@ render_begin(struct render *r, struct arena *a, const struct view *v, struct str
 {
 	struct strv        mbox = mbox_fields(a, v->msg->mbox);
 	struct strv        gap = needs_gap(v) ? SV("\r\n") : SV("");
-	unsigned           n, front;
+	unsigned           n, front, above;
 	struct view_field *f = view_fields(a, v, &n);
 	size_t             size = extra.n + mbox.n + fields_size(f, n) + gap.n;
 	char              *p = arena_bytes(a, size);
 
 	r->head = strv(p, size);
 	front = mbox.n > 0 ? count_in_front(v->msg, f, n) : n;
-	p = append_fields(append(p, extra), f, front);
+	above = count_above(f, front);
+	p = append(append_fields(p, f, above), extra);
+	p = append_fields(p, f + above, front - above);
 	p = append_fields(append(p, mbox), f + front, n - front);
 	append(p, gap);
 	r->body = view_body(v);

@@ -15,7 +15,7 @@ struct render {
 	uint64_t     size;              /* all octets: head and body */
 };
 
-/* Prepares; extra (may be empty) are fields of ours in front, each with CRLF. */
+/* Prepares; extra (may be empty) are fields of ours in front, each with CRLF, below those that stand above our Received. */
 void render_begin(struct render *r, struct arena *a, const struct view *v, struct strv extra);
 
 #endif

@@ -90,7 +90,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	if (message_end(&m, &body) == MESSAGE_OK) {
 		f = arena_array(a, m.n_h, sizeof(*f));
 		for (unsigned i = 0; i < m.n_h; i++)
-			f[i] = (struct view_field){ header_name(&m.h[i]), m.h[i].raw };
+			f[i] =
+			    (struct view_field){ .name = header_name(&m.h[i]), .raw = m.h[i].raw };
 		read_chain(a, tags, f, m.n_h);
 	}
 	body = strv((const char *)data, n);

@@ -101,7 +101,7 @@ made_answer(struct milter_end *end, struct milter_answer *out, uint64_t until)
 		return MILTER_OK;
 	}
 	*out = (struct milter_answer){ .kind = MILTER_ANS_CONTINUE };
-	if (m->at == MILTER_CMD_EOM && endless_field.kind != MILTER_ANS_CONTINUE && endless_left > 0) {
+	if (m->at == endless_at && endless_field.kind != MILTER_ANS_CONTINUE && endless_left > 0) {
 		endless_left--;
 		*out = endless_field;
 		return MILTER_OK;

@@ -36,7 +36,8 @@ static struct made_up {                 /* a milter */
 	bool                due;
 } made[MADE_UP];
 
-static struct milter_answer endless_field;      /* of a kind: given at EOM for ever, or so often: */
+static struct milter_answer endless_field;      /* of a kind: given at EOM (endless_at) for ever, or so often: */
+T_UNUSED static enum milter_command endless_at = MILTER_CMD_EOM;
 T_UNUSED static unsigned endless_left = (unsigned)-1;
 T_UNUSED static bool counts_bodies;     /* and does not write them down */
 static uint64_t made_now;               /* ms: the test's clock */

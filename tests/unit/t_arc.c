@@ -108,9 +108,9 @@ static struct strv
 handmade(const char *h)
 {
 	struct view_field f[] = {
-		{ SV(ARC_RESULTS), SV(ARC_RESULTS ": i=1; x; arc=none\r\n") },
-		{ SV("From"), SV("From: a@one.example\r\n") },
-		{ SV("Subject"), SV("Subject: x\r\n") },
+		{ SV(ARC_RESULTS), SV(ARC_RESULTS ": i=1; x; arc=none\r\n"), false },
+		{ SV("From"), SV("From: a@one.example\r\n"), false },
+		{ SV("Subject"), SV("Subject: x\r\n"), false },
 	};
 	struct arc_signature s = { .header = CANON_RELAXED, .names = strv_z(h) };
 	struct arc_set       set = { .results = f[0].raw };

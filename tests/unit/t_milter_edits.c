@@ -31,7 +31,10 @@ static const struct {
 	{ "nothing", { { 0 } }, "A: 1\r\nB: 2\r\nA: 3\r\nA: 4\r\n" },
 	{ "add", { { ADD, 0, "C", "5" } }, "A: 1\r\nB: 2\r\nA: 3\r\nA: 4\r\nC: 5\r\n" },
 	{ "add folded", { { ADD, 0, "C", "5\n\t6" } }, "A: 1\r\nB: 2\r\nA: 3\r\nA: 4\r\nC: 5\r\n\t6\r\n" },
-	{ "add an empty one", { { ADD, 0, "C", "" } }, "A: 1\r\nB: 2\r\nA: 3\r\nA: 4\r\nC:\r\n" },
+	{ "add an empty one", { { ADD, 0, "C", "" } }, "A: 1\r\nB: 2\r\nA: 3\r\nA: 4\r\nC: \r\n" },
+	{ "a blank of its own", { { ADD, 0, "C", " 5" }, { INS, 1, "D", "\t6" }, { CHG, 1, "B", "  7" } },
+	    "D: \t6\r\nA: 1\r\nB:   7\r\nA: 3\r\nA: 4\r\nC:  5\r\n" },
+	{ "add folded at once", { { ADD, 0, "C", "\n 5" } }, "A: 1\r\nB: 2\r\nA: 3\r\nA: 4\r\nC: \r\n 5\r\n" },
 	{ "change the first", { { CHG, 1, "A", "x" } }, "A: x\r\nB: 2\r\nA: 3\r\nA: 4\r\n" },
 	{ "0 is 1", { { CHG, 0, "a", "x" } }, "a: x\r\nB: 2\r\nA: 3\r\nA: 4\r\n" },
 	{ "change the last", { { CHG, 3, "A", "x" } }, "A: 1\r\nB: 2\r\nA: 3\r\nA: x\r\n" },
@@ -62,7 +65,6 @@ static const struct {
 	/* A field that would be two, and names that are none. */
 	{ "a stray LF", { { ADD, 0, "C", "5\nD: 6" } }, NULL },
 	{ "a stray CR", { { ADD, 0, "C", "5\rD" } }, NULL },
-	{ "a line at the end", { { ADD, 0, "C", "5\n" } }, NULL },
 	{ "a name with a colon", { { ADD, 0, "C:D", "5" } }, NULL },
 	{ "a name with a line", { { CHG, 1, "C\n", "5" } }, NULL },
 	{ "no name", { { INS, 1, "", "5" } }, NULL },
@@ -194,30 +196,41 @@ addresses_must_be_some(void)
 		const char             *who, *params;
 		int                     op; /* -1: it fails */
 		const char             *value;
+		const char             *kept; /* NULL: params, as they came */
 	} e[] = {
-		{ "add", MILTER_ANS_ADD_RCPT, "<n@d.example>", NULL, EDIT_ADD_RCPT, "n@d.example" },
+		{ "add", MILTER_ANS_ADD_RCPT, "<n@d.example>", NULL, EDIT_ADD_RCPT, "n@d.example",
+		    NULL },
 		{ "without brackets", MILTER_ANS_ADD_RCPT, "n@d.example", NULL, EDIT_ADD_RCPT,
-		    "n@d.example" },
+		    "n@d.example", NULL },
 		{ "with parameters", MILTER_ANS_ADD_RCPT_PAR, "<n@d.example>", "NOTIFY=NEVER",
-		    EDIT_ADD_RCPT, "n@d.example" },
+		    EDIT_ADD_RCPT, "n@d.example", NULL },
 		{ "delete", MILTER_ANS_DELETE_RCPT, "<c@d.example>", NULL, EDIT_DELETE_RCPT,
-		    "c@d.example" },
+		    "c@d.example", NULL },
 		{ "sender", MILTER_ANS_CHANGE_FROM, "<n@b.example>", "RET=HDRS", EDIT_CHANGE_FROM,
-		    "n@b.example" },
-		{ "no sender", MILTER_ANS_CHANGE_FROM, "<>", NULL, EDIT_CHANGE_FROM, "<>" },
-		{ "an empty sender", MILTER_ANS_CHANGE_FROM, "", NULL, EDIT_CHANGE_FROM, "<>" },
-		{ "no recipient", MILTER_ANS_ADD_RCPT, "<>", NULL, -1, NULL },
-		{ "no address", MILTER_ANS_ADD_RCPT, "a b", NULL, -1, NULL },
-		{ "a second command", MILTER_ANS_ADD_RCPT, "<n@d.example>\r\nDATA", NULL, -1,
+		    "n@b.example", NULL },
+		{ "no sender", MILTER_ANS_CHANGE_FROM, "<>", NULL, EDIT_CHANGE_FROM, "<>", NULL },
+		{ "an empty sender", MILTER_ANS_CHANGE_FROM, "", NULL, EDIT_CHANGE_FROM, "<>",
 		    NULL },
-		{ "a CR in it", MILTER_ANS_DELETE_RCPT, "<n@d.example\r>", NULL, -1, NULL },
-		{ "100 KB", MILTER_ANS_ADD_RCPT, long_one, NULL, -1, NULL },
-		{ "SIZE", MILTER_ANS_CHANGE_FROM, "<n@b.example>", "SIZE=1", -1, NULL },
-		{ "BODY", MILTER_ANS_CHANGE_FROM, "<n@b.example>", "RET=HDRS body=8BITMIME", -1,
+		{ "no recipient", MILTER_ANS_ADD_RCPT, "<>", NULL, -1, NULL, NULL },
+		{ "no address", MILTER_ANS_ADD_RCPT, "a b", NULL, -1, NULL, NULL },
+		{ "a second command", MILTER_ANS_ADD_RCPT, "<n@d.example>\r\nDATA", NULL, -1, NULL,
 		    NULL },
-		{ "no name", MILTER_ANS_ADD_RCPT_PAR, "<n@d.example>", "=1", -1, NULL },
+		{ "a CR in it", MILTER_ANS_DELETE_RCPT, "<n@d.example\r>", NULL, -1, NULL, NULL },
+		{ "100 KB", MILTER_ANS_ADD_RCPT, long_one, NULL, -1, NULL, NULL },
+		{ "SIZE", MILTER_ANS_CHANGE_FROM, "<n@b.example>", "SIZE=1", EDIT_CHANGE_FROM,
+		    "n@b.example", "" },
+		{ "BODY", MILTER_ANS_CHANGE_FROM, "<n@b.example>", "RET=HDRS body=8BITMIME",
+		    EDIT_CHANGE_FROM, "n@b.example", "RET=HDRS" },
+		{ "those of a message", MILTER_ANS_CHANGE_FROM, "<n@b.example>",
+		    "FOO=1  ret=full ENVID=a+2Bb SMTPUTF8 NOTIFY=NEVER gr\303\274n",
+		    EDIT_CHANGE_FROM, "n@b.example", "ret=full ENVID=a+2Bb SMTPUTF8" },
+		{ "those of a recipient", MILTER_ANS_ADD_RCPT_PAR, "<n@d.example>",
+		    "NOTIFY=SUCCESS,Delay RET=HDRS ORCPT=rfc822;a RET", EDIT_ADD_RCPT,
+		    "n@d.example", "NOTIFY=SUCCESS,Delay ORCPT=rfc822;a" },
+		{ "no name", MILTER_ANS_ADD_RCPT_PAR, "<n@d.example>", "=1", EDIT_ADD_RCPT,
+		    "n@d.example", "" },
 		{ "a line in parameters", MILTER_ANS_ADD_RCPT_PAR, "<n@d.example>",
-		    "NOTIFY=NEVER\r\nRSET", -1, NULL },
+		    "NOTIFY=NEVER\r\nRSET", -1, NULL, NULL },
 	};
 
 	memset(long_one, 'a', sizeof(long_one) - 1);
@@ -234,7 +247,9 @@ addresses_must_be_some(void)
 		if (e[i].op >= 0 && s.edits.n == 2) {
 			T_EQ_NUM(s.edits.v[1].op, e[i].op);
 			T_EQ_TEXT(s.edits.v[1].value, e[i].value);
-			T_EQ_STRV(s.edits.v[1].params, strv_z(e[i].params));
+			T_EQ_STRV(s.edits.v[1].params,
+			    strv_z(e[i].kept != NULL ? e[i].kept : e[i].params));
+			T_EQ_NUM(strstr(s.log, "milter-misuse") != NULL, e[i].kept != NULL);
 		}
 		teardown();
 	}
@@ -257,10 +272,13 @@ bodies_are_text(void)
 		{ "the last line is ended", { "a" }, "a\r\n" },
 		{ "nothing", { "" }, "" },
 		{ "dots are not ours", { ".\r\n" }, ".\r\n" },
-		{ "a stray CR", { "a\rb\r\n" }, NULL },
-		{ "a CR between pieces", { "a\r", "b\r\n" }, NULL },
-		{ "CR CR LF", { "a\r\r\n" }, NULL },
-		{ "a CR at the end", { "a\r\n\r" }, NULL },
+		{ "a stray CR", { "a\rb\r\n" }, "a b\r\n" },
+		{ "a CR between pieces", { "a\r", "b\r\n" }, "a b\r\n" },
+		{ "a CR, nothing, an LF", { "a\r", "", "\nb" }, "a\r\nb\r\n" },
+		{ "pieces of a CR", { "\r", "\r", "\n" }, " \r\n" },
+		{ "CR CR LF", { "a\r\r\n" }, "a \r\n" },
+		{ "CR LF CR LF LF", { "\r\n\r\n\nb\rc" }, "\r\n\r\n\r\nb c\r\n" },
+		{ "a CR at the end", { "a\r\n\r" }, "a\r\n \r\n" },
 	};
 
 	for (size_t i = 0; i < T_COUNT(e); i++) {
@@ -494,6 +512,72 @@ progress_begins_the_time_anew(void)
 	teardown();
 }
 
+/* Elsewhere, too: twice 200 s, of 30 for an answer (made_answer holds each to that), and none is one. */
+static void
+progress_is_heard_at_any_command(void)
+{
+	uint64_t before;
+
+	setup(1);
+	for (enum milter_command c = MILTER_CMD_CONNECT; c <= MILTER_CMD_BODY; c++) {
+		says(0, c, MILTER_ANS_PROGRESS);
+		says(0, c, MILTER_ANS_PROGRESS);
+	}
+	says(0, MILTER_CMD_BODY, MILTER_ANS_REJECT);
+	before = made_now;
+	open_message();
+	T_EQ_NUM(made_now - before, 5 * 400000);
+	T_EQ_STR(fact_of(0), "continue");
+	text("A: 1\r\n\r\nbody\r\n");
+	T_EQ_NUM(made_now - before, 8 * 400000);
+	T_CHECK(!advice_of(0)->failed);
+	T_EQ_STR(fact_of(0), "reject");
+	teardown();
+}
+
+/* As many as at the end of a message. */
+static void
+progress_comes_to_an_end(void)
+{
+	for (unsigned more = 0; more < 2; more++) {
+		setup(1);
+		endless_field = (struct milter_answer){ .kind = MILTER_ANS_PROGRESS };
+		endless_at = MILTER_CMD_MAIL;
+		endless_left = 100000 + EDITS_MAX - 1 + more;
+		open_message();
+		T_EQ_NUM(advice_of(0)->failed, more);
+		T_EQ_NUM(strstr(s.log, "command=MAIL") != NULL, more);
+		T_EQ_NUM(strstr(s.log, "it comes to no end") != NULL, more);
+		endless_field = (struct milter_answer){ 0 };
+		endless_at = MILTER_CMD_EOM;
+		endless_left = (unsigned)-1;
+		teardown();
+	}
+}
+
+static void
+one_misuse_a_session_is_logged(void)
+{
+	const char *line;
+
+	setup(1);
+	for (unsigned i = 0; i < 2; i++)
+		answers(0, MILTER_CMD_EOM,
+		    address(MILTER_ANS_CHANGE_FROM, "<n@b.example>", "BODY=7BIT SIZE=1"));
+	open_message();
+	text(OLD "\r\nbody\r\n");
+	end();
+	answers(0, MILTER_CMD_EOM, address(MILTER_ANS_CHANGE_FROM, "<n@b.example>", "BODY=7BIT"));
+	whole_message(OLD "\r\nbody\r\n");
+	line = strstr(s.log, "milter-misuse");
+	T_CHECK(line != NULL && strstr(line + 1, "milter-misuse") == NULL);
+	T_CHECK(
+	    strstr(s.log,
+		"milter-misuse name=m0 command=EOM what=CHANGE_FROM why=\"no parameter for a milter to "
+		"say\" parameter=BODY=7BIT\n") != NULL);
+	teardown();
+}
+
 static void
 a_later_one_sees_what_those_before_it_did(void)
 {
@@ -710,6 +794,9 @@ main(void)
 	T_RUN(some_changes_are_kept_for_ours);
 	T_RUN(quarantine_holds_unless_it_is_refused);
 	T_RUN(progress_begins_the_time_anew);
+	T_RUN(progress_is_heard_at_any_command);
+	T_RUN(progress_comes_to_an_end);
+	T_RUN(one_misuse_a_session_is_logged);
 	T_RUN(a_later_one_sees_what_those_before_it_did);
 	T_RUN(edits_by_chance_come_to_what_they_should);
 	return t_end();

@@ -221,6 +221,37 @@ macros_of_what_is_not_told_go_with_what_is(void)
 	teardown();
 }
 
+/* libmilter, smfi_getsymval: behind RCPT it is the last one that was told, of this message. */
+static void
+the_recipient_is_the_last_that_was_told(void)
+{
+	open_one();
+	made[0].theirs.protocol = MILTER_NO_HEADERS | MILTER_NO_BODY | MILTER_NO_EOH;
+	for (unsigned p = 0; p < MILTER_PLACES; p++)
+		made[0].theirs.macros[p] = SV("{rcpt_addr}");
+	at(STAGE_CONNECT);
+	helo("mx.example");
+	T_CHECK(strstr(told(0), "rcpt_addr") == NULL);
+	for (unsigned late = 0; late < 2; late++) {
+		s.hears[0] = late ? HEARS_NO : HEARS_YES;
+		mail("<a@b.example>");
+		rcpt("<c@d.example>");
+		rcpt("<e@d.example>");
+		(void)add_rcpt("<refused@d.example>");
+		s.env.rcpt[2].said.kind = VERDICT_REJECT;
+		at(STAGE_RCPT);
+		s.hears[0] = HEARS_YES;
+		at(STAGE_DATA);
+		text(LETTER);
+		T_TOLD(0,
+		    "MAIL <a@b.example>|{{rcpt_addr}=c@d.example}RCPT <c@d.example>|"
+		    "{{rcpt_addr}=e@d.example}RCPT <e@d.example>|{{rcpt_addr}=e@d.example}DATA|"
+		    "{{rcpt_addr}=e@d.example}EOM|");
+		end();
+	}
+	teardown();
+}
+
 static void
 results_are_told_where_they_are_asked_for(void)
 {
@@ -265,6 +296,7 @@ main(void)
 	T_RUN(a_name_that_lies_is_told_as_such);
 	T_RUN(whose_it_is_is_ours_to_say);
 	T_RUN(macros_of_what_is_not_told_go_with_what_is);
+	T_RUN(the_recipient_is_the_last_that_was_told);
 	T_RUN(results_are_told_where_they_are_asked_for);
 	T_RUN(a_nul_ends_a_value);
 	return t_end();

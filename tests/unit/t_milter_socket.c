@@ -411,6 +411,27 @@ answers_before_it_is_asked(void)
 		T_EQ_STRV(call.end->bytes, GO);
 	}
 	leave(false);
+	/* PROGRESS is no answer to anything: who said that it would not answer may still be at work. */
+	if (agreed()) {
+		says(SV("\0\0\0\1p\0\0\0\1p\0\0"));
+		tell(MILTER_CMD_MAIL, "<>", true);
+		over(MILTER_OK, NULL);
+		ask();
+		says(SV("\0\1p\0\0\0\1c"));
+		over(MILTER_OK, NULL);
+		T_EQ_NUM(call.answer.kind, MILTER_ANS_PROGRESS);
+		ask();
+		over(MILTER_OK, NULL);
+		T_EQ_NUM(call.answer.kind, MILTER_ANS_CONTINUE);
+	}
+	leave(false);
+	if (agreed()) {
+		says(SV("\0\0\0\1p\0\0\0\1c"));
+		tell(MILTER_CMD_MAIL, "<>", true);
+		over(MILTER_GARBAGE, "an answer that nobody asked for");
+		T_EQ_STRV(call.end->bytes, GO);
+	}
+	leave(false);
 	/* The end of a message is looked at more closely: the loop has not told of these octets yet. */
 	if (agreed()) {
 		T_EQ_NUM(write(peer, "\0\0\0\1a", 5), 5);

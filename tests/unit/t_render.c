@@ -150,6 +150,37 @@ check_row(size_t i, size_t step, enum how how, const char *extra)
 	teardown(&s);
 }
 
+/* What a milter puts above our own Received stands there, and what is in front of that, too. */
+static void
+some_stand_above_ours(void)
+{
+	static const struct edit e[] = {
+		{ .op = EDIT_INSERT_HEADER, .name = SV("A"), .value = SV("1"), .above = true },
+		{ .op = EDIT_INSERT_HEADER, .at = 1, .name = SV("B"), .value = SV("2") },
+		{ .op = EDIT_CHANGE_HEADER, .at = 1, .name = SV("A"), .value = SV("3") },
+		{ .op = EDIT_INSERT_HEADER, .name = SV("C"), .value = SV("4") },
+	};
+	static const char *const want[] = {
+		"Received: x\r\nF: 0\r\n\r\n",
+		"A: 1\r\nReceived: x\r\nF: 0\r\n\r\n",
+		"A: 1\r\nReceived: x\r\nB: 2\r\nF: 0\r\n\r\n",
+		"A: 3\r\nReceived: x\r\nB: 2\r\nF: 0\r\n\r\n",
+		"C: 4\r\nA: 3\r\nReceived: x\r\nB: 2\r\nF: 0\r\n\r\n",
+	};
+	struct stand s;
+	const char  *why;
+
+	setup(&s);
+	take(&s, SV("F: 0\r\n\r\n"), 100);
+	for (size_t i = 0;; i++) {
+		T_EQ_TEXT(sent(&s, "Received: x\r\n"), want[i]);
+		if (i == T_COUNT(e))
+			break;
+		T_CHECK(edits_add(s.a, &s.e, &e[i], &why));
+	}
+	teardown(&s);
+}
+
 /* However it was cut, whatever was put in. */
 static void
 leaves_no_choice(void)
@@ -281,6 +312,7 @@ int
 main(int argc, char **argv)
 {
 	t_begin(argc, argv);
+	T_RUN(some_stand_above_ours);
 	T_RUN(leaves_no_choice);
 	T_RUN(is_its_own_form);
 	T_RUN(trusts_nobody);
