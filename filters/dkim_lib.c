@@ -231,10 +231,22 @@ feed(struct dkim_check *c, struct strv raw)
 	return dkim_header(c->dkim, octets_of(raw), raw.n) == DKIM_STAT_OK;
 }
 
-/* A field that the library will not have (a tab before the colon): whoever signs it cannot be checked. */
-static void
-pass_over(struct dkim_check *c, struct strv name)
+/* Up to its colon the library takes printable ASCII and blanks, no tab, and counts no signature that has else. */
+static bool
+is_readable(struct strv raw)
 {
+	for (size_t i = 0; i < raw.n && raw.p[i] != ':'; i++)
+		if (raw.p[i] < ' ' || raw.p[i] > '~')
+			return false;
+	return true;
+}
+
+/* A field that the library will not have: the signature in it, and whoever signs it, cannot be checked. */
+static void
+pass_over(struct dkim_check *c, struct strv name, struct dkim_sig *in_it)
+{
+	if (in_it != NULL)
+		dkim_settle(in_it, DKIM_NEUTRAL, SV("the field cannot be read"));
 	for (unsigned i = 0; i < c->n; i++)
 		if (!c->v[i].settled && tags_lists(c->v[i].names, name))
 			dkim_settle(&c->v[i], DKIM_NEUTRAL, SV("a signed field cannot be read"));
@@ -253,11 +265,15 @@ feed_fields(struct dkim_check *c, const struct message *m, const struct dkim_fie
 			continue;
 		if (++n > DKIM_FIELDS_MAX)
 			return false;
+		if (!is_readable(h->raw)) {
+			pass_over(c, header_name(h), dkim_fields_signature(fields, h));
+			continue;
+		}
 		if (dkim_is_signature(h))
 			c->fed[c->n_fed++] = dkim_fields_signature(fields, h);
 		/* A signature that is no good, and is signed, is a field as any other. */
 		if (!feed(c, h->raw) && !dkim_is_signature(h))
-			pass_over(c, header_name(h));
+			pass_over(c, header_name(h), NULL);
 	}
 	return feed(c, SV(UNNAMED));
 }

@@ -143,6 +143,13 @@ plugin_forget_macros(struct smfi_str *x, int from)
 		buf_clear(&x->macros[i]);
 }
 
+/* As the codec has it (milter_pack.c): one NUL within would shift all that follows, and smfi_getsymval leave the buffer. */
+static struct strv
+up_to_nul(struct strv v)
+{
+	return strv_first(v, strv_chr(v, '\0'));
+}
+
 void
 plugin_keep_macros(struct smfi_str *x, int place, const struct milter_macros *m)
 {
@@ -153,7 +160,7 @@ plugin_keep_macros(struct smfi_str *x, int place, const struct milter_macros *m)
 	b = &x->macros[place];
 	buf_clear(b);
 	for (unsigned i = 0; i < m->n; i++) {
-		struct strv name = m->v[i].name, value = m->v[i].value;
+		struct strv name = up_to_nul(m->v[i].name), value = up_to_nul(m->v[i].value);
 
 		if (!buf_reserve(b, name.n + value.n + 2))
 			return;

@@ -158,7 +158,7 @@ make_one(struct maker *m)
 static void
 make_branches(struct maker *m)
 {
-	size_t   from = m->out->n, kept_at = 0, kept_n = 0;
+	size_t   from = m->out->n, kept_n = 0;
 	unsigned n = 0;
 	char     kept[OCTETS_MAX];
 
@@ -168,7 +168,7 @@ make_branches(struct maker *m)
 		if (n++ <= m->branch) {
 			kept_n = m->out->n - from < sizeof(kept) ? m->out->n - from : sizeof(kept);
 			if (kept_n > 0)
-				memcpy(kept + kept_at, m->out->p + from, kept_n);
+				memcpy(kept, m->out->p + from, kept_n);
 		}
 		m->out->n = from;
 		if (!more(m) || m->v.p[m->at] == ')')

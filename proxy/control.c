@@ -87,7 +87,7 @@ control_send(int fd, const struct control_msg *m, int pass)
 	return n == (ssize_t)sizeof(octets);
 }
 
-/* The descriptor that came along, or -1. The kernel gives no more of them than there is room for. */
+/* The descriptor that came along, or -1. The kernel gives no more of them than it was told there is room for. */
 static int
 passed_fd(struct msghdr *msg)
 {
@@ -118,7 +118,8 @@ control_recv(int fd, struct control_msg *m, int *passed)
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &p };
 	ssize_t       n;
 
-	msg.msg_controllen = sizeof(p.room);
+	/* Not the whole room: what CMSG_SPACE adds to align it is that of a second one. */
+	msg.msg_controllen = CMSG_LEN(sizeof(int));
 	do
 		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
 	while (n < 0 && errno == EINTR);

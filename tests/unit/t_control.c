@@ -160,6 +160,52 @@ tells_nonsense_from_the_end(void)
 	close(fd[1]);
 }
 
+/* Of those that a test may have. */
+static unsigned
+count_fds(void)
+{
+	unsigned n = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+/* A worker that is not ours any more sends several: room for one is room for two, where 64 bits are a word. */
+static void
+keeps_no_second_descriptor(void)
+{
+	char               octets[CONTROL_SIZE];
+	struct control_msg m = { CONTROL_READY, 0 };
+	struct iovec       iov = { octets, sizeof(octets) };
+	union {
+		struct cmsghdr head;
+		char           room[CMSG_SPACE(3 * sizeof(int))];
+	} c = { .head = { CMSG_LEN(3 * sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &c, .msg_controllen = sizeof(c)
+	};
+	int      fd[2], passed, three[3] = { 0, 1, 2 };
+	unsigned before;
+
+	if (!T_CHECK(control_pair(fd)))
+		return;
+	memcpy(CMSG_DATA(&c.head), three, sizeof(three));
+	control_pack(&m, octets);
+	before = count_fds();
+	T_CHECK(sendmsg(fd[1], &msg, 0) == CONTROL_SIZE);
+	T_EQ_NUM(control_recv(fd[0], &m, &passed), CONTROL_OK);
+	if (passed >= 0)
+		close(passed);
+	T_EQ_NUM(count_fds(), before);
+	octets[0] = 'x';
+	T_CHECK(sendmsg(fd[1], &msg, 0) == CONTROL_SIZE);
+	T_EQ_NUM(control_recv(fd[0], &m, &passed), CONTROL_BAD);
+	T_EQ_NUM(count_fds(), before);
+	close(fd[0]);
+	close(fd[1]);
+}
+
 /* Who hears AGAIN asks when the socket is ready, which it is: a shortage is another thing. */
 static void
 tells_a_shortage(void)
@@ -211,6 +257,7 @@ main(int argc, char **argv)
 	T_RUN(names_its_kinds);
 	T_RUN(goes_over_a_pair);
 	T_RUN(carries_a_descriptor);
+	T_RUN(keeps_no_second_descriptor);
 	T_RUN(tells_nonsense_from_the_end);
 	T_RUN(tells_a_shortage);
 	T_RUN(never_waits);

@@ -773,6 +773,29 @@ takes_any_header(void)
 	close_all();
 }
 
+/* RFC 6376 6.1: one that cannot be read, as libopendkim takes no tab there, is none of the others' concern. */
+static void
+one_that_it_cannot_read_spoils_no_other(void)
+{
+	static const char odd[] =
+	    "DKIM-Signature\t: v=1; a=rsa-sha256; d=x.example; s=s0; h=from;\r\n"
+	    " bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=AAAA\r\n";
+	struct strv  text, whole;
+	struct check c;
+
+	open_all();
+	give_keys();
+	text = signed_by(CRYPT_RSA, RSA, SV(HEAD), SV("x\r\n"));
+	whole = join(strv_z(odd), text, SV(""));
+	c = check(whole, whole.n);
+	T_EQ_TEXT(c.dkim, "pass");
+	T_EQ_TEXT(c.domains, "example.org");
+	T_CHECKF(strv_starts(c.signatures,
+		     SV("neutral x.example s0 rsa-sha256 the field cannot be read, pass")),
+	    "%.*s", (int)c.signatures.n, c.signatures.p);
+	close_all();
+}
+
 static void
 takes_messages_without_signature(void)
 {
@@ -953,6 +976,7 @@ main(void)
 	T_RUN(asks_side_by_side);
 	T_RUN(survives_a_cancel);
 	T_RUN(takes_any_header);
+	T_RUN(one_that_it_cannot_read_spoils_no_other);
 	T_RUN(takes_messages_without_signature);
 	T_RUN(notices_what_is_added);
 	T_RUN(looks_at_no_more_than_it_may);

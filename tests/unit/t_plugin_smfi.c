@@ -269,6 +269,32 @@ edits_are_staged(void)
 	}
 }
 
+/* In libmilter's words it is no edit: it succeeds in any callback, comes before the answer, and means nothing else. */
+static void
+progress_may_come_at_any_time(void)
+{
+	struct milter_event  e = event(MILTER_CMD_BODY, "b", NULL);
+	struct milter_answer out = { .kind = MILTER_ANS_CONTINUE };
+
+	configure("tests/unit/plugin/hook", NULL);
+	at_eom = progress;
+	play = run_at_eom;
+	elsewhere = "body";
+	buf_clear(&logged);
+	T_CHECK(open_end());
+	tell_letter('M');
+	T_EQ_NUM(end->kind->tell(end, &e, NULL, true, 0), MILTER_OK);
+	T_EQ_NUM(elsewhere_rc, MI_SUCCESS);
+	T_EQ_NUM(end->kind->answer(end, &out, 0), MILTER_OK);
+	T_EQ_NUM(out.kind, MILTER_ANS_PROGRESS);
+	T_CHECK(milter_answer_legal(out.kind, MILTER_CMD_BODY));
+	T_EQ_NUM(end->kind->answer(end, &out, 0), MILTER_OK);
+	T_EQ_NUM(out.kind, MILTER_ANS_CONTINUE);
+	T_EQ_STR(log_so_far(), "");
+	close_end();
+	elsewhere = NULL;
+}
+
 /* Not before the end of the message, and not what was not asked for. */
 static void
 edits_are_refused(void)
@@ -492,11 +518,12 @@ static void
 macros_are_found(void)
 {
 	static const struct milter_macro connect[] = { { { "j", 1 }, { "mx.example", 10 } },
-		{ { "{daemon_name}", 13 }, { "smtp", 4 } }, { { "{x}", 3 }, { "letter", 6 } } };
+		{ { "{daemon_name}", 13 }, { "smtp", 4 } }, { { "{x}", 3 }, { "letter", 6 } },
+		{ { "{nul}", 5 }, { "cut\0here", 8 } } };
 	static const struct milter_macro mail[] = { { { "i", 1 }, { "ONE", 3 } } };
 	static const struct milter_macro eom[] = { { { "i", 1 }, { "TWO", 3 } },
 		{ { "e", 1 }, { "", 0 } } };
-	struct milter_macros             m = { connect, 3 };
+	struct milter_macros             m = { connect, 4 };
 	struct milter_event              e = event(MILTER_CMD_CONNECT, "c.example", NULL);
 
 	play = keep_ctx;
@@ -510,6 +537,7 @@ macros_are_found(void)
 	T_EQ_STR(smfi_getsymval(ctx_of, text("{daemon_name}")), "smtp");
 	T_CHECK(smfi_getsymval(ctx_of, text("daemon_name")) == NULL);
 	T_EQ_STR(smfi_getsymval(ctx_of, text("x")), "letter");
+	T_EQ_STR(smfi_getsymval(ctx_of, text("{nul}")), "cut");
 	T_CHECK(smfi_getsymval(ctx_of, text("")) == NULL);
 	T_CHECK(smfi_getsymval(ctx_of, NULL) == NULL);
 	T_CHECK(smfi_getsymval(NULL, text("j")) == NULL);
@@ -573,9 +601,9 @@ int
 main(int argc, char **argv)
 {
 	static void (*const tests[])(void) = { edits_are_staged, edits_are_refused,
-		misuse_is_logged_once, a_body_comes_in_pieces_and_has_a_ceiling,
-		replies_are_checked, several_lines_arrive, macros_are_found,
-		the_rest_does_nothing };
+		progress_may_come_at_any_time, misuse_is_logged_once,
+		a_body_comes_in_pieces_and_has_a_ceiling, replies_are_checked, several_lines_arrive,
+		macros_are_found, the_rest_does_nothing };
 
 	t_begin(argc, argv);
 	for (unsigned i = 0; i < T_COUNT(tests); i++)
