@@ -33,8 +33,7 @@ static const struct fact_def facts[] = {
 struct seat {
 	const struct milter_shared *shared;
 	struct arena               *session;
-	struct milter_peer        **peer;  /* by number; NULL: not one was told anything yet */
-	unsigned                    above; /* of this message: milter_edits_begin */
+	struct milter_peer        **peer; /* by number; NULL: not one was told anything yet */
 };
 
 /* ---- what is shared ---- */
@@ -75,7 +74,6 @@ milter_begin(void *self, struct arena *transaction)
 	struct seat *s = self;
 
 	(void)transaction;
-	s->above = 0;
 	for (unsigned i = 0; s->peer != NULL && i < s->shared->conf->n; i++) {
 		struct milter_peer *p = s->peer[i];
 
@@ -229,8 +227,7 @@ tell(struct seat *s, unsigned i, enum stage at, const struct mail *m, struct fin
 		 .at = at,
 		 .m = m,
 		 .found = found,
-		 .work = work,
-		 .above = &s->above };
+		 .work = work };
 	enum milter_told    rc = p->failed ? TOLD_FAILED : TOLD_OVER;
 
 	p->now = (struct verdict){ 0 };

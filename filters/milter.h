@@ -52,10 +52,10 @@ MAY_YIELD enum wait_rc milter_client_name(struct arena *a, const struct mail *m,
 struct milter_edits;
 
 /*
- * v: the message as this milter was shown it.  exact: LEADING_SPACE was negotiated.  above: fields that were put in
- * front of our Received by those before; counted on.
+ * v: the message as this milter was shown it; what those before put above our Received is there as long as nobody
+ * deletes it.  exact: LEADING_SPACE was negotiated.
  */
-struct milter_edits *milter_edits_begin(struct arena *a, const struct view *v, bool exact, unsigned *above);
+struct milter_edits *milter_edits_begin(struct arena *a, const struct view *v, bool exact);
 /*
  * Adds what the answer says to e; by: who says so.  False with *why: it may not be done (a field that would be two, an
  * address that is none, too many); the milter has failed then, and the caller rewinds.
@@ -115,7 +115,6 @@ struct milter_talk {                    /* one stage, one milter */
 	const struct mail  *m;
 	struct findings    *found;
 	struct arena       *work;       /* STAGE_MESSAGE: gone behind it */
-	unsigned           *above;      /* milter_edits_begin's */
 	bool                lost;       /* the process lost_process has died under it in this stage */
 	uint32_t            lost_process;
 };

@@ -18,17 +18,18 @@ struct milter_edits {
 	struct arena     *a;
 	struct view       v;
 	bool              exact;
-	unsigned         *above;
-	struct fieldlist *list;   /* NULL: not wanted yet */
-	unsigned          asked;  /* changes that were asked for, those that change nothing, too */
-	uint64_t          fields; /* octets of their names and values */
-	struct spool     *body;   /* NULL: it stays */
-	char             *piece;  /* what is not put away yet */
-	size_t            n_piece;
-	uint64_t          room;    /* octets that it may still take */
-	bool              cr;      /* a CR was its last octet, which is not put yet */
-	bool              open;    /* it does not end with a line */
-	struct strv       ignored; /* of the answer at hand: a parameter */
+	struct fieldlist *list; /* NULL: not wanted yet */
+	/* How many stand above our own Received now, and did so when it was shown them. */
+	unsigned      above, was_above;
+	unsigned      asked;  /* changes that were asked for, those that change nothing, too */
+	uint64_t      fields; /* octets of their names and values */
+	struct spool *body;   /* NULL: it stays */
+	char         *piece;  /* what is not put away yet */
+	size_t        n_piece;
+	uint64_t      room;    /* octets that it may still take */
+	bool          cr;      /* a CR was its last octet, which is not put yet */
+	bool          open;    /* it does not end with a line */
+	struct strv   ignored; /* of the answer at hand: a parameter */
 };
 
 static bool
@@ -39,14 +40,13 @@ no(const char **why, const char *text)
 }
 
 struct milter_edits *
-milter_edits_begin(struct arena *a, const struct view *v, bool exact, unsigned *above)
+milter_edits_begin(struct arena *a, const struct view *v, bool exact)
 {
 	struct milter_edits *m = arena_alloc(a, sizeof(*m));
 
 	m->a = a;
 	m->v = *v;
 	m->exact = exact;
-	m->above = above;
 	return m;
 }
 
@@ -63,8 +63,12 @@ take_fields(struct milter_edits *m)
 		return;
 	f = view_fields(m->a, &m->v, &n);
 	name = arena_array(m->a, n, sizeof(*name));
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++) {
 		name[i] = f[i].name;
+		if (f[i].above)
+			m->was_above = i + 1;
+	}
+	m->above = m->was_above;
 	m->list = fieldlist_new(m->a, name, n, n, true);
 }
 
@@ -79,9 +83,9 @@ insert_field(struct milter_edits *m, struct edit *e, uint32_t at)
 
 	take_fields(m);
 	n = fieldlist_count(m->list);
-	e->above = at <= *m->above;
+	e->above = at <= m->above;
 	if (e->above)
-		++*m->above;
+		m->above++;
 	else
 		at--;
 	e->op = EDIT_INSERT_HEADER;
@@ -113,8 +117,11 @@ change_field(struct milter_edits *m, struct edit *e, uint32_t nth, bool deletes)
 	}
 	e->op = deletes ? EDIT_DELETE_HEADER : EDIT_CHANGE_HEADER;
 	e->at = fieldlist_nth(m->list, field);
-	if (deletes)
-		fieldlist_drop(m->list, field);
+	if (!deletes)
+		return true;
+	fieldlist_drop(m->list, field);
+	if (field <= m->was_above)
+		m->above--;
 	return true;
 }
 

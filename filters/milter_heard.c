@@ -148,7 +148,7 @@ milter_heard_edit(struct milter_talk *t, const struct view *v, struct milter_edi
 	}
 	if (*edits == NULL)
 		*edits = milter_edits_begin(
-		    t->found->facts->a, v, (p->wants & MILTER_LEADING_SPACE) != 0, t->above);
+		    t->found->facts->a, v, (p->wants & MILTER_LEADING_SPACE) != 0);
 	if (!milter_edits_add(*edits, t->found->edits, answer, by, why))
 		return false;
 	if (milter_edits_ignored(*edits).n > 0)

@@ -17,6 +17,7 @@
 #define KEEP      1024        /* octets of a buffer that stay allocated while nothing happens */
 #define SEND_AT   (32 * 1024) /* so much is kept back at most */
 #define LISTS_MAX 8192        /* octets of an answer to the offer, lists of macros included */
+#define LOOKS_MAX 16 /* reads of what comes unasked; they grow, and the last has READ_MAX */
 
 struct socket_end {
 	struct milter_end end;
@@ -179,20 +180,24 @@ is_progress(struct socket_end *s)
 static enum milter_rc
 quiet(struct socket_end *s, bool look)
 {
-	enum io_rc rc = IO_AGAIN;
+	enum io_rc rc = IO_OK;
 
 	if (!is_progress(s))
 		return garbage(s, strv_from(buf_view(&s->in), s->at), "an answer too many");
-	drop_done(s);
-	if (s->io.readable || s->io.eof || s->io.fault || (look && conn_waits(&s->io))) {
+	if (s->io.readable || s->io.eof || s->io.fault || (look && conn_waits(&s->io)))
 		s->io.readable = true;
+	/* To its end: behind any number of such packets an answer may wait. */
+	for (unsigned n = 0; n < LOOKS_MAX && rc == IO_OK && s->io.readable; n++) {
+		drop_done(s);
 		rc = take(s, 1);
+		if (rc != IO_AGAIN && rc != IO_OK)
+			return fail(s, MILTER_GONE, "the connection was closed");
+		if (!is_progress(s))
+			return garbage(s, strv_from(buf_view(&s->in), s->at),
+			    "an answer that nobody asked for");
 	}
-	if (rc != IO_AGAIN && rc != IO_OK)
-		return fail(s, MILTER_GONE, "the connection was closed");
-	if (is_progress(s))
-		return MILTER_OK;
-	return garbage(s, strv_from(buf_view(&s->in), s->at), "an answer that nobody asked for");
+	drop_done(s);
+	return MILTER_OK;
 }
 
 /* --- octets out ------------------------------------------------------------------------------- */
@@ -345,6 +350,7 @@ socket_answer(struct milter_end *e, struct milter_answer *out, uint64_t until)
 	enum milter_rc     rc = flush(s, SV(""), until);
 	const char        *why;
 
+	e->bytes = (struct strv){ 0 };
 	if (rc == MILTER_OK)
 		rc = next_packet(s, &packet, until);
 	if (rc != MILTER_OK)
@@ -354,7 +360,7 @@ socket_answer(struct milter_end *e, struct milter_answer *out, uint64_t until)
 	if (!milter_unpack(packet, (char *)(uintptr_t)packet.p, out, &why))
 		return fail(s, MILTER_GARBAGE, why);
 	/* What came with the last word is not kept for the next command, or for a message that is decided. */
-	if (milter_answer_final(out->kind) && s->at < s->in.n)
+	if (milter_answer_final(out->kind) && !is_progress(s))
 		return garbage(s, strv_from(buf_view(&s->in), s->at), "an answer too many");
 	return MILTER_OK;
 }

@@ -312,7 +312,7 @@ milter_talk_end(struct milter_talk *t, const struct milter_event *e, const struc
     const struct view *v)
 {
 	struct milter_peer *p = t->p;
-	unsigned            mark = t->found->edits->n, above = *t->above;
+	unsigned            mark = t->found->edits->n;
 	bool                keeps = false;
 	enum milter_told    rc;
 
@@ -325,7 +325,6 @@ milter_talk_end(struct milter_talk *t, const struct milter_event *e, const struc
 	if (keeps)
 		return rc;
 	edits_rewind(t->found->edits, mark);
-	*t->above = above;
 	if (rc == TOLD_FAILED || rc == TOLD_GONE)
 		p->message = (struct verdict){ 0 };
 	return rc;

@@ -731,7 +731,7 @@ one_by_chance(struct arena *a, struct buf *have, struct buf *want)
 	struct milter_edits *x;
 	struct view_field   *f;
 	struct strv          body;
-	unsigned             above = 0, n;
+	unsigned             n;
 	const char          *why = "";
 
 	model_begin(&m);
@@ -740,7 +740,7 @@ one_by_chance(struct arena *a, struct buf *have, struct buf *want)
 	message_begin(&msg, a, NULL, 65536);
 	T_EQ_NUM(message_feed(&msg, arena_dup(a, buf_view(have)), &body), MESSAGE_OK);
 	T_EQ_NUM(message_end(&msg, &body), MESSAGE_OK);
-	x = milter_edits_begin(a, &v, false, &above);
+	x = milter_edits_begin(a, &v, false);
 	for (unsigned i = 0; i < MODEL_EDITS; i++) {
 		char                 text[16];
 		struct milter_answer e = draw_edit(text, 1000 + i);
