@@ -4,6 +4,9 @@
  * One domain whose name servers are dead is no silence of the resolver, which waits for them as we wait for it, and
  * may say nothing for longer than anybody waits.  So the questions that were not answered must be of two domains, or
  * go on for long.
+ *
+ * Where there is no way to the resolver they fail at once, as those do that the cache has failures of: for seconds, so
+ * they count by themselves, and for longer.
  */
 #include "proxy/base/dns_silence.h"
 
@@ -14,22 +17,30 @@
 #include "proxy/base/world.h"
 
 enum {
-	WAITED_MS = 1000,   /* less says nothing: a failure from the cache, an asker who went */
+	WAITED_MS =
+	    1000, /* less is at once: a failure from the cache, no way out, an asker who went */
 	SILENT_MS = 9500,   /* DNS_TIME, and some slack of two clocks */
 	LONG_MS = 60000,    /* with QUESTIONS of one domain alone */
+	AGAIN_MS = 60000,   /* at the earliest it is told again */
 	QUESTIONS = 8,      /* in a row */
 	FEW = 4,            /* are enough where nothing was heard for SILENT_MS */
 	TOLD_SERVERS = 256, /* octets */
 };
 
+struct run {                           /* questions without an answer, in a row */
+	char     domain[DNS_NAME_MAX]; /* of the first */
+	bool     many;                 /* another one was of another domain */
+	unsigned n;
+	uint64_t since; /* when the first of them was asked */
+};
+
 static struct silence {
 	struct world               *w;
 	const struct resolver_conf *conf;
-	char                        domain[DNS_NAME_MAX]; /* of the first question */
-	bool                        many;                 /* another one was of another domain */
-	unsigned                    n;     /* questions without an answer, in a row */
-	uint64_t                    since; /* when the first of them was asked */
+	struct run                  waited, at_once;
 	uint64_t                    heard; /* when the resolver last said anything; 0: never */
+	uint64_t                    since; /* of the run by which it is down */
+	uint64_t                    told;  /* when that was said last; 0: never */
 	bool                        down;
 } silence;
 
@@ -81,40 +92,55 @@ say(const char *what, const char *why, uint64_t ms)
 	log_end(&l);
 }
 
-static void
-look(uint64_t now)
+static bool
+is_silence(const struct run *r, uint64_t ms)
 {
-	struct silence *s = &silence;
-	uint64_t        ms = now - s->since;
-	char            why[100];
+	if (r == &silence.at_once)
+		return r->n >= QUESTIONS && r->many && ms >= SILENT_MS;
+	return r->n >= FEW && (r->n >= QUESTIONS || (r->many && ms >= SILENT_MS)) &&
+	    (r->many || ms >= LONG_MS);
+}
 
-	if (s->down || s->n < FEW || (s->n < QUESTIONS && (!s->many || ms < SILENT_MS)) ||
-	    (!s->many && ms < LONG_MS))
+static void
+look(const struct run *r, uint64_t now)
+{
+	uint64_t ms = now - r->since;
+	char     why[100];
+
+	if (silence.down || !is_silence(r, ms) ||
+	    (silence.told != 0 && now - silence.told < AGAIN_MS))
 		return;
-	s->down = true;
-	snprintf(why, sizeof(why), "no answer to the last %u questions, for %u seconds", s->n,
+	silence.told = now;
+	silence.down = true;
+	silence.since = r->since;
+	snprintf(why, sizeof(why), "no answer to the last %u questions, for %u seconds", r->n,
 	    (unsigned)((ms + 500) / 1000));
 	say("resolver-down", why, 0);
 }
 
+static void
+count(struct run *r, const char *domain, uint64_t asked)
+{
+	if (r->n == 0)
+		snprintf(r->domain, sizeof(r->domain), "%s", domain);
+	if (r->n == 0 || asked < r->since)
+		r->since = asked;
+	r->many = r->many || strcmp(r->domain, domain) != 0;
+	r->n++;
+}
+
 void
-dns_silence_over(const char *name, uint64_t asked)
+dns_silence_over(const char *name, uint64_t asked, bool failed)
 {
 	struct silence *s = &silence;
 	uint64_t        now = s->w->now(s->w);
-	const char     *domain = domain_of(name);
+	bool            at_once = now - asked < WAITED_MS;
+	struct run     *r = at_once ? &s->at_once : &s->waited;
 
-	if (now - asked < WAITED_MS || s->heard > asked)
+	if ((at_once && !failed) || s->heard > asked)
 		return;
-	if (s->n == 0) {
-		s->since = asked;
-		snprintf(s->domain, sizeof(s->domain), "%s", domain);
-	}
-	if (asked < s->since)
-		s->since = asked;
-	s->many = s->many || strcmp(s->domain, domain) != 0;
-	s->n++;
-	look(now);
+	count(r, domain_of(name), asked);
+	look(r, now);
 }
 
 void
@@ -126,8 +152,8 @@ dns_silence_heard(void)
 	if (s->down)
 		say("resolver-up", NULL, now - s->since);
 	s->heard = now;
-	s->n = 0;
-	s->many = s->down = false;
+	s->waited.n = s->at_once.n = 0;
+	s->waited.many = s->at_once.many = s->down = false;
 }
 
 void

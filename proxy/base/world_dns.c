@@ -191,10 +191,10 @@ land(struct flight *f, enum dns_rc rc, struct strv packet)
 
 /* Whoever asks is still there, or it was told of when he went. */
 static void
-no_answer(const struct flight *f)
+no_answer(const struct flight *f, bool failed)
 {
 	if (f->q != NULL && f->asked)
-		dns_silence_over(f->q->name, f->since);
+		dns_silence_over(f->q->name, f->since, failed);
 }
 
 /* rcode is the library's own trouble; the DNS's stands in the packet. A forged answer is none. */
@@ -206,7 +206,8 @@ answered(void *arg, int rcode, void *packet, int n, int sec, char *why_bogus, in
 		land(arg, DNS_OK, strv(packet, (size_t)n));
 		return;
 	}
-	no_answer(arg);
+	if (sec != BOGUS) /* forged, perhaps a minute ago: something had come */
+		no_answer(arg, true);
 	land(arg, DNS_TEMP, strv(NULL, 0));
 }
 
@@ -261,7 +262,7 @@ real_dns_cancel(struct world *w, struct dns_query *q)
 	struct flight *f = q->own;
 
 	(void)w;
-	no_answer(f);
+	no_answer(f, false);
 	f->q = NULL;
 	if (!f->asked)
 		land(f, DNS_TEMP, strv(NULL, 0));

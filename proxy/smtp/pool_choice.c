@@ -71,6 +71,13 @@ offers(const struct pool_server *sv, uint32_t mechanisms)
 	return !sv->known || (sv->ehlo.auth & mechanisms) == mechanisms;
 }
 
+/* A trial is for whoever can begin it: where there is no place for one nobody waits for it. */
+static bool
+is_behind(const struct pool_errand *e, const struct pool_server *sv)
+{
+	return sv->silence.late && !(sv->silence.trial && pool_has_room(sv, e->wish->bound));
+}
+
 /* RANK_NONE: not to be asked.  `alive`: some server of the pool is. */
 static unsigned
 rank(const struct pool_errand *e, const struct pool_server *sv, bool has_one, bool alive)
@@ -82,7 +89,7 @@ rank(const struct pool_errand *e, const struct pool_server *sv, bool has_one, bo
 		return RANK_NONE;
 	r += pool_alive(sv) ? 0 : RANK_DEAD;
 	r += (e->wish->avoid & bit) ? RANK_AVOIDED : 0;
-	r += sv->silence.late && !sv->silence.trial ? RANK_LATE : 0;
+	r += is_behind(e, sv) ? RANK_LATE : 0;
 	r += sv->conf->backup ? RANK_BACKUP : 0;
 	r += sv->refusing && !has_one && sv->n_idle == 0 ? RANK_REFUSING : 0;
 	return r;

@@ -2,6 +2,8 @@
  * pool_probe -- which servers are up: what each attempt says about it, probes of those that are
  * not, who is told, and what is made or closed ahead of need.
  */
+#include <stdio.h>
+
 #include "proxy/base/log.h"
 #include "proxy/smtp/pool_own.h"
 
@@ -104,7 +106,7 @@ void
 pool_is_up(struct pool_server *sv, const struct upstream *up, bool of_client)
 {
 	struct smtp *m = sv->pool->smtp;
-	bool         news = !pool_alive(sv) || sv->refusing;
+	bool         was_down = !pool_alive(sv), news = was_down || sv->refusing;
 
 	pool_heard(sv, up, of_client);
 	sv->known = true;
@@ -116,7 +118,8 @@ pool_is_up(struct pool_server *sv, const struct upstream *up, bool of_client)
 	if (news) {
 		pool_log_server(sv, "upstream-up", SV(""));
 		sv->given = 0;
-		pool_silence_trial(sv);
+		if (was_down)
+			pool_silence_trial(sv);
 		sv->pool->changed = true;
 	}
 	first_attempt_over(sv->pool);
@@ -133,17 +136,13 @@ any_works(const struct pool_server *sv, const struct upstream *but)
 	return false;
 }
 
-static struct strv
-begins(const struct pool_server *sv, struct strv why)
-{
-	return strv_first(why, why.n < sizeof(sv->why) ? why.n : sizeof(sv->why) - 1);
-}
-
 static void
 say_down(struct pool_server *sv, struct strv why)
 {
-	memcpy(sv->why, why.p, begins(sv, why).n);
-	sv->why[begins(sv, why).n] = '\0';
+	if (why.n > 0)
+		snprintf(sv->why, sizeof(sv->why), "%.*s", (int)why.n, why.p);
+	else
+		sv->why[0] = '\0';
 	sv->why_at = loop_now(sv->pool->smtp->loop);
 	pool_log_server(sv, "upstream-down", why);
 }
@@ -152,7 +151,7 @@ say_down(struct pool_server *sv, struct strv why)
 static void
 is_still_down(struct pool_server *sv, struct strv why)
 {
-	if (!strv_eq(begins(sv, why), strv_z(sv->why)) &&
+	if (!strv_starts(why, strv_z(sv->why)) &&
 	    loop_now(sv->pool->smtp->loop) - sv->why_at >= DOWN_AGAIN_MS)
 		say_down(sv, why);
 }

@@ -127,6 +127,21 @@ other_alive(const struct pool_server *sv)
 	return false;
 }
 
+/* The first that wants it: whose choice is another server by now is served with the others, by pool_catch_up. */
+static void
+serve_place(struct pool_server *sv, bool bound)
+{
+	for (struct pool_errand *e = sv->pool->queue[bound].first; e != NULL; e = e->next) {
+		if (!pool_suits(e, sv, false))
+			continue;
+		e->sv = pool_choose(e);
+		if (e->sv == NULL)
+			continue;
+		hand_over(e, e->sv, pool_claim(e));
+		return;
+	}
+}
+
 void
 pool_place_free(struct pool_server *sv, bool bound)
 {
@@ -136,7 +151,7 @@ pool_place_free(struct pool_server *sv, bool bound)
 	 * Nobody wants the place of a dead server while another lives; a crowd need not be asked.
 	 */
 	if (pool_alive(sv) || !other_alive(sv))
-		(void)serve_queue(&sv->pool->queue[bound], 1);
+		serve_place(sv, bound);
 }
 
 /* Those who want a fresh one have use for its place alone. */

@@ -30,7 +30,7 @@ struct pool_silence {                   /* of a server that answers late or not 
 	enum owed_kind at;              /* the command */
 	uint64_t       since;           /* ms, when that was found last */
 	uint64_t       ms;              /* from then to the next trial */
-	uint64_t       slow_at;         /* ms, when the log said last that sessions wait; 0: none did since */
+	uint64_t       slow_at;         /* ms, when the log said last that sessions wait; 0: never */
 	struct timer   timer;
 };
 

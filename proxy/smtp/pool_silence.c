@@ -58,12 +58,14 @@ works(const struct upstream *up)
 	return false;
 }
 
-/* Somebody has asked it since it was found to be late, and waits. */
+/* Somebody has asked it since it was found to be late, and waits; or a session has yet to hear its greeting. */
 static bool
 is_tried(const struct pool_server *sv)
 {
 	for (const struct upstream *up = sv->all; up != NULL; up = up->all_next)
-		if (up->awaits_since != 0 && up->awaits_since >= sv->silence.since && counts(up))
+		if (up->connecting ? up->wanted :
+				     up->awaits_since != 0 &&
+			    up->awaits_since >= sv->silence.since && counts(up))
 			return true;
 	return false;
 }
@@ -92,6 +94,13 @@ look(void *arg)
 }
 
 static void
+catch_up(void *arg)
+{
+	pool_catch_up(arg);
+}
+
+/* Who waits is served behind the session that ran into it: that one came first, and asks for another server now. */
+static void
 ran_into_timeout(struct upstream *up)
 {
 	struct pool_server  *sv = up->sv;
@@ -112,7 +121,7 @@ ran_into_timeout(struct upstream *up)
 	q->since = now;
 	timer_start(up->smtp->loop, &q->timer, now + q->ms);
 	sv->pool->changed = true;
-	pool_catch_up(sv->pool);
+	loop_defer(up->smtp->loop, catch_up, sv->pool);
 }
 
 static void
@@ -181,12 +190,13 @@ pool_silence_sweep(struct pool_server *sv, uint64_t now)
 		if (oldest == NULL || up->awaits_since < oldest->awaits_since)
 			oldest = up;
 	}
-	if (oldest == NULL || now - oldest->awaits_since < SLOW_MS) {
-		q->slow_at = 0;
-	} else if (q->slow_at == 0 || now - q->slow_at >= SLOW_AGAIN_MS) {
-		log_slow(oldest, n, now);
-		q->slow_at = now;
-	}
+	if (oldest == NULL || now - oldest->awaits_since < SLOW_MS)
+		return;
+	/* One that takes now and then a little more than that would be told each time. */
+	if (q->slow_at != 0 && now - q->slow_at < SLOW_AGAIN_MS)
+		return;
+	log_slow(oldest, n, now);
+	q->slow_at = now;
 }
 
 /* --- beginning and end ------------------------------------------------------------------------ */

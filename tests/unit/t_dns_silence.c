@@ -55,7 +55,7 @@ fail(unsigned n, uint64_t ms, const char *form)
 	clock_ms += ms;
 	for (unsigned i = 0; i < n; i++) {
 		snprintf(name, sizeof(name), form, i);
-		dns_silence_over(name, asked);
+		dns_silence_over(name, asked, ms < 2000);
 	}
 }
 
@@ -110,12 +110,55 @@ one_domain_is_no_resolver(void)
 	T_EQ_NUM(n_told, 1);
 }
 
+/* Where little is asked a session can make it so, of two domains with dead servers. */
+static void
+not_each_time(void)
+{
+	begin(1);
+	for (unsigned i = 0; i < 6; i++) {
+		fail(4, 10000, "a.d%u.example");
+		T_EQ_NUM(n_told, i > 0 ? 2 : 1);
+		dns_silence_heard();
+		T_EQ_NUM(n_told, 2);
+	}
+	fail(4, 10000, "a.d%u.example");
+	T_EQ_NUM(n_told, 3);
+}
+
+static void
+no_way_out(void)
+{
+	begin(1);
+	for (unsigned i = 0; i < 10; i++) {
+		fail(1, 0, "a.d%u.example");
+		fail(1, 0, "a.d%u.test");
+		T_EQ_NUM(n_told, 0);
+		clock_ms += 950;
+	}
+	fail(1, 0, "a.d%u.test");
+	T_EQ_NUM(n_told, 1);
+	dns_silence_heard();
+	T_CHECKF(
+	    strstr(told, "worker resolver-up server=192.0.2.1:53 ms=9500") != NULL, "%s", told);
+}
+
 static void
 what_is_no_evidence(void)
 {
 	begin(1);
-	for (unsigned i = 0; i < 30; i++)
-		fail(2, 900, "d%u.example"); /* the cache's failures; askers who went */
+	for (unsigned i = 0; i < 30; i++) {
+		clock_ms += 900;
+		dns_silence_over("a.example", clock_ms - 900, false); /* askers who went */
+		dns_silence_over("b.test", clock_ms - 900, false);
+	}
+	T_EQ_NUM(n_told, 0);
+	for (unsigned i = 0; i < 10; i++) { /* the cache's failures */
+		fail(20, 500, "a.d%u.example");
+		fail(20, 500, "a.d%u.test");
+		clock_ms += 3000;
+		fail(1, 10000, "dead.example");
+		dns_silence_heard();
+	}
 	T_EQ_NUM(n_told, 0);
 	for (unsigned i = 0; i < 30; i++) {
 		fail(3, 5000, "d%u.example");
@@ -128,7 +171,7 @@ what_is_no_evidence(void)
 		dns_silence_heard();
 		clock_ms += 9000;
 		for (unsigned k = 0; k < 3; k++)
-			dns_silence_over(k == 0 ? "a.example" : "b.test", clock_ms - 9050);
+			dns_silence_over(k == 0 ? "a.example" : "b.test", clock_ms - 9050, false);
 	}
 	T_EQ_NUM(n_told, 0);
 }
@@ -140,6 +183,8 @@ main(int argc, char **argv)
 	T_RUN(eight_in_a_row);
 	T_RUN(ten_seconds);
 	T_RUN(one_domain_is_no_resolver);
+	T_RUN(not_each_time);
+	T_RUN(no_way_out);
 	T_RUN(what_is_no_evidence);
 	return t_end();
 }

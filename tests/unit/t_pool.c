@@ -135,6 +135,9 @@ static const struct {
 	{ "tu", 2, 0, 0, 0 },
 	{ "tu", 0, 0, 0, 0 },
 	{ "tU", 0, 0, 0, 0 },
+	{ "t0U", 0, 0, 0, 1 },
+	{ "t0u0", 0, 0, 0, WAIT },
+	{ "t0", 0, 0, 0, WAIT },
 	/* avoided: as long as another is up */
 	{ "uu", 0, 1, 0, 1 },
 	{ "uu", 0, 2, 0, 0 },

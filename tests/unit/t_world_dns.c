@@ -393,6 +393,38 @@ silence_is_told(void)
 	}
 }
 
+/* Where nothing can be sent questions fail at once, and the cache's failures are no more than that. */
+static void
+no_way_is_told(void)
+{
+	static struct endpoint nowhere = {
+		.addr = { .family = ADDR_IP4, .b = { 255, 255, 255, 255 } }, .port = 53
+	};
+	static struct resolver_conf there = { &nowhere, 1 };
+	const char                 *why;
+	uint64_t                    until;
+	void (*log)(struct world *, struct strv);
+
+	setup();
+	world_real_stop(w);
+	world_real_start(w, loop);
+	T_CHECK(world_real_dns(w, &there, &why));
+	log = w->log;
+	w->log = hear;
+	n_told = 0;
+	for (unsigned i = 0; i < 3; i++) {
+		ask_eight((const char *[]){ "a.e%u", "a.f%u", "a.g%u" }[i]);
+		until = w->now(w) + 5000;
+		while (w->now(w) < until)
+			loop_round(loop, loop_next_timer(loop) != UINT64_MAX);
+	}
+	T_EQ_NUM(n_told, 1);
+	T_CHECKF(
+	    strstr(told, "worker resolver-down server=255.255.255.255:53") != NULL, "%s", told);
+	w->log = log;
+	teardown();
+}
+
 /* SERVFAIL to all is an answer to all. */
 static void
 failures_are_no_silence(void)
@@ -444,6 +476,7 @@ main(int argc, char **argv)
 	T_RUN(side_by_side);
 	T_RUN(late_answers_are_heard);
 	T_RUN(silence_is_told);
+	T_RUN(no_way_is_told);
 	T_RUN(failures_are_no_silence);
 	T_RUN(made_anew);
 	return t_end();
