@@ -72,13 +72,25 @@ free_ended(struct keeper *k)
 	}
 }
 
+/* Where its predecessor still takes sessions, the socket stays however often a successor dies. */
+static void
+place_ended(struct keeper *k, struct batch *b, unsigned i, int status)
+{
+	struct host *h = &b->host[i % b->n], *old = &b->host[b->n + i % b->n];
+
+	h->covered = i < b->n && old->pid != 0 && !old->held;
+	host_ended(&b->host[i], k->w, status);
+	if (i >= b->n)
+		host_alone(h, k->w);
+}
+
 bool
 keeper_ended(struct keeper *k, pid_t pid, int status)
 {
 	for (struct batch *b = k->first; b != NULL; b = b->next)
 		for (unsigned i = 0; i < b->places; i++)
 			if (b->host[i].pid == pid) {
-				host_ended(&b->host[i], k->w, status);
+				place_ended(k, b, i, status);
 				free_ended(k);
 				return true;
 			}
@@ -282,7 +294,7 @@ was_polled(const struct pollfd *p, unsigned n, unsigned *at, int fd)
 	return p[(*at)++].revents != 0;
 }
 
-/* A third process waits until the first has ended. */
+/* A third process waits until the first has ended: so it is looked at behind each end, too, not behind words alone. */
 static void
 replace_full(struct keeper *k, struct batch *b)
 {
@@ -310,8 +322,6 @@ keeper_reports(struct keeper *k, const struct pollfd *p, unsigned n)
 			if (was_polled(p, n, &at, said_poll(&h->said)))
 				said_take(&h->said, k->w, h->name);
 		}
-	for (struct batch *b = k->first; b != NULL; b = b->next)
-		replace_full(k, b);
 }
 
 uint64_t
@@ -331,9 +341,11 @@ keeper_next(const struct keeper *k)
 void
 keeper_due(struct keeper *k)
 {
-	for (struct batch *b = k->first; b != NULL; b = b->next)
+	for (struct batch *b = k->first; b != NULL; b = b->next) {
 		for (unsigned i = 0; i < b->places; i++)
 			host_due(&b->host[i], k->w);
+		replace_full(k, b);
+	}
 }
 
 /* ---- making and freeing ---------------------------------------------------------------------- */

@@ -2,7 +2,7 @@
  * keeper_host -- see keeper_host.h.
  *
  * The end of a host's channel is its order to end: so it ends with the master as well.  The invariant: one that is
- * wanted has its socket, or its back-off is so long that clients are better refused.
+ * wanted has its socket, or its back-off is so long that clients are better refused, and no predecessor serves them.
  */
 #include "proxy/keeper_host.h"
 
@@ -10,10 +10,9 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "proxy/base/arena.h"
@@ -30,6 +29,7 @@
 #define GROWN_TIMES 10    /* so does who lived so many times its back-off */
 #define END_MS      5000  /* between the order to end and SIGKILL */
 #define RETRY_MS    1000  /* without a process or a descriptor */
+#define EXIT_FULL   4     /* of postern-plugind: no memory is left below its limit */
 
 /* ---- saying ---------------------------------------------------------------------------------- */
 
@@ -69,29 +69,6 @@ close_fd(int *fd)
 	*fd = -1;
 }
 
-/* Whether that is a leak nobody knows: its sessions go on, and new ones have another process. */
-static void
-say_full(const struct host *h, struct world *w)
-{
-	struct rlimit r = { 0 };
-	char          path[64], why[128];
-	char          size[32] = "";
-	FILE         *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/statm", (int)h->pid);
-	f = fopen(path, "re");
-	if (f != NULL) {
-		(void)!fgets(size, sizeof(size), f);
-		fclose(f);
-	}
-	(void)prlimit(h->pid, RLIMIT_AS, NULL, &r);
-	snprintf(why, sizeof(why),
-	    "the plugin takes %lu MiB of memory, of %lu at most: new sessions have a new process",
-	    strtoul(size, NULL, 10) * (unsigned long)sysconf(_SC_PAGESIZE) >> 20,
-	    (unsigned long)(r.rlim_cur >> 20));
-	host_say(h, w, "warning", "why", why);
-}
-
 void
 host_hear(struct host *h, struct world *w)
 {
@@ -104,7 +81,7 @@ host_hear(struct host *h, struct world *w)
 	}
 	if (octet == 'M' && !h->full) {
 		h->full = true;
-		say_full(h, w);
+		full_say(h, w);
 		return;
 	}
 	if (!h->ready)
@@ -225,10 +202,15 @@ host_forget(struct host *h, struct world *w)
 	h->kill_at = 0;
 }
 
-/* Then others wait for the next one: whoever sends such messages all the time must not shut them out. */
+/*
+ * Then others wait for the next one: whoever sends such messages all the time must not shut them out.  Nor must one
+ * that leaks fast: it has served, and the next one will.
+ */
 static bool
-died_of_a_message(const struct host *h)
+is_worth_waiting(const struct host *h, int status)
 {
+	if (h->ready && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FULL)
+		return true;
 	return h->blame != NULL && blame_count(h->blame) != h->blamed;
 }
 
@@ -249,12 +231,12 @@ host_ended(struct host *h, struct world *w, int status)
 		return;
 	}
 	h->backoff = host_backoff(h->backoff, now - h->started);
-	if (died_of_a_message(h) && h->backoff > PATIENT_MS)
+	if (is_worth_waiting(h, status) && h->backoff > PATIENT_MS)
 		h->backoff = PATIENT_MS;
 	say_death(h, w, status, h->backoff);
 	host_forget(h, w);
 	h->start_at = now + h->backoff;
-	if (h->backoff > PATIENT_MS)
+	if (h->backoff > PATIENT_MS && !h->covered)
 		not_listen(h);
 }
 
@@ -282,6 +264,13 @@ host_hold(struct host *old)
 {
 	old->held = true;
 	(void)send(old->channel, "H", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+void
+host_alone(struct host *h, struct world *w)
+{
+	if (h->pid == 0 && h->start_at > w->now(w) + PATIENT_MS)
+		not_listen(h);
 }
 
 /* ---- what is due ----------------------------------------------------------------------------- */

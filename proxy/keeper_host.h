@@ -27,6 +27,7 @@ struct host {
 	bool               ready;
 	bool               full;                /* its memory comes to an end: it wants a successor */
 	bool               retired, held;       /* it has one; and takes no sessions any more */
+	bool               covered;             /* at its end: another process takes sessions from its socket */
 	uint64_t           started, start_at, backoff, kill_at;         /* start_at, kill_at 0: not due */
 	uint64_t           look_at;
 	struct cpu_watch  *cpu;
@@ -51,6 +52,8 @@ void host_hear(struct host *h, struct world *w);
  */
 void host_succeed(struct host *h, struct host *old, struct world *w);
 void host_hold(struct host *old);
+/* Its predecessor has ended: where it is in a long back-off, clients are better refused. */
+void host_alone(struct host *h, struct world *w);
 /* The order to end. */
 void host_end(struct host *h, struct world *w);
 /* Its process has ended: another one follows, behind the back-off, unless it was told to end. */
@@ -63,6 +66,8 @@ void host_due(struct host *h, struct world *w);
 /* In a child of the master: what is the master's is forgotten. */
 void host_leave(struct host *h);
 
+/* keeper_full.c: its memory comes to an end. */
+void full_say(const struct host *h, struct world *w);
 void host_say(const struct host *h, struct world *w, const char *what, const char *key, const char *value);
 /* ms until a host that lived so long is started again; last: what it was before, 0: it is the first death. */
 uint64_t host_backoff(uint64_t last, uint64_t lived);

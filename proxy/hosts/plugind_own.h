@@ -34,11 +34,12 @@ int plugind_describe(const struct smfiDesc *d);
 
 /*
  * The address space of this process, looked at from room_begin on, when the plugin is loaded: plugind_room.c.  little:
- * seven eighths of what was free then are taken; none: all but a 32nd.  Any thread may call them, again and again.
+ * seven eighths of what was free then are taken; none: all but a 32nd.  Any thread may call them, again and again.  serves:
+ * the socket that others serve as well, -1 none.
  */
 enum room { ROOM_ENOUGH, ROOM_LITTLE, ROOM_NONE };
 
-void room_begin(void (*little)(void), void (*none)(void));
+void room_begin(int serves, void (*little)(void), void (*none)(void));
 void room_look(void);
 enum room room_of(uint64_t size, uint64_t at_first, uint64_t most);
 /* No session is accepted any more, another process does; and how many are open, by the path of the socket. */

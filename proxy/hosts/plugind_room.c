@@ -31,6 +31,7 @@
 
 static _Atomic uint64_t
 		   base; /* what it took when it was loaded; 0: it is not, or nobody can tell */
+static int         serving = -1; /* the master's socket; -1: we have one of our own */
 static atomic_bool held;
 static atomic_int  highest = -1; /* descriptor that was accepted */
 static atomic_uint taken;
@@ -77,8 +78,9 @@ room_now(void)
 }
 
 void
-room_begin(void (*little)(void), void (*none)(void))
+room_begin(int serves, void (*little)(void), void (*none)(void))
 {
+	serving = serves;
 	when_little = little;
 	when_none = none;
 	base = size_now();
@@ -139,6 +141,9 @@ accept(int fd, __SOCKADDR_ARG sa, socklen_t *restrict size)
 {
 	int more;
 
+	/* A plugin may listen somewhere, too. */
+	if (serving >= 0 && fd != serving)
+		return accept4(fd, sa, size, 0);
 	if (held) {
 		(void)poll(NULL, 0, HELD_MS);
 		errno = EAGAIN;

@@ -154,7 +154,7 @@ plugind_serves(const struct given *g, bool masters)
 		return;
 	to_master = g->channel;
 	socket_is_masters = masters;
-	room_begin(ask_for_successor, end_without_room);
+	room_begin(g->listening, ask_for_successor, end_without_room);
 }
 
 /* ---- the thread ------------------------------------------------------------------------------ */

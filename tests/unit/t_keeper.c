@@ -255,8 +255,8 @@ comes(struct keeper *k, const char *line)
 	for (int i = 0; i < 500 && strstr(logged, line) == NULL; i++) {
 		unsigned n = keeper_poll(k, p);
 
-		(void)poll(p, n, 10);
-		keeper_reports(k, p, n);
+		if (poll(p, n, 10) > 0)
+			keeper_reports(k, p, n);
 		pid = waitpid(-1, &status, WNOHANG);
 		T_CHECK(pid <= 0 || keeper_ended(k, pid, status));
 		keeper_due(k);
@@ -284,7 +284,7 @@ full_one(struct world *w, struct arena *a, const char *script, char *path, size_
 	char                   text[512], first[520];
 
 	snprintf(text, sizeof(text),
-	    "#!/bin/sh\nif [ -e $0.1 ]; then printf R >&3; read -r x <&3; exit 0; fi\n"
+	    "#!/bin/sh\nif [ -e $0.1 ]; then sleep 0.1; . $0.1; printf R >&3; read -r x <&3; exit 0; fi\n"
 	    ": >$0.1\nprintf R >&3\nsleep 0.1\nprintf MM >&3\n%s\n",
 	    script);
 	put_program(path, room, text);
@@ -321,7 +321,7 @@ has_a_successor(void)
 	T_EQ_NUM(times("plugin-ready"), 2);
 	T_EQ_NUM(times("plugin-end"), 0);
 	T_CHECK(comes(k, "plugin-end"));
-	T_CHECK(strstr(logged, "MiB of memory, of ") != NULL);
+	T_CHECK(strstr(logged, "MiB of memory") != NULL);
 	T_EQ_NUM(times(" warning "), 1);
 	T_EQ_NUM(times("plugin-start"), 2);
 	T_EQ_NUM(times("plugin-death"), 0);
@@ -344,6 +344,62 @@ dies_with_a_successor(void)
 	T_CHECK(strstr(logged, "exit=4") != NULL && strstr(logged, "again-ms") == NULL);
 	T_EQ_NUM(keeper_next(k) > real_clock(&w) + 5000, 1);
 	T_EQ_NUM(times("plugin-start"), 2);
+	ends(k, path);
+	arena_free(a);
+}
+
+/* Its successor is full before it has ended: that end is the last that the master hears of. */
+static void
+both_are_full(void)
+{
+	struct world   w = { .log = take_log, .now = real_clock, .wall = real_clock };
+	struct arena  *a = arena_new(1024, 0);
+	char           path[512];
+	struct keeper *k = full_one(&w, a,
+	    "echo 'printf M >&3' >$0.1; x=$(head -c1 <&3); sleep 0.5; exit 0", path, sizeof(path));
+
+	T_CHECK(comes(k, "plugin-end"));
+	T_EQ_NUM(times(" warning "), 2);
+	T_EQ_NUM(times("plugin-start"), 3);
+	ends(k, path);
+	arena_free(a);
+}
+
+/* Its successors die: clients are still its own, until it ends, too. */
+static void
+has_none_that_lives(void)
+{
+	struct world   w = { .log = take_log, .now = real_clock, .wall = real_clock };
+	struct arena  *a = arena_new(1024, 0);
+	char           path[512], end[520];
+	struct keeper *k = full_one(&w, a,
+	    "echo 'exit 3' >$0.1; until [ -e $0.2 ]; do sleep 0.05; done; exit 0", path,
+	    sizeof(path));
+
+	T_CHECK(comes(k, "again-ms=1600"));
+	T_EQ_NUM(access(full.at.path, F_OK), 0);
+	snprintf(end, sizeof(end), "%s.2", path);
+	fclose(fopen(end, "w"));
+	T_CHECK(comes(k, "plugin-end"));
+	T_CHECK(access(full.at.path, F_OK) != 0);
+	ends(k, path);
+	(void)unlink(end);
+	arena_free(a);
+}
+
+/* Each is at its limit soon: clients wait for the next one, and are never refused. */
+static void
+leaks_fast(void)
+{
+	struct world   w = { .log = take_log, .now = real_clock, .wall = real_clock };
+	struct arena  *a = arena_new(1024, 0);
+	char           path[512];
+	struct keeper *k = full_one(
+	    &w, a, "echo 'printf R >&3; sleep 0.05; exit 4' >$0.1; exit 4", path, sizeof(path));
+
+	T_CHECK(comes(k, "again-ms=800"));
+	T_CHECK(comes(k, "again-ms=1000"));
+	T_EQ_NUM(access(full.at.path, F_OK), 0);
 	ends(k, path);
 	arena_free(a);
 }
@@ -395,6 +451,9 @@ main(int argc, char **argv)
 	T_RUN(has_a_successor);
 	T_RUN(dies_with_a_successor);
 	T_RUN(both_end);
+	T_RUN(both_are_full);
+	T_RUN(has_none_that_lives);
+	T_RUN(leaks_fast);
 	T_RUN(nobody_is_not_killed);
 	return t_end();
 }

@@ -58,11 +58,11 @@ leaks(void)
 	uint64_t      more;
 	int           bad = 0;
 
-	room_begin(is_little, is_none);
+	room_begin(-1, is_little, is_none);
 	r.rlim_cur = r.rlim_max = base + 512 * MIB;
 	if (setrlimit(RLIMIT_AS, &r) != 0)
 		return 1;
-	room_begin(is_little, is_none);
+	room_begin(-1, is_little, is_none);
 	room_look();
 	bad |= (littles != 0 || nones != 0) << 1;
 	more = 400 * MIB;
