@@ -274,8 +274,12 @@ processes_share_it(void)
 		return;
 	for (unsigned place = 0; place < PLACES; place++) {
 		pid[place] = fork();
-		if (pid[place] == 0)
-			_exit(enter_and_leave(c, place, inside, ROUNDS, MAX));
+		if (pid[place] == 0) {
+			int rc = enter_and_leave(c, place, inside, ROUNDS, MAX);
+
+			counters_free(c);
+			_exit(rc);
+		}
 	}
 	for (unsigned place = 0; place < PLACES; place++) {
 		int status = -1;
