@@ -355,7 +355,8 @@ static void
 the_log_tells_who_hangs(void)
 {
 	static struct milter_conf    inside = { .home = HOME_INSIDE };
-	static const struct settings settings = { .drain = 1000, .milters = { &inside, 1 } };
+	static const struct settings settings = { .drain = 1000,
+		.milters = { .v = &inside, .n = 1 } };
 	static const struct sockets  none = { .places = 2 };
 	struct crew                 *c = two_workers(&settings, &none);
 	struct doing                *d;
@@ -402,7 +403,8 @@ without_plugins_nobody_looks(void)
 {
 	static struct milter_conf    outside[] = { { .home = HOME_DAEMON },
 		   { .home = HOME_ISOLATED } };
-	static const struct settings settings = { .drain = 1000, .milters = { outside, 2 } };
+	static const struct settings settings = { .drain = 1000,
+		.milters = { .v = outside, .n = 2 } };
 	static const struct sockets  none = { .places = 2 };
 	struct crew                 *c = two_workers(&settings, &none);
 
