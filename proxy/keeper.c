@@ -78,8 +78,7 @@ place_ended(struct keeper *k, struct batch *b, unsigned i, int status)
 {
 	struct host *h = &b->host[i % b->n], *old = &b->host[b->n + i % b->n];
 
-	h->covered = i < b->n && old->pid != 0 && !old->held;
-	host_ended(&b->host[i], k->w, status);
+	host_ended(&b->host[i], k->w, status, i < b->n && old->pid != 0 && !old->held);
 	if (i >= b->n)
 		host_alone(h, k->w);
 }
@@ -383,7 +382,7 @@ keeper_free(struct keeper *k)
 			for (unsigned i = 0; i < b->places; i++)
 				if (b->host[i].pid != 0 &&
 				    waitpid(b->host[i].pid, NULL, WNOHANG) != 0)
-					host_ended(&b->host[i], k->w, 0);
+					host_ended(&b->host[i], k->w, 0, false);
 		free_ended(k);
 		if (k->first != NULL)
 			(void)poll(NULL, 0, 5);

@@ -215,7 +215,7 @@ is_worth_waiting(const struct host *h, int status)
 }
 
 void
-host_ended(struct host *h, struct world *w, int status)
+host_ended(struct host *h, struct world *w, int status, bool covered)
 {
 	uint64_t now = w->now(w);
 
@@ -236,7 +236,7 @@ host_ended(struct host *h, struct world *w, int status)
 	say_death(h, w, status, h->backoff);
 	host_forget(h, w);
 	h->start_at = now + h->backoff;
-	if (h->backoff > PATIENT_MS && !h->covered)
+	if (h->backoff > PATIENT_MS && !covered)
 		not_listen(h);
 }
 

@@ -27,7 +27,6 @@ struct host {
 	bool               ready;
 	bool               full;                /* its memory comes to an end: it wants a successor */
 	bool               retired, held;       /* it has one; and takes no sessions any more */
-	bool               covered;             /* at its end: another process takes sessions from its socket */
 	uint64_t           started, start_at, backoff, kill_at;         /* start_at, kill_at 0: not due */
 	uint64_t           look_at;
 	struct cpu_watch  *cpu;
@@ -56,8 +55,11 @@ void host_hold(struct host *old);
 void host_alone(struct host *h, struct world *w);
 /* The order to end. */
 void host_end(struct host *h, struct world *w);
-/* Its process has ended: another one follows, behind the back-off, unless it was told to end. */
-void host_ended(struct host *h, struct world *w, int status);
+/*
+ * Its process has ended: another one follows, behind the back-off, unless it was told to end.  covered: another one takes
+ * sessions from its socket meanwhile.
+ */
+void host_ended(struct host *h, struct world *w, int status, bool covered);
 /* The same, and none follows. */
 void host_forget(struct host *h, struct world *w);
 /* When something is due next (UINT64_MAX: nothing), and doing it. */

@@ -84,9 +84,7 @@ introduce(struct session *s, struct upstream *up, struct pool_refusal *refusal)
 
 	if (up->sv->conf->identity != IDENTITY_XCLIENT)
 		return UP_OK;
-	session_log_about(s, name);
 	rc = xclient_say(s, up, &r);
-	session_log_about(s, (struct strv){ NULL, 0 });
 	if (r.code == 0)
 		return rc;
 	said = arena_dup(hop_arena(s), r.text);

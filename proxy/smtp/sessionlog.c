@@ -61,7 +61,6 @@ session_log_refusal(struct session *s, enum stage at, const struct reply *r, str
 
 struct noted { /* names, with commas, each once */
 	struct strv tag, warn, also;
-	struct strv about; /* of the session: the server that events are of */
 	const char
 	    *waited; /* of the session: for what, as its client left; static; NULL: for nothing */
 };
@@ -365,15 +364,7 @@ session_log_end(struct session *s)
 void
 session_log_event(struct session *s, const char *what, const char *text)
 {
-	const struct noted *n = s->noted[false];
-
-	session_log_event_of(s, what, n != NULL ? n->about : (struct strv){ NULL, 0 }, text);
-}
-
-void
-session_log_about(struct session *s, struct strv server)
-{
-	noted_of(s, false)->about = server;
+	session_log_event_of(s, what, (struct strv){ NULL, 0 }, text);
 }
 
 void

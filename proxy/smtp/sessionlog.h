@@ -22,8 +22,6 @@ void session_log_forget(struct session *s, bool transaction);
 void session_log_event(struct session *s, const char *what, const char *text);
 /* The same of a server, by its name; NULL: of none. */
 void session_log_event_of(struct session *s, const char *what, struct strv server, const char *text);
-/* Events from here on are of this server; absent: of none.  The name stays where it is meanwhile. */
-void session_log_about(struct session *s, struct strv server);
 /* Its client left while it waited for this ("upstream", "place"; static): for the session's line. */
 void session_log_waited(struct session *s, const char *what);
 

@@ -128,8 +128,8 @@ xclient_say(struct session *s, struct upstream *up, struct reply *unwelcome)
 	enum up_rc   rc;
 
 	if (!(up->ehlo.xclient & XCLIENT_ADDR)) {
-		session_log_event(
-		    s, "xclient-not-offered", "the server offers no XCLIENT ADDR to us");
+		session_log_event_of(s, "xclient-not-offered", up->sv->conf->name,
+		    "the server offers no XCLIENT ADDR to us");
 		return UP_REFUSED;
 	}
 	up->named = true;
@@ -138,7 +138,8 @@ xclient_say(struct session *s, struct upstream *up, struct reply *unwelcome)
 	rc = say_lines(up, buf_view(&lines), &r);
 	buf_fini(&lines);
 	if (rc == UP_REFUSED)
-		session_log_event(s, "xclient-refused", arena_z(hop_arena(s), r.text));
+		session_log_event_of(
+		    s, "xclient-refused", up->sv->conf->name, arena_z(hop_arena(s), r.text));
 	if (rc == UP_OK) {
 		rc = upstream_ehlo(up, s->client.helo, &r);
 		if (rc == UP_REFUSED)

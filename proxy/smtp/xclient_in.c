@@ -291,7 +291,6 @@ xclient_run(struct session *s, struct strv rest)
 	log_introduction(s);
 	if (!session_count_client(s)) {
 		say(s, 421, "4.7.0", SV("too many sessions from your address"));
-		session_end(s, "too many sessions");
 		return;
 	}
 	/* The turn goes on with the greeting: connect is judged again, 220. */

@@ -284,7 +284,7 @@ full_one(struct world *w, struct arena *a, const char *script, char *path, size_
 	char                   text[512], first[520];
 
 	snprintf(text, sizeof(text),
-	    "#!/bin/sh\nif [ -e $0.1 ]; then sleep 0.1; . $0.1; printf R >&3; read -r x <&3; exit 0; fi\n"
+	    "#!/bin/sh\nulimit -v 4194304\nif [ -e $0.1 ]; then sleep 0.1; . $0.1; printf R >&3; read -r x <&3; exit 0; fi\n"
 	    ": >$0.1\nprintf R >&3\nsleep 0.1\nprintf MM >&3\n%s\n",
 	    script);
 	put_program(path, room, text);
@@ -324,7 +324,7 @@ has_a_successor(void)
 	T_EQ_NUM(times("plugin-ready"), 2);
 	T_EQ_NUM(times("plugin-end"), 0);
 	T_CHECK(comes(k, "plugin-end"));
-	T_CHECK(strstr(logged, "MiB of memory") != NULL);
+	T_CHECK(strstr(logged, "MiB of memory, of 4096 at most") != NULL);
 	T_EQ_NUM(times(" warning "), 1);
 	T_EQ_NUM(times("plugin-start"), 2);
 	T_EQ_NUM(times("plugin-death"), 0);
