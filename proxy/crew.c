@@ -23,6 +23,8 @@
 #define RETRY_MS    1000  /* without a column or without memory for a process */
 #define COMPLAIN_MS 60000 /* how often that is told */
 
+#define SESSIONS_MAX 1000000 /* of one worker: more is nonsense that it left behind */
+
 /* ---- workers: birth -------------------------------------------------------------------------- */
 
 static int
@@ -180,24 +182,40 @@ crew_want(struct crew *c)
 static void
 clear_column(struct crew *c, unsigned column)
 {
-	counters_clear_place(c->counters, column, COUNTER_SESSIONS_OPEN);
 	counters_clear_place(c->counters, column, COUNTER_UPSTREAM_OPEN);
 	counters_clients_clear(c->counters, column);
 	counters_doing(c->counters, column)->busy = false;
 }
 
+/*
+ * How many sessions the dead worker had: what all have, with it and without, and from now on they are open no more.
+ * Others count meanwhile, so it may be one out.  The worker wrote it: it is good for a number in the log alone.
+ */
+static uint64_t
+take_sessions(struct crew *c, unsigned column)
+{
+	uint64_t all = counters_sum(c->counters, COUNTER_SESSIONS_OPEN);
+
+	counters_clear_place(c->counters, column, COUNTER_SESSIONS_OPEN);
+	return all - counters_sum(c->counters, COUNTER_SESSIONS_OPEN);
+}
+
 static void
 say_death(struct crew *c, const struct child *k, int status)
 {
-	const struct doing *d = counters_doing(c->counters, (unsigned)(k - c->child));
+	unsigned            column = (unsigned)(k - c->child);
+	const struct doing *d = counters_doing(c->counters, column);
+	uint64_t            sessions = take_sessions(c, column);
+	bool                ended = k->draining && status == 0;
 	struct doing_said   was;
 	struct log_line     l;
 
-	log_begin(
-	    &l, c->w, SV("master"), k->draining && status == 0 ? "worker-end" : "worker-death");
+	log_begin(&l, c->w, SV("master"), ended ? "worker-end" : "worker-death");
 	log_number(&l, "worker", k->place);
 	log_number(&l, "pid", (uint64_t)k->pid);
 	spawn_log_end(&l, status);
+	if (!ended && sessions <= SESSIONS_MAX)
+		log_number(&l, "sessions", sessions);
 	if (doing_read(d, &was)) {
 		log_z(&l, "plugin", was.who);
 		log_z(&l, "callback", was.what);

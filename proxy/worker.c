@@ -18,6 +18,7 @@
 #include "proxy/acceptor.h"
 #include "proxy/base/arena.h"
 #include "proxy/base/counters.h"
+#include "proxy/base/dns_silence.h"
 #include "proxy/base/io.h"
 #include "proxy/base/log.h"
 #include "proxy/base/loop.h"
@@ -25,6 +26,7 @@
 #include "proxy/control.h"
 #include "proxy/drop.h"
 #include "proxy/folders.h"
+#include "proxy/smtp/flood.h"
 
 #define ORDERS  64   /* a readiness */
 #define LAST_MS 5000 /* between the hard end of a drain and our own */
@@ -38,6 +40,7 @@ struct worker {
 	struct loop               *loop;
 	struct smtp               *smtp;
 	struct acceptor           *acceptor;
+	struct flood              *flood;
 	struct loop_fd             orders;
 	struct timer               hard, tickets, logless, deaf;
 	int                        log_fd;
@@ -54,6 +57,17 @@ all_gone(void *arg)
 	loop_stop(w->loop);
 }
 
+static void
+say_sessions(struct worker *w, const char *what)
+{
+	struct log_line l;
+
+	log_begin(&l, w->start->world, SV("worker"), what);
+	log_number(&l, "sessions", smtp_sessions(w->smtp));
+	log_number(&l, "worker", w->start->place);
+	log_end(&l);
+}
+
 /* The time of `drain` is over: what is left is cut. If even that hangs, the process simply ends. */
 static void
 hard_end(void *arg)
@@ -61,11 +75,12 @@ hard_end(void *arg)
 	struct worker *w = arg;
 
 	if (w->cut) {
+		say_sessions(w, "left");
 		loop_stop(w->loop);
 		return;
 	}
 	w->cut = true;
-	log_event(w->start->world, SV("worker"), "cut", "sessions=%u", smtp_sessions(w->smtp));
+	say_sessions(w, "cut");
 	timer_start(w->loop, &w->hard, loop_now(w->loop) + LAST_MS);
 	smtp_abort(w->smtp);
 }
@@ -258,7 +273,7 @@ static bool
 begin(struct worker *w, const char **why)
 {
 	const struct worker_start *start = w->start;
-	const struct smtp_conf    *conf;
+	struct smtp_conf          *conf;
 
 	if (!drop_privileges(start->settings->user, why))
 		return false;
@@ -271,6 +286,7 @@ begin(struct worker *w, const char **why)
 	world_real_log_room(start->world, counters_log(start->counters, start->column));
 	if (!world_real_dns(start->world, &start->settings->resolver, why))
 		log_event(start->world, SV("worker"), "dns", "there is no resolver: %s", *why);
+	dns_silence_worker(start->place);
 	if (!io_batch_start(w->loop, why) && *why != NULL)
 		log_event(start->world, SV("worker"), "io-uring", "replies are sent one by one: %s",
 		    *why);
@@ -280,6 +296,7 @@ begin(struct worker *w, const char **why)
 	w->deaf = (struct timer){ .fn = orders_again, .arg = w };
 	tickets_due(w);
 	conf = settings_split(start->settings, w->a, start->workers);
+	conf->flood = w->flood = flood_new(w->loop, start->place);
 	w->smtp = smtp_new(conf, start->world, w->loop, start->counters, start->column);
 	if (w->smtp == NULL) {
 		*why = "no memory for the pools";
@@ -306,6 +323,7 @@ end(struct worker *w)
 	timer_stop(w->loop, &w->tickets);
 	timer_stop(w->loop, &w->logless);
 	timer_stop(w->loop, &w->deaf);
+	flood_free(w->flood);
 	/* With a session still alive its memory is not ours to take apart: the process ends, that is enough. */
 	if (smtp_sessions(w->smtp) > 0) {
 		world_real_stop(w->start->world);

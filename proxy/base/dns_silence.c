@@ -42,6 +42,8 @@ static struct silence {
 	uint64_t                    since; /* of the run by which it is down */
 	uint64_t                    told;  /* when that was said last; 0: never */
 	bool                        down;
+	bool                        is_worker;
+	unsigned                    worker; /* its place */
 } silence;
 
 /* The last two labels; of reverse names two more, which are about a network. */
@@ -89,6 +91,8 @@ say(const char *what, const char *why, uint64_t ms)
 	log_z(&l, "why", why);
 	if (why == NULL)
 		log_number(&l, "ms", ms);
+	if (silence.is_worker)
+		log_number(&l, "worker", silence.worker);
 	log_end(&l);
 }
 
@@ -160,4 +164,11 @@ void
 dns_silence_begin(struct world *w, const struct resolver_conf *conf)
 {
 	silence = (struct silence){ .w = w, .conf = conf };
+}
+
+void
+dns_silence_worker(unsigned worker)
+{
+	silence.is_worker = true;
+	silence.worker = worker;
 }

@@ -15,6 +15,8 @@ struct world;
 
 /* Nothing has been asked so far. conf and w live as long as the others here are called. */
 void dns_silence_begin(struct world *w, const struct resolver_conf *conf);
+/* The process is that worker, which the lines say from now on. */
+void dns_silence_worker(unsigned worker);
 /* Octets have come from whoever is asked. */
 void dns_silence_heard(void);
 /* A question for that name, asked then (ms, w->now), has failed; else it was given up. */

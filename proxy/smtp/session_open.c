@@ -160,8 +160,10 @@ refuse(struct session *s, struct strv text)
 {
 	counters_add(s->smtp->counters, s->smtp->place, COUNTER_SESSIONS_REFUSED, 1);
 	s->greeted = true;
+	s->client_hash = session_client_key(s);
 	say(s, 421, "4.7.0", text);
 	session_end(s, "too many sessions");
+	(void)session_log_refused(s, strv_z(s->end_why));
 }
 
 /* The client's address is known: limits, then TLS or the greeting. */

@@ -4,7 +4,7 @@
 #include "proxy/smtp/sessionlog.h"
 
 #include "proxy/base/log.h"
-#include "proxy/smtp/edit_envelope.h"
+#include "proxy/smtp/flood.h"
 
 struct strv
 session_id(const struct session *s)
@@ -43,6 +43,8 @@ session_log_refusal(struct session *s, enum stage at, const struct reply *r, str
 {
 	struct log_line l;
 
+	if (at == STAGE_CONNECT && s->commands == 0 && !session_log_refused(s, by))
+		return;
 	log_begin(&l, s->smtp->world, session_id(s), "refused");
 	log_z(&l, "stage", stage_word(at));
 	log_strv(&l, "by", by);
@@ -61,8 +63,10 @@ session_log_refusal(struct session *s, enum stage at, const struct reply *r, str
 
 struct noted { /* names, with commas, each once */
 	struct strv tag, warn, also;
-	const char
-	    *waited; /* of the session: for what, as its client left; static; NULL: for nothing */
+	/* Of the session: */
+	const char        *waited; /* for what, as its client left; static; NULL: for nothing */
+	const struct note *held;   /* told unless it is refused at once, and then only counted */
+	bool               untold;
 };
 
 static bool
@@ -126,19 +130,53 @@ log_note(struct session *s, const struct note *n)
 	log_end(&l);
 }
 
+static void
+log_notes(struct session *s, const struct note *n)
+{
+	for (; n != NULL; n = n->next)
+		if (n->kind != NOTE_TAG)
+			log_note(s, n);
+}
+
+static void
+log_held(struct session *s)
+{
+	const struct note *held = s->noted[false] != NULL ? s->noted[false]->held : NULL;
+
+	if (held == NULL)
+		return;
+	s->noted[false]->held = NULL;
+	log_notes(s, held);
+}
+
 void
 session_log_checks(struct session *s)
 {
-	for (const struct note *n = judge_notes(s->hearing); n != NULL; n = n->next) {
+	const struct note *all = judge_notes(s->hearing);
+
+	log_held(s);
+	for (const struct note *n = all; n != NULL; n = n->next)
 		keep_note(s, n);
-		if (n->kind != NOTE_TAG)
-			log_note(s, n);
-	}
+	if (s->commands == 0 && flood_is(s->smtp->conf->flood, s->client_hash))
+		noted_of(s, false)->held = all;
+	else
+		log_notes(s, all);
+}
+
+bool
+session_log_refused(struct session *s, struct strv by)
+{
+	if (flood_tells(s->smtp->conf->flood, s->client_hash, &s->client.addr.addr, by))
+		return true;
+	noted_of(s, false)->untold = true;
+	return false;
 }
 
 void
 session_log_forget(struct session *s, bool transaction)
 {
+	if (!transaction)
+		log_held(s);
 	s->noted[transaction] = NULL;
 }
 
@@ -252,58 +290,6 @@ decided_by(const struct session *s, const struct reply *r)
 	return (struct strv){ NULL, 0 };
 }
 
-/* --- what milters changed: "NAME:WORD,WORD;NAME:WORD" ------------------------------------------- */
-
-#define CHANGES_MAX 480 /* octets */
-
-static unsigned
-change_of(enum edit_op op)
-{
-	switch (op) {
-	case EDIT_REPLACE_BODY:
-		return 1;
-	case EDIT_ADD_RCPT:
-		return 2;
-	case EDIT_DELETE_RCPT:
-		return 3;
-	case EDIT_CHANGE_FROM:
-		return 4;
-	default:
-		return 0;
-	}
-}
-
-/* Those of one milter stand together, as they were made; each word once. */
-static void
-log_changes(struct log_line *l, struct arena *a, const struct edits *edits)
-{
-	static const char *const words[] = { "header", "body", "rcpt+", "rcpt-", "from" };
-	struct strv              last = { NULL, 0 };
-	struct buf               text;
-	unsigned                 seen = 0;
-
-	buf_init(&text, CHANGES_MAX);
-	for (unsigned i = 0; i < edits->n; i++) {
-		struct strv by = edit_milter(edits->v[i].by);
-		unsigned    word = change_of(edits->v[i].op);
-		bool        first = by.p != NULL && (last.p == NULL || !strv_eq(by, last));
-
-		if (by.p == NULL || (!first && (seen & 1u << word)))
-			continue;
-		if (first && last.p != NULL)
-			buf_addc(&text, ';');
-		if (first)
-			buf_add(&text, by);
-		buf_addc(&text, first ? ':' : ',');
-		buf_add(&text, strv_z(words[word]));
-		seen = (first ? 0 : seen) | 1u << word;
-		last = by;
-	}
-	if (last.p != NULL)
-		log_strv(l, "edits", arena_dup(a, buf_view(&text)));
-	buf_fini(&text);
-}
-
 void
 session_log_message(struct session *s, const struct reply *r, bool heard)
 {
@@ -329,7 +315,7 @@ session_log_message(struct session *s, const struct reply *r, bool heard)
 	}
 	log_names(&l, s);
 	if (s->relay.outcome != OUTCOME_NONE)
-		log_changes(&l, tx->a, &tx->edits);
+		session_log_edits(&l, tx->a, &tx->edits);
 	log_reply(&l, r);
 	log_number(&l, "ms", loop_now(s->smtp->loop) - s->text.began);
 	log_end(&l);
@@ -346,6 +332,9 @@ session_log_end(struct session *s)
 {
 	struct log_line l;
 
+	if (s->noted[false] != NULL && s->noted[false]->untold)
+		return;
+	log_held(s);
 	log_begin(&l, s->smtp->world, strv_z(s->id), "session");
 	log_client(&l, s);
 	log_strv(&l, "listener", s->client.listener);

@@ -6,8 +6,15 @@
 
 #include "proxy/smtp/session.h"
 
-/* Policy or limits said no. rcpt: at RCPT, else NULL. */
+struct log_line;
+
+/* Policy or limits said no. rcpt: at RCPT, else NULL.  At connect see session_log_refused. */
 void session_log_refusal(struct session *s, enum stage at, const struct reply *r, struct strv by, const struct path *rcpt);
+/*
+ * The session was refused before any command, by that rule or limit.  False: of its client so much was told that it is
+ * only counted (flood.h), and no line of it is written any more.
+ */
+bool session_log_refused(struct session *s, struct strv by);
 /* The end of data, or a chunk that was refused, was answered with r; `heard`: the client's connection took the reply. */
 void session_log_message(struct session *s, const struct reply *r, bool heard);
 void session_log_end(struct session *s);
@@ -24,5 +31,7 @@ void session_log_event(struct session *s, const char *what, const char *text);
 void session_log_event_of(struct session *s, const char *what, struct strv server, const char *text);
 /* Its client left while it waited for this ("upstream", "place"; static): for the session's line. */
 void session_log_waited(struct session *s, const char *what);
+/* sessionlog_edits.c, for the message's line: which milters changed what; nothing where none did. */
+void session_log_edits(struct log_line *l, struct arena *a, const struct edits *edits);
 
 #endif

@@ -13,6 +13,7 @@
 
 struct arena;
 struct counters;
+struct flood;
 struct judge;
 struct loop;
 struct netset;
@@ -98,6 +99,7 @@ struct smtp_conf {
 	const char           *quarantine;       /* `quarantine "DIR"`: a Maildir; NULL: none */
 	uint64_t              quarantine_max;   /* octets that it may hold; 0: as the disk allows */
 	struct hash_key       key;              /* of tables that the workers share; made before fork */
+	struct flood         *flood;            /* this worker's, for the log (flood.h); NULL: each refusal has its lines */
 };
 
 /* What a message of that client has for authserv (message.h); absent: the client is trusted. */

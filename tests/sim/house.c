@@ -9,6 +9,7 @@
 #include "proxy/base/counters.h"
 #include "proxy/base/io.h"
 #include "proxy/judge.h"
+#include "proxy/smtp/flood.h"
 #include "proxy/smtp/pool_own.h"
 #include "proxy/smtp/session.h"
 #include "tests/sim/certs.h"
@@ -152,6 +153,7 @@ generate(struct house *h)
 		g->conf->judge = judge_new(g->a,
 		    &(struct judge_conf){ g->settings->policy, &g->settings->auth,
 			&g->settings->milters, g->settings->decide_within, false });
+	g->conf->flood = flood_new(h->sim->loop, 0);
 	g->smtp = smtp_new(
 	    g->conf, &h->sim->world, h->sim->loop, h->counters, h->generations++ % HOUSE_PLACES);
 	g->older = h->now;
@@ -405,8 +407,10 @@ house_close(struct house *h)
 		left = leftovers(g->smtp);
 	if (left != NULL)
 		return left;
-	for (struct house_generation *g = h->now; g != NULL; g = g->older)
+	for (struct house_generation *g = h->now; g != NULL; g = g->older) {
+		flood_free(g->conf->flood);
 		smtp_free(g->smtp);
+	}
 	/* With the configuration go the questions that filters asked for themselves. */
 	while (h->now != NULL) {
 		struct house_generation *g = h->now;

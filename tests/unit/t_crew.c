@@ -277,6 +277,57 @@ last_words_come_before_the_death(void)
 
 /* ---- workers that hang ----------------------------------------------------------------------- */
 
+/* What one of them has counted says how many sessions went with it, whatever number that is. */
+static const struct loss {
+	const char *what;
+	int64_t own, other; /* sessions that the dead one has counted, and the one that lives on */
+	const char *says;   /* NULL: nothing of sessions */
+} losses[] = {
+	{ "none", 0, 5, " sessions=0" },
+	{ "some", 7, 5, " sessions=7" },
+	{ "no number of sessions", -3, 5, NULL },
+	{ "nor this", INT64_MAX, 5, NULL },
+	{ "nor is the other one's", 7, -9, " sessions=7" },
+};
+
+static void
+sessions_that_die_with_a_worker(void)
+{
+	static const struct settings settings = { .drain = 1000 };
+	static const struct sockets  none = { .places = 2 };
+
+	T_TABLE(struct loss, r, losses)
+	{
+		struct crew *c = two_workers(&settings, &none);
+		struct strv  all, line;
+		int          status;
+
+		t_row = r->what;
+		c->leave = end_at_once;
+		crew_want(c);
+		c->stopping = true;
+		counters_add(c->counters, 0, COUNTER_SESSIONS_OPEN, r->own);
+		counters_add(c->counters, 1, COUNTER_SESSIONS_OPEN, r->other);
+		buf_clear(&said);
+		for (unsigned i = 0; i < 2; i++) {
+			pid_t pid = c->child[i].pid;
+
+			T_CHECK(waitpid(pid, &status, 0) == pid && crew_ended(c, pid, status));
+			T_EQ_NUM(counters_sum(c->counters, COUNTER_SESSIONS_OPEN),
+			    i == 0 ? (uint64_t)r->other : 0);
+		}
+		all = buf_view(&said);
+		line = strv_cut(&all, '\n');
+		T_CHECK(strv_starts(line, SV("master worker-death worker=0 ")));
+		T_CHECKF(r->says != NULL ? strv_ends(line, strv_z(r->says)) :
+					   strv_ends(line, SV(" exit=3")),
+		    "%.*s", (int)line.n, line.p);
+		crew_fini(c);
+		free(c);
+	}
+	t_row = NULL;
+}
+
 /* One look at a worker each; what it is told by then, and for how long it has been there. */
 static const struct hang {
 	const char     *what;
@@ -428,6 +479,7 @@ main(int argc, char **argv)
 	make_pem(&ours, EVP_EC_gen("P-256"), "mx.example");
 	T_RUN(newborn_workers_have_no_old_keys);
 	T_RUN(last_words_come_before_the_death);
+	T_RUN(sessions_that_die_with_a_worker);
 	T_RUN(a_shorter_drain_is_for_those_to_come);
 	T_RUN(a_worker_without_a_channel_has_a_successor);
 	T_RUN(a_shortage_does_not_spin);

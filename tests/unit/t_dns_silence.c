@@ -176,6 +176,21 @@ what_is_no_evidence(void)
 	T_EQ_NUM(n_told, 0);
 }
 
+static void
+which_worker_says_so(void)
+{
+	begin(2);
+	dns_silence_worker(3);
+	fail(8, 1500, "a.d%u.example");
+	T_CHECKF(strstr(told, " for 2 seconds\" worker=3") != NULL, "%s", told);
+	dns_silence_heard();
+	T_CHECKF(strstr(told, " ms=1500 worker=3") != NULL, "%s", told);
+	begin(2);
+	fail(8, 1500, "a.d%u.example");
+	T_CHECKF(
+	    strstr(told, "resolver-down") != NULL && strstr(told, "worker=") == NULL, "%s", told);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -186,5 +201,6 @@ main(int argc, char **argv)
 	T_RUN(not_each_time);
 	T_RUN(no_way_out);
 	T_RUN(what_is_no_evidence);
+	T_RUN(which_worker_says_so);
 	return t_end();
 }
