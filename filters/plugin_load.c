@@ -10,6 +10,7 @@
 #include "config.h"
 #include "filters/milter_end.h"
 #include "proxy/base/arena.h"
+#include "proxy/base/doing.h"
 
 #if HAVE_MILTER
 #include <dlfcn.h>
@@ -188,7 +189,9 @@ plugin_load(struct arena *a, const struct milter_conf *m, struct strv *why)
 	l.p->stack = stack;
 	l.p->next = all;
 	all = l.p;
+	doing_begin(m->name, "load");
 	fiber_stack_call(stack, load, &l);
+	doing_end();
 	l.p->callbacks = plugin_callbacks_of(&l.p->desc);
 	if (l.done)
 		return l.p;

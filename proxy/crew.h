@@ -21,8 +21,8 @@
 struct stuck {                          /* a worker whose loop does not turn, as looks at it now and then tell */
 	uint64_t    since;              /* ms: first seen where it was at the last look; 0: its loop turns */
 	uint64_t    tell_at;
-	struct doing_said at;           /* the plugin, and its callback */
-	bool        loads;              /* none yet: it is not ready */
+	struct doing_said at;           /* the plugin and its callback, or the round of its loop */
+	bool        loads;              /* it is not ready, and in no callback */
 	bool        told;
 };
 
@@ -35,7 +35,7 @@ struct child {
 	uint64_t deaf_until;            /* not before then is its channel read: there was no memory for it */
 	uint64_t lost_at;               /* 0: its channel is open; when it is alive then, it drains by itself */
 	uint64_t drain;                 /* ms: its own, which a reload does not change */
-	bool     plugins;               /* some live in it: only then is it looked at whether it hangs */
+	bool     plugins;               /* some live in it: it is looked at more often whether it hangs */
 	struct stuck stuck;
 };
 

@@ -36,7 +36,7 @@ void crew_order(struct crew *c, int child, enum control_kind kind, unsigned plac
 
 /* Do plugins live in workers of these settings? */
 bool crew_plugins(const struct settings *s);
-/* When it is to be looked at next whether a worker hangs (UINT64_MAX: none has plugins), and looking, where it is due. */
+/* When it is to be looked at next whether a worker hangs (UINT64_MAX: there is none), and looking, where it is due. */
 uint64_t crew_stuck_next(const struct crew *c);
 void crew_stuck_due(struct crew *c);
 

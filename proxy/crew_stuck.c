@@ -1,8 +1,9 @@
 /*
- * crew_stuck -- workers that hang: in a plugin's callback, which nothing interrupts, or before they are ready.
+ * crew_stuck -- workers that hang: in a plugin's callback, which nothing interrupts, in our own code, or before they are
+ * ready.
  *
- * The worker takes no time for this: it counts its callbacks (base/doing.h), and the master looks once a second
- * whether the count has moved.  Nothing is done about one that hangs; that is for who reads the log.
+ * The worker takes no time for this: it counts its callbacks and the rounds of its loop (base/doing.h), and the master
+ * looks now and then whether a count has moved.  Nothing is done about one that hangs; that is for who reads the log.
  * What is read there may change meanwhile.
  */
 #include "proxy/crew_own.h"
@@ -11,8 +12,16 @@
 #include "proxy/base/log.h"
 
 #define LOOK_MS  1000
+#define RARE_MS  5000 /* where no plugin lives in a worker: so the master sleeps */
 #define STUCK_MS 5000
 #define AGAIN_MS 60000 /* how often it is told while it lasts */
+
+/* A round with many callbacks may be long, and each of them is another place. */
+static bool
+is_same(const struct doing_said *a, const struct doing_said *b)
+{
+	return a->busy == b->busy && a->turn == b->turn && a->round == b->round;
+}
 
 enum stuck_news
 stuck_look(struct stuck *s, const struct doing *d, bool ready, uint64_t now)
@@ -20,13 +29,13 @@ stuck_look(struct stuck *s, const struct doing *d, bool ready, uint64_t now)
 	struct doing_said at;
 	bool              busy = doing_read(d, &at), told = s->told;
 
-	if (ready && !busy) {
+	if (ready && !busy && at.round == 0) {
 		*s = (struct stuck){ 0 };
 		return told ? STUCK_BACK : STUCK_NO_NEWS;
 	}
-	if (s->since == 0 || at.turn != s->at.turn) {
+	if (s->since == 0 || !is_same(&at, &s->at) || s->loads != (!busy && !ready)) {
 		*s = (struct stuck){
-			.since = now, .tell_at = now + STUCK_MS, .at = at, .loads = !busy
+			.since = now, .tell_at = now + STUCK_MS, .at = at, .loads = !busy && !ready
 		};
 		return told ? STUCK_BACK : STUCK_NO_NEWS;
 	}
@@ -45,10 +54,11 @@ say(struct crew *c, const struct child *k, const struct stuck *s, const char *ev
 	log_begin(&l, c->w, SV("master"), event);
 	log_number(&l, "worker", k->place);
 	log_number(&l, "pid", (uint64_t)k->pid);
-	if (!s->loads) {
+	if (s->at.busy) {
 		log_z(&l, "plugin", s->at.who);
 		log_z(&l, "callback", s->at.what);
-	}
+	} else if (!s->loads)
+		log_z(&l, "why", "in our own code");
 	log_number(&l, "seconds", (c->w->now(c->w) - s->since) / 1000);
 	log_end(&l);
 }
@@ -81,13 +91,22 @@ crew_plugins(const struct settings *s)
 	return false;
 }
 
+/* ms between two looks; 0: nobody is there. */
+static uint64_t
+look_every(const struct crew *c)
+{
+	uint64_t every = 0;
+
+	for (unsigned i = 0; i < c->n_child; i++)
+		if (c->child[i].pid != 0 && every != LOOK_MS)
+			every = c->child[i].plugins ? LOOK_MS : RARE_MS;
+	return every;
+}
+
 uint64_t
 crew_stuck_next(const struct crew *c)
 {
-	for (unsigned i = 0; i < c->n_child; i++)
-		if (c->child[i].pid != 0 && c->child[i].plugins)
-			return c->look_at;
-	return UINT64_MAX;
+	return look_every(c) == 0 ? UINT64_MAX : c->look_at;
 }
 
 void
@@ -97,8 +116,8 @@ crew_stuck_due(struct crew *c)
 
 	if (crew_stuck_next(c) > now)
 		return;
-	c->look_at = now + LOOK_MS;
+	c->look_at = now + look_every(c);
 	for (unsigned i = 0; i < c->n_child; i++)
-		if (c->child[i].pid != 0 && c->child[i].plugins)
+		if (c->child[i].pid != 0)
 			look(c, i);
 }

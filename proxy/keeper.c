@@ -300,7 +300,7 @@ replace_full(struct keeper *k, struct batch *b)
 	for (unsigned i = 0; i < b->n && !b->ending; i++) {
 		struct host *h = &b->host[i], *old = &b->host[b->n + i];
 
-		if (h->full && h->pid != 0 && old->pid == 0)
+		if (full_next(h, old) <= k->w->now(k->w))
 			host_succeed(h, old, k->w);
 		if (h->ready && old->pid != 0 && !old->held)
 			host_hold(old);
@@ -328,12 +328,16 @@ keeper_next(const struct keeper *k)
 {
 	uint64_t at = UINT64_MAX, next;
 
-	for (const struct batch *b = k->first; b != NULL; b = b->next)
+	for (const struct batch *b = k->first; b != NULL; b = b->next) {
 		for (unsigned i = 0; i < b->places; i++) {
 			next = host_next(&b->host[i]);
-			if (next < at)
-				at = next;
+			at = next < at ? next : at;
 		}
+		for (unsigned i = 0; i < b->n && !b->ending; i++) {
+			next = full_next(&b->host[i], &b->host[b->n + i]);
+			at = next < at ? next : at;
+		}
+	}
 	return at;
 }
 

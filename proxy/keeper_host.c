@@ -80,8 +80,7 @@ host_hear(struct host *h, struct world *w)
 		return;
 	}
 	if (octet == 'M' && !h->full) {
-		h->full = true;
-		full_say(h, w);
+		full_hear(h, w);
 		return;
 	}
 	if (!h->ready)
@@ -202,6 +201,12 @@ host_forget(struct host *h, struct world *w)
 	h->kill_at = 0;
 }
 
+static bool
+is_out_of_room(const struct host *h, int status)
+{
+	return h->ready && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FULL;
+}
+
 /*
  * Then others wait for the next one: whoever sends such messages all the time must not shut them out.  Nor must one
  * that leaks fast: it has served, and the next one will.
@@ -209,7 +214,7 @@ host_forget(struct host *h, struct world *w)
 static bool
 is_worth_waiting(const struct host *h, int status)
 {
-	if (h->ready && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FULL)
+	if (is_out_of_room(h, status))
 		return true;
 	return h->blame != NULL && blame_count(h->blame) != h->blamed;
 }
@@ -230,6 +235,7 @@ host_ended(struct host *h, struct world *w, int status, bool covered)
 		host_forget(h, w);
 		return;
 	}
+	full_ended(h, now, is_out_of_room(h, status));
 	h->backoff = host_backoff(h->backoff, now - h->started);
 	if (is_worth_waiting(h, status) && h->backoff > PATIENT_MS)
 		h->backoff = PATIENT_MS;

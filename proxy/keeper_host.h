@@ -26,6 +26,8 @@ struct host {
 	int                channel, listening;  /* -1: none */
 	bool               ready;
 	bool               full;                /* its memory comes to an end: it wants a successor */
+	bool               low;                 /* its limit is too low: that was said */
+	uint64_t           full_at, full_wait;  /* not before then it has one; ms of the last one's life before that */
 	bool               retired, held;       /* it has one; and takes no sessions any more */
 	uint64_t           started, start_at, backoff, kill_at;         /* start_at, kill_at 0: not due */
 	uint64_t           look_at;
@@ -68,8 +70,17 @@ void host_due(struct host *h, struct world *w);
 /* In a child of the master: what is the master's is forgotten. */
 void host_leave(struct host *h);
 
-/* keeper_full.c: its memory comes to an end. */
-void full_say(const struct host *h, struct world *w);
+/*
+ * keeper_full.c: its memory comes to an end, and it says so.  Where each process does soon after its start, no successor
+ * would be better: they follow one another at longer and longer times.
+ */
+void full_hear(struct host *h, struct world *w);
+/* When its successor is to be started (UINT64_MAX: none is, or not yet); old: its place, another one may be there yet. */
+uint64_t full_next(const struct host *h, const struct host *old);
+/* It dies; none: for want of memory. */
+void full_ended(struct host *h, uint64_t now, bool none);
+/* ms that a process has to live before its successor; last: of the one before, 0: it is the first; lived: when it was full. */
+uint64_t full_wait(uint64_t last, uint64_t lived);
 void host_say(const struct host *h, struct world *w, const char *what, const char *key, const char *value);
 /* ms until a host that lived so long is started again; last: what it was before, 0: it is the first death. */
 uint64_t host_backoff(uint64_t last, uint64_t lived);

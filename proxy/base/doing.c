@@ -1,5 +1,6 @@
 /*
- * doing.c -- a few stores around a callback; the name is copied only where it is another than the last one.
+ * doing.c -- a few stores around a callback, and two in a round of the loop; a name is copied only where it is another
+ * than the last one.
  */
 #include "proxy/base/doing.h"
 
@@ -7,14 +8,17 @@
 
 static struct doing *here;
 static const char   *last;
+static uint32_t      rounds; /* never read back: that memory is shared */
 
 void
 doing_here(struct doing *d)
 {
 	here = d;
 	last = NULL;
-	if (d != NULL)
-		d->busy = false;
+	if (d == NULL)
+		return;
+	d->busy = false;
+	d->round = 0;
 }
 
 void
@@ -42,14 +46,28 @@ doing_end(void)
 		here->busy = false;
 }
 
+void
+doing_works(void)
+{
+	if (here != NULL)
+		here->round = ++rounds;
+}
+
+void
+doing_waits(void)
+{
+	if (here != NULL)
+		here->round = 0;
+}
+
 bool
 doing_read(const struct doing *d, struct doing_said *out)
 {
-	bool busy = d->busy != 0;
-
+	out->busy = d->busy != 0;
+	out->round = d->round;
 	out->turn = d->turn;
 	memcpy(out->who, d->who, sizeof(out->who) - 1);
 	memcpy(out->what, d->what, sizeof(out->what) - 1);
 	out->who[sizeof(out->who) - 1] = out->what[sizeof(out->what) - 1] = '\0';
-	return busy;
+	return out->busy;
 }

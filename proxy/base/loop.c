@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "proxy/base/arena.h"
+#include "proxy/base/doing.h"
 #include "proxy/base/fiber.h"
 #include "proxy/base/loop.h"
 #include "proxy/base/timer_heap.h"
@@ -239,8 +240,11 @@ happened(uint32_t events)
 static void
 fds_run(struct loop *l, int ms)
 {
-	int n = epoll_wait(l->ep, l->ready, READY_MAX, ms);
+	int n;
 
+	doing_waits();
+	n = epoll_wait(l->ep, l->ready, READY_MAX, ms);
+	doing_works();
 	l->now = l->world->now(l->world);
 	l->n_ready = n;
 	for (l->at = 0; l->at < l->n_ready;) {

@@ -26,12 +26,11 @@
 #include "proxy/hosts/hangs.h"
 #include "proxy/hosts/plugind_own.h"
 
-#define MEMORY_MAX  (1ul << 30)
-#define FILES_MAX   16384 /* one for each session that is open, and the plugin's own */
-#define CPU_FIRST   60    /* seconds; the master moves it ahead, see keeper_cpu.c */
-#define CPU_LONG    30 /* seconds: who runs away was seen to compute for fifty, see keeper_cpu.c */
-#define THREAD_SIZE (1ul << 20)
-#define ARENAS      2 /* each reserves 64 MiB of the address space */
+#define MEMORY_MAX (1ul << 30)
+#define FILES_MAX  16384 /* one for each session that is open, and the plugin's own */
+#define CPU_FIRST  60    /* seconds; the master moves it ahead, see keeper_cpu.c */
+#define CPU_LONG   30 /* seconds: who runs away was seen to compute for fifty, see keeper_cpu.c */
+#define ARENAS     2  /* each reserves 64 MiB of the address space */
 
 /* ---- limits ---------------------------------------------------------------------------------- */
 

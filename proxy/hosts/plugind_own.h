@@ -9,6 +9,8 @@
 
 #include <libmilter/mfapi.h>
 
+#define THREAD_SIZE (1ul << 20)         /* of a thread's stack */
+
 enum { EXIT_GOOD = 0, EXIT_FAULT = 1, EXIT_USAGE = 2, EXIT_HANGS = 3, EXIT_FULL = 4 };
 
 /* What the command line gives; of a process that serves it stays until the end. */
@@ -42,6 +44,11 @@ enum room { ROOM_ENOUGH, ROOM_LITTLE, ROOM_NONE };
 void room_begin(int serves, void (*little)(void), void (*none)(void));
 void room_look(void);
 enum room room_of(uint64_t size, uint64_t at_first, uint64_t most);
+/*
+ * It is little, and most is taken by the threads of sessions, with which it comes back: others had better wait.  Not
+ * later: malloc takes 64 MiB at a time.
+ */
+bool room_is_crowded(uint64_t size, uint64_t at_first, uint64_t most, unsigned sessions);
 /* No session is accepted any more, another process does; and how many are open, by the path of the socket. */
 void room_hold(void);
 bool room_held(void);

@@ -3,11 +3,14 @@
  *
  * The limit (RLIMIT_AS) ends nobody: a plugin that leaks and lives with what malloc refuses it would stay there for ever,
  * and libmilter forgets whom it has no thread for.  So it is looked at before.  We have two names of the C library in
- * front of it, accept and pthread_create, which libmilter calls.  The invariant: no lock, no memory is taken here.
+ * front of it, accept and pthread_create, which libmilter calls.  A crowd takes room as well, a stack each: beyond what
+ * one process can serve they wait in the queue of the socket, for whoever has room first, this one or its successor.
+ * The invariant: no lock, no memory is taken here.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -26,15 +29,15 @@
 #define __SOCKADDR_ARG struct sockaddr *restrict
 #endif
 
-#define LOOK_EVERY 16  /* sessions */
-#define HELD_MS    100 /* libmilter asks again after that, or after its own while */
+#define TRIES   5 /* malloc maps 128 MiB for a moment where it wants 64 */
+#define TRY_MS  2
+#define HELD_MS 100 /* libmilter asks again after that, or after its own while */
 
 static _Atomic uint64_t
 		   base; /* what it took when it was loaded; 0: it is not, or nobody can tell */
 static int         serving = -1; /* the master's socket; -1: we have one of our own */
 static atomic_bool held;
 static atomic_int  highest = -1; /* descriptor that was accepted */
-static atomic_uint taken;
 static _Thread_local int latest = -1;
 static void (*when_little)(void), (*when_none)(void);
 
@@ -50,6 +53,15 @@ room_of(uint64_t size, uint64_t at_first, uint64_t most)
 	if (left < free_then / 32)
 		return ROOM_NONE;
 	return left < free_then / 8 ? ROOM_LITTLE : ROOM_ENOUGH;
+}
+
+bool
+room_is_crowded(uint64_t size, uint64_t at_first, uint64_t most, unsigned sessions)
+{
+	uint64_t free_then = most > at_first ? most - at_first : 0;
+	uint64_t left = most > size ? most - size : 0;
+
+	return left < free_then / 8 && (uint64_t)sessions * THREAD_SIZE >= free_then / 2;
 }
 
 /* 0: nobody can tell. */
@@ -77,6 +89,19 @@ room_now(void)
 	return room_of(size_now(), base, r.rlim_cur);
 }
 
+/* Is nothing left, and that for longer than malloc takes? */
+static enum room
+room_that_stays(void)
+{
+	enum room room = room_now();
+
+	for (int i = 1; i < TRIES && room == ROOM_NONE; i++) {
+		(void)poll(NULL, 0, TRY_MS);
+		room = room_now();
+	}
+	return room;
+}
+
 void
 room_begin(int serves, void (*little)(void), void (*none)(void))
 {
@@ -89,7 +114,7 @@ room_begin(int serves, void (*little)(void), void (*none)(void))
 void
 room_look(void)
 {
-	enum room room = room_now();
+	enum room room = room_that_stays();
 
 	if (room == ROOM_NONE)
 		when_none();
@@ -131,11 +156,29 @@ room_sessions(const char *socket_path)
 	return n;
 }
 
+/* Of a leak few sessions are the reason, and nothing is won by waiting.  They are counted only where room is short. */
+static bool
+is_crowded(void)
+{
+	struct sockaddr_un un = { 0 };
+	socklen_t          size = sizeof(un) - 1;
+	struct rlimit      r;
+	uint64_t           now;
+
+	if (base == 0 || serving < 0 || getrlimit(RLIMIT_AS, &r) != 0 ||
+	    r.rlim_cur == RLIM_INFINITY)
+		return false;
+	now = size_now();
+	return room_is_crowded(now, base, r.rlim_cur, UINT_MAX) &&
+	    getsockname(serving, (struct sockaddr *)&un, &size) == 0 &&
+	    room_is_crowded(now, base, r.rlim_cur, room_sessions(un.sun_path));
+}
+
 /* ---- names of the C library ------------------------------------------------------------------ */
 
 #if !UNDER_ASAN /* which has them, too, and a process without a limit */
 
-/* While it is held, the others who have this socket take who comes. */
+/* While it is held, the others who have this socket take who comes; a crowd has to wait. */
 int
 accept(int fd, __SOCKADDR_ARG sa, socklen_t *restrict size)
 {
@@ -144,13 +187,12 @@ accept(int fd, __SOCKADDR_ARG sa, socklen_t *restrict size)
 	/* A plugin may listen somewhere, too. */
 	if (serving >= 0 && fd != serving)
 		return accept4(fd, sa, size, 0);
-	if (held) {
+	room_look();
+	if (held || is_crowded()) {
 		(void)poll(NULL, 0, HELD_MS);
 		errno = EAGAIN;
 		return -1;
 	}
-	if (taken++ % LOOK_EVERY == 0)
-		room_look();
 	more = accept4(fd, sa, size, 0);
 	latest = more;
 	if (more > highest)
@@ -183,6 +225,12 @@ pthread_create(pthread_t *restrict thread, const pthread_attr_t *restrict attr,
 	if (theirs != NULL)
 		rc = theirs(thread, attr, run, arg);
 	if (rc == 0 || base == 0 || !is_libmilter(__builtin_return_address(0)))
+		return rc;
+	for (int i = 1; i < TRIES && rc != 0; i++) {
+		(void)poll(NULL, 0, TRY_MS);
+		rc = theirs == NULL ? rc : theirs(thread, attr, run, arg);
+	}
+	if (rc == 0)
 		return rc;
 	if (room_now() != ROOM_ENOUGH)
 		when_none();

@@ -751,7 +751,7 @@ def test_isolated_memory(run):
         pid, size = hosts(home.postern)[-1], int(read(f"/proc/{hosts(home.postern)[-1]}/statm").split()[0]) * 4096
         resource.prlimit(pid, resource.RLIMIT_AS, (size + (8 << 20), size + (8 << 20)))
         run.ok("it is said", home.postern.wait_log(" warning ", "MiB of memory, of "))
-        run.ok("a successor", until(lambda: len(hosts(home.postern)) == 2, 5))
+        run.ok("a successor, when it was there for 10 s", until(lambda: len(hosts(home.postern)) == 2, 15))
         run.same("an old session and a new one", [send(c).code] + side_by_side(home, [letter()]), [250] * 2)
     run.ok("it ends", home.postern.wait_log("plugin-end", f"pid={pid}"))
     run.same("nobody died", home.postern.count_log(0, "plugin-death"), 0)

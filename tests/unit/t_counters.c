@@ -320,7 +320,7 @@ what_a_dead_worker_did(void)
 	T_EQ_NUM(WEXITSTATUS(status), 7);
 	T_CHECK(doing_read(d, &was));
 	T_EQ_TEXT(strv_z(was.what), "xxfi_eom");
-	T_EQ_TEXT(strv_z(was.who), "a-name-that-is-longer-than-there-is-roo");
+	T_EQ_TEXT(strv_z(was.who), "a-name-that-is-longer-than-there-is");
 	T_EQ_NUM(was.turn, 2);
 	T_CHECK(!doing_read(counters_doing(c, 1), &was));
 	/* its successor in that column has done nothing yet */

@@ -138,6 +138,7 @@ a_worker_without_a_channel_has_a_successor(void)
 
 	c->leave = close_all;
 	crew_want(c);
+	crew_due(c); /* its first look at who hangs */
 	first = c->child[0].pid;
 	second = c->child[1].pid;
 	for (unsigned i = 0; i < 100 && (c->child[0].control >= 0 || c->child[1].control >= 0);
@@ -200,6 +201,7 @@ a_shortage_does_not_spin(void)
 
 	c->leave = close_all;
 	crew_want(c);
+	crew_due(c);
 	(void)poll(NULL, 0, 200);
 	no_memory = 1;
 	asked = 0;
@@ -275,8 +277,6 @@ last_words_come_before_the_death(void)
 	free(c);
 }
 
-/* ---- workers that hang ----------------------------------------------------------------------- */
-
 /* What one of them has counted says how many sessions went with it, whatever number that is. */
 static const struct loss {
 	const char *what;
@@ -328,36 +328,54 @@ sessions_that_die_with_a_worker(void)
 	t_row = NULL;
 }
 
+/* ---- workers that hang ----------------------------------------------------------------------- */
+
 /* One look at a worker each; what it is told by then, and for how long it has been there. */
 static const struct hang {
 	const char     *what;
 	uint64_t        after; /* ms, behind the look before */
-	uint32_t        turn;
+	uint32_t        turn, round;
 	const char     *in; /* NULL: in no callback */
 	bool            ready;
 	enum stuck_news news;
 	uint64_t        since; /* behind the first look; of what is over for STUCK_BACK */
 } hangs[] = {
-	{ "it waits for clients", 0, 0, NULL, true, STUCK_NO_NEWS, 0 },
-	{ "a callback", 1000, 1, "xxfi_helo", true, STUCK_NO_NEWS, 1000 },
-	{ "the same", 4999, 1, "xxfi_helo", true, STUCK_NO_NEWS, 1000 },
-	{ "it is too long", 1, 1, "xxfi_helo", true, STUCK_TELL, 1000 },
-	{ "which was said", 1000, 1, "xxfi_helo", true, STUCK_NO_NEWS, 1000 },
-	{ "not all the time", 58999, 1, "xxfi_helo", true, STUCK_NO_NEWS, 1000 },
-	{ "but again", 1, 1, "xxfi_helo", true, STUCK_TELL, 1000 },
-	{ "it is back", 1000, 1, NULL, true, STUCK_BACK, 1000 },
-	{ "once", 1000, 1, NULL, true, STUCK_NO_NEWS, 0 },
-	{ "many of one name", 1000, 2, "xxfi_header", true, STUCK_NO_NEWS, 69000 },
-	{ "each another one", 4000, 9, "xxfi_header", true, STUCK_NO_NEWS, 73000 },
-	{ "do not hang", 4000, 12, "xxfi_header", true, STUCK_NO_NEWS, 77000 },
-	{ "until one does", 5000, 12, "xxfi_header", true, STUCK_TELL, 77000 },
-	{ "back, and in the next one", 1000, 13, "xxfi_header", true, STUCK_BACK, 77000 },
-	{ "which hangs as well", 5000, 13, "xxfi_header", true, STUCK_TELL, 83000 },
-	{ "it is back", 1000, 13, NULL, true, STUCK_BACK, 83000 },
-	{ "its successor begins", 1000, 13, NULL, false, STUCK_NO_NEWS, 90000 },
-	{ "loads", 4999, 13, NULL, false, STUCK_NO_NEWS, 90000 },
-	{ "and loads", 1, 13, NULL, false, STUCK_TELL, 90000 },
-	{ "and is ready", 1000, 13, NULL, true, STUCK_BACK, 90000 },
+	{ "it waits for clients", 0, 0, 0, NULL, true, STUCK_NO_NEWS, 0 },
+	{ "a callback", 1000, 1, 0, "xxfi_helo", true, STUCK_NO_NEWS, 1000 },
+	{ "the same", 4999, 1, 0, "xxfi_helo", true, STUCK_NO_NEWS, 1000 },
+	{ "it is too long", 1, 1, 0, "xxfi_helo", true, STUCK_TELL, 1000 },
+	{ "which was said", 1000, 1, 0, "xxfi_helo", true, STUCK_NO_NEWS, 1000 },
+	{ "not all the time", 58999, 1, 0, "xxfi_helo", true, STUCK_NO_NEWS, 1000 },
+	{ "but again", 1, 1, 0, "xxfi_helo", true, STUCK_TELL, 1000 },
+	{ "it is back", 1000, 1, 0, NULL, true, STUCK_BACK, 1000 },
+	{ "once", 1000, 1, 0, NULL, true, STUCK_NO_NEWS, 0 },
+	{ "many of one name", 1000, 2, 0, "xxfi_header", true, STUCK_NO_NEWS, 69000 },
+	{ "each another one", 4000, 9, 0, "xxfi_header", true, STUCK_NO_NEWS, 73000 },
+	{ "do not hang", 4000, 12, 0, "xxfi_header", true, STUCK_NO_NEWS, 77000 },
+	{ "until one does", 5000, 12, 0, "xxfi_header", true, STUCK_TELL, 77000 },
+	{ "back, and in the next one", 1000, 13, 0, "xxfi_header", true, STUCK_BACK, 77000 },
+	{ "which hangs as well", 5000, 13, 0, "xxfi_header", true, STUCK_TELL, 83000 },
+	{ "it is back", 1000, 13, 0, NULL, true, STUCK_BACK, 83000 },
+	{ "its successor begins", 1000, 13, 0, NULL, false, STUCK_NO_NEWS, 90000 },
+	{ "loads", 4999, 13, 0, NULL, false, STUCK_NO_NEWS, 90000 },
+	{ "and loads", 1, 13, 0, NULL, false, STUCK_TELL, 90000 },
+	{ "and is ready", 1000, 13, 0, NULL, true, STUCK_BACK, 90000 },
+	{ "it waits", 1000, 13, 0, NULL, true, STUCK_NO_NEWS, 0 },
+	{ "a round of its loop", 1000, 13, 1, NULL, true, STUCK_NO_NEWS, 98000 },
+	{ "others", 4999, 13, 7, NULL, true, STUCK_NO_NEWS, 102999 },
+	{ "the last one does not end", 5000, 13, 7, NULL, true, STUCK_TELL, 102999 },
+	{ "nor in a minute", 60000, 13, 7, NULL, true, STUCK_TELL, 102999 },
+	{ "it ends", 1, 13, 8, NULL, true, STUCK_BACK, 102999 },
+	{ "a round", 1000, 13, 9, NULL, true, STUCK_NO_NEWS, 169000 },
+	{ "of many callbacks", 4000, 14, 9, "xxfi_eom", true, STUCK_NO_NEWS, 173000 },
+	{ "is none that hangs", 4000, 15, 9, "xxfi_eom", true, STUCK_NO_NEWS, 177000 },
+	{ "until a callback does", 5000, 15, 9, "xxfi_eom", true, STUCK_TELL, 177000 },
+	{ "and we do, behind it", 1000, 15, 9, NULL, true, STUCK_BACK, 177000 },
+	{ "it is no callback then", 5000, 15, 9, NULL, true, STUCK_TELL, 183000 },
+	{ "it waits", 1000, 15, 0, NULL, true, STUCK_BACK, 183000 },
+	{ "one that loads", 1000, 15, 0, "plugin_init", false, STUCK_NO_NEWS, 190000 },
+	{ "is named, too", 5000, 15, 0, "plugin_init", false, STUCK_TELL, 190000 },
+	{ "it has loaded, and waits", 1000, 15, 0, NULL, true, STUCK_BACK, 190000 },
 };
 
 static void
@@ -375,11 +393,14 @@ a_callback_that_does_not_return(void)
 		t_row = r->what;
 		at += r->after;
 		d.turn = r->turn;
+		d.round = r->round;
 		d.busy = r->in != NULL;
 		(void)snprintf(d.what, sizeof(d.what), "%s", r->in != NULL ? r->in : "");
 		T_EQ_NUM(stuck_look(&s, &d, r->ready, at), r->news);
 		if (r->since != 0)
 			T_EQ_NUM((r->news == STUCK_BACK ? was : s).since, begun + r->since);
+		if (r->news == STUCK_TELL)
+			T_EQ_NUM(s.at.busy, r->in != NULL);
 		if (r->news == STUCK_TELL && r->in != NULL) {
 			T_EQ_TEXT(strv_z(s.at.what), r->in);
 			T_EQ_TEXT(strv_z(s.at.who), "tag");
@@ -431,14 +452,14 @@ the_log_tells_who_hangs(void)
 	}
 	(void)snprintf(want, sizeof(want),
 	    "master worker-stuck worker=1 pid=%ld plugin=%s callback=xxfi_eom seconds=5\n", pid,
-	    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+	    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
 	T_EQ_TEXT(buf_view(&said), want);
 	buf_clear(&said);
 	d->busy = false;
 	crew_due(c);
 	(void)snprintf(want, sizeof(want),
 	    "master worker-back worker=1 pid=%ld plugin=%s callback=xxfi_eom seconds=7\n", pid,
-	    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+	    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
 	T_EQ_TEXT(buf_view(&said), want);
 	/* a successor is not taken to be where it died */
 	d->busy = true;
@@ -448,9 +469,9 @@ the_log_tells_who_hangs(void)
 	free(c);
 }
 
-/* Where no plugin lives in a worker there is nothing to look for: the master sleeps. */
+/* Where no plugin lives in a worker it is looked at less often; then our own code is all that can hang. */
 static void
-without_plugins_nobody_looks(void)
+our_own_code_hangs(void)
 {
 	static struct milter_conf    outside[] = { { .home = HOME_DAEMON },
 		   { .home = HOME_ISOLATED } };
@@ -458,12 +479,31 @@ without_plugins_nobody_looks(void)
 		.milters = { .v = outside, .n = 2 } };
 	static const struct sockets  none = { .places = 2 };
 	struct crew                 *c = two_workers(&settings, &none);
+	uint64_t                     began = clock_ms;
+	char                         want[200];
 
+	T_CHECK(crew_next(c) == UINT64_MAX);
 	c->leave = close_all;
 	crew_want(c);
-	T_CHECK(crew_next(c) == UINT64_MAX);
+	c->child[0].ready = c->child[1].ready = true;
+	counters_doing(c->counters, 1)->round = 77;
+	buf_clear(&said);
+	for (; clock_ms <= began + 6000; clock_ms += 1000) {
+		crew_due(c);
+		T_EQ_NUM(crew_next(c), began + (clock_ms - began >= 5000 ? 10000 : 5000));
+	}
+	(void)snprintf(want, sizeof(want),
+	    "master worker-stuck worker=1 pid=%ld why=\"in our own code\" seconds=5\n",
+	    (long)c->child[1].pid);
+	T_EQ_TEXT(buf_view(&said), want);
+	buf_clear(&said);
+	counters_doing(c->counters, 1)->round = 0;
+	clock_ms = began + 10000;
 	crew_due(c);
-	T_CHECK(crew_next(c) == UINT64_MAX);
+	(void)snprintf(want, sizeof(want),
+	    "master worker-back worker=1 pid=%ld why=\"in our own code\" seconds=10\n",
+	    (long)c->child[1].pid);
+	T_EQ_TEXT(buf_view(&said), want);
 	end_both(c);
 	crew_fini(c);
 	free(c);
@@ -485,7 +525,7 @@ main(int argc, char **argv)
 	T_RUN(a_shortage_does_not_spin);
 	T_RUN(a_callback_that_does_not_return);
 	T_RUN(the_log_tells_who_hangs);
-	T_RUN(without_plugins_nobody_looks);
+	T_RUN(our_own_code_hangs);
 	buf_fini(&said);
 	free_pem(&ours);
 	return t_end();

@@ -36,6 +36,27 @@ backoffs(void)
 		T_EQ_NUM(host_backoff(row[i].last, row[i].lived), row[i].want);
 }
 
+/* A process that is full, and the wait of the next one. */
+static void
+waits_for_a_successor(void)
+{
+	static const struct {
+		uint64_t last, lived, want;
+	} row[] = {
+		{ 0, 0, 10000 },
+		{ 0, 86400000, 10000 },
+		{ 10000, 0, 20000 },
+		{ 10000, 59999, 20000 },
+		{ 10000, 60000, 10000 }, /* it stayed long without it */
+		{ 320000, 0, 600000 },   /* the ceiling */
+		{ 600000, 0, 600000 },
+		{ 600000, 60000, 10000 },
+	};
+
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++)
+		T_EQ_NUM(full_wait(row[i].last, row[i].lived), row[i].want);
+}
+
 static void
 words_are(const char *const *v, const char *want)
 {
@@ -174,6 +195,8 @@ output(void)
 
 /* ---- a process that dies --------------------------------------------------------------------- */
 
+static uint64_t ahead; /* of the machine's clock */
+
 static uint64_t
 real_clock(struct world *w)
 {
@@ -181,7 +204,7 @@ real_clock(struct world *w)
 
 	(void)w;
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000 + ahead;
 }
 
 /* What the keeper starts is what lies beside this program. */
@@ -264,6 +287,21 @@ comes(struct keeper *k, const char *line)
 	return strstr(logged, line) != NULL;
 }
 
+/* Half a second of them. */
+static void
+goes_on(struct keeper *k)
+{
+	static struct pollfd p[KEEPER_FDS];
+
+	for (int i = 0; i < 50; i++) {
+		unsigned n = keeper_poll(k, p);
+
+		if (poll(p, n, 10) > 0)
+			keeper_reports(k, p, n);
+		keeper_due(k);
+	}
+}
+
 static unsigned
 times(const char *what)
 {
@@ -274,10 +312,14 @@ times(const char *what)
 	return n;
 }
 
-/* script: of the first process, behind the word that it is full; those that follow serve until they are to end. */
+/*
+ * script: of the first process, behind the word that it is full, but when it was there for 10 s; those that follow serve
+ * until they are to end.
+ */
 static struct keeper *
 full_one(struct world *w, struct arena *a, const char *script, char *path, size_t room)
 {
+	const uint64_t         until = real_clock(w) + 10000;
 	static struct settings s = { .milters = { .v = &full, .n = 1 } };
 	struct keeper         *k = keeper_new(w);
 	const char            *why = NULL;
@@ -293,6 +335,10 @@ full_one(struct world *w, struct arena *a, const char *script, char *path, size_
 	memset(logged, 0, sizeof(logged));
 	n_logged = 0;
 	T_CHECK(keeper_want(k, &s, 1, a, &why));
+	T_CHECK(comes(k, "of memory"));
+	T_CHECK(keeper_next(k) >= until || times("plugin-death") > 0);
+	T_EQ_NUM(times("plugin-start"), 1);
+	ahead += 10000;
 	return k;
 }
 
@@ -360,9 +406,48 @@ both_are_full(void)
 	struct keeper *k = full_one(&w, a,
 	    "echo 'printf M >&3' >$0.1; x=$(head -c1 <&3); sleep 0.5; exit 0", path, sizeof(path));
 
+	T_CHECK(comes(k, "too low"));
+	ahead += 20000;
+	keeper_due(k);
+	T_CHECK(keeper_next(k) > real_clock(&w)); /* two are enough */
 	T_CHECK(comes(k, "plugin-end"));
 	T_EQ_NUM(times(" warning "), 2);
 	T_EQ_NUM(times("plugin-start"), 3);
+	ends(k, path);
+	arena_free(a);
+}
+
+/* What it needs is above its limit: each one is full at once, and lives for longer; it is told once. */
+static void
+is_always_full(void)
+{
+	struct world   w = { .log = take_log, .now = real_clock, .wall = real_clock };
+	struct arena  *a = arena_new(1024, 0);
+	char           path[512];
+	struct keeper *k = full_one(&w, a,
+	    "echo 'printf MR >&3; x=$(head -c1 <&3); exit 0' >$0.1; x=$(head -c1 <&3); exit 0",
+	    path, sizeof(path));
+	uint64_t       until;
+
+	T_CHECK(comes(k, "soon after each start: its limit is too low for it"));
+	for (uint64_t wait = 20000; wait <= 80000; wait *= 2) {
+		T_CHECK(comes(k, "plugin-end"));
+		until = real_clock(&w) + wait - 2000;
+		n_logged = 0;
+		memset(logged, 0, sizeof(logged));
+		goes_on(k);
+		T_EQ_NUM(times("plugin-start"), 0);
+		T_EQ_NUM(times(" warning "), 0);
+		while (real_clock(&w) < until) {
+			T_CHECK(keeper_next(k) > real_clock(&w));
+			T_CHECK(keeper_next(k) <= real_clock(&w) + CPU_EVERY_MS);
+			ahead += 2000;
+			keeper_due(k);
+			T_EQ_NUM(times("plugin-start"), 0);
+		}
+		T_CHECK(keeper_next(k) <= until + 2000);
+		ahead += 2000;
+	}
 	ends(k, path);
 	arena_free(a);
 }
@@ -444,6 +529,7 @@ main(int argc, char **argv)
 {
 	t_begin(argc, argv);
 	T_RUN(backoffs);
+	T_RUN(waits_for_a_successor);
 	T_RUN(command_lines);
 	T_RUN(cpu_of_a_thread);
 	T_RUN(cpu_of_nobody);
@@ -453,6 +539,7 @@ main(int argc, char **argv)
 	T_RUN(dies_with_a_successor);
 	T_RUN(both_end);
 	T_RUN(both_are_full);
+	T_RUN(is_always_full);
 	T_RUN(has_none_that_lives);
 	T_RUN(leaks_fast);
 	T_RUN(nobody_is_not_killed);

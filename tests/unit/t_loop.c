@@ -1,11 +1,15 @@
 /*
  * t_loop -- timers against a plain list, the wake queue, rounds, with a clock that is moved by hand.
  */
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "proxy/base/doing.h"
 #include "proxy/base/loop.h"
 #include "proxy/base/world.h"
 #include "tests/unit/t.h"
@@ -642,6 +646,69 @@ what_a_forked_child_holds_is_not_told_of(void)
 	loop_free(the_loop);
 }
 
+/* ---- a loop that hangs ----------------------------------------------------------------------- */
+
+static void
+never_returns(void *arg, unsigned what)
+{
+	(void)arg;
+	(void)what;
+	for (;;)
+		(void)poll(NULL, 0, 1);
+}
+
+static void
+hang_once_readable(int fd, struct doing *d)
+{
+	struct loop   *l = loop_new(&machine);
+	struct loop_fd f = { .fn = never_returns, .fd = fd };
+
+	doing_here(d);
+	(void)loop_watch(l, &f, LOOP_READ);
+	while (loop_round(l, false))
+		continue;
+	if (d->round != 1)
+		_exit(1);
+	loop_run(l);
+	_exit(2);
+}
+
+/* Within a second, and for some time. */
+static bool
+stays(const struct doing *d, uint32_t round)
+{
+	for (unsigned i = 0; i < 1000 && d->round != round; i++)
+		(void)poll(NULL, 0, 1);
+	for (unsigned i = 0; i < 20 && d->round == round; i++)
+		(void)poll(NULL, 0, 1);
+	return d->round == round;
+}
+
+/* Another process sees whether it waits or works, and that this goes on. */
+static void
+others_see_it_hang(void)
+{
+	struct doing *d = mmap(
+	    NULL, sizeof(*d), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int   ends[2];
+	pid_t pid;
+
+	T_CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+	d->round = 77;
+	pid = fork();
+	if (pid == 0)
+		hang_once_readable(ends[1], d);
+	T_CHECK(stays(d, 0));
+	T_EQ_NUM(send(ends[0], "x", 1, MSG_NOSIGNAL), 1);
+	T_CHECK(stays(d, 2));
+	T_EQ_NUM(waitpid(pid, NULL, WNOHANG), 0);
+	kill(pid, SIGKILL);
+	T_CHECK(waitpid(pid, NULL, 0) == pid);
+	close(ends[0]);
+	close(ends[1]);
+	munmap(d, sizeof(*d));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -665,5 +732,6 @@ main(int argc, char **argv)
 	T_RUN(edges_of_a_crowd_are_told_once_each);
 	T_RUN(end_behind_octets_is_told_with_them);
 	T_RUN(timer_that_an_event_starts_rings_in_its_round);
+	T_RUN(others_see_it_hang);
 	return t_end();
 }

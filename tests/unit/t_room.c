@@ -36,6 +36,26 @@ what_is_little(void)
 		    "%u", (unsigned)i);
 }
 
+/* Of a size of 1 GiB and what is 24 MiB at first 500 MiB are half, and 125 are an eighth. */
+static void
+who_is_a_crowd(void)
+{
+	static const struct {
+		uint64_t left;
+		unsigned sessions;
+		bool     want;
+	} row[] = {
+		{ 1000, 0, false }, { 125, 900, false }, { 124, 900, true }, { 124, 500, true },
+		{ 124, 499, false }, { 0, 499, false }, { 0, 500, true },
+		{ 0, 0, false }, /* it leaks */
+	};
+
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++)
+		T_CHECKF(room_is_crowded((1024 - row[i].left) * MIB, 24 * MIB, 1024 * MIB,
+			     row[i].sessions) == row[i].want,
+		    "%u", (unsigned)i);
+}
+
 static unsigned littles, nones;
 
 static void
@@ -156,6 +176,7 @@ main(int argc, char **argv)
 {
 	t_begin(argc, argv);
 	T_RUN(what_is_little);
+	T_RUN(who_is_a_crowd);
 	T_RUN(who_is_told);
 	T_RUN(who_comes);
 	return t_end();
