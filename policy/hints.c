@@ -134,7 +134,6 @@ static const struct row instead[] = {
 	{ "rspamd", BEHIND },
 	{ "rspamd.score", BEHIND "; `score' is the sum of the weights of DNS lists" },
 	{ "rspamd.action", BEHIND },
-	{ "metrics", "the log has a line for each message" },
 	{ "control", "signals do that here: see postern(8)" },
 	{ "json", "the log's lines are words and NAME=VALUE, which programs can read as well" },
 	{ "lmdb", RELOADED },

@@ -52,7 +52,7 @@
 	X("quarantine",   PLAIN,   true,  "quarantine \"DIR\" [max SIZE]") \
 	X("state",        PLAIN,   false, "state lmdb \"DIR\", or state redis \"inet:HOST:PORT\"") \
 	X("log",          PLAIN,   true,  "log stderr|syslog|file \"FILE\" [json]") \
-	X("metrics",      PLAIN,   false, "metrics ADDR:PORT [public]") \
+	X("metrics",      PLAIN,   true,  "metrics ADDR:PORT [public]") \
 	X("control",      PLAIN,   false, "control \"SOCKET\"") \
 	X("user",         PLAIN,   true,  "user NAME") \
 	X("workers",      PLAIN,   true,  "workers N") \

@@ -21,6 +21,7 @@
 #include "proxy/base/counters.h"
 #include "proxy/base/log.h"
 #include "proxy/base/loop.h"
+#include "proxy/metrics.h"
 #include "proxy/worker.h"
 
 #define ACCEPTS  64   /* a readiness: then the sessions have their turn */
@@ -30,7 +31,8 @@
 
 struct watch { /* one listening socket */
 	struct acceptor       *acceptor;
-	const struct listener *l;
+	const struct endpoint *listens;
+	const struct listener *l; /* NULL: metrics are asked for here */
 	struct loop_fd         in;
 	int                    fd;
 	unsigned               burst;  /* how many are accepted at the next readiness */
@@ -43,6 +45,7 @@ struct acceptor {
 	const struct worker_start *start;
 	struct loop               *loop;
 	struct smtp               *smtp;
+	struct metrics            *metrics;
 	struct watch *watch; /* places of a listener side by side, as in struct sockets */
 	unsigned      n_watch;
 	struct timer  pause, away;
@@ -83,7 +86,7 @@ watch_fails(struct watch *x, int error)
 		return;
 	a->told = true;
 	log_begin(&l, a->start->world, SV("worker"), "listen-failed");
-	log_strv(&l, "listen", endpoint_print(&x->l->at, at));
+	log_strv(&l, "listen", endpoint_print(x->listens, at));
 	log_z(&l, "why", strerror(error));
 	log_end(&l);
 }
@@ -157,6 +160,10 @@ say_full(struct watch *x, int fd, const char *why)
 	static const char said[] = "421 4.3.2 Too many connections, try again later\r\n";
 	struct acceptor  *a = x->acceptor;
 
+	if (x->l == NULL) {
+		close(fd);
+		return;
+	}
 	if (!x->l->tls)
 		(void)!send(fd, said, sizeof(said) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 	close(fd);
@@ -205,7 +212,7 @@ local_of(const struct watch *x, int fd)
 	static const struct addr any;
 	struct sockaddr_storage  ss;
 	socklen_t                len = sizeof(ss);
-	struct endpoint          local = x->l->at;
+	struct endpoint          local = *x->listens;
 
 	if (memcmp(local.addr.b, any.b, sizeof(any.b)) == 0 &&
 	    getsockname(fd, (struct sockaddr *)&ss, &len) == 0)
@@ -225,6 +232,11 @@ accept_one(struct watch *x)
 
 	if (fd >= 0 || errno == EAGAIN)
 		x->faults = 0;
+	/* They are few, and wanted most where clients are many. */
+	if (fd >= 0 && x->l == NULL) {
+		metrics_open(a->metrics, fd);
+		return x->in.on;
+	}
 	if (fd >= a->fd_max) {
 		say_full(x, fd, "the descriptors that are left are for servers and files");
 		return true;
@@ -303,7 +315,9 @@ watches_make(struct acceptor *a, struct arena *arena)
 		struct watch *x = &a->watch[i];
 
 		x->acceptor = a;
-		x->l = &a->start->settings->listener[i / s->places];
+		x->listens = &s->at[i / s->places];
+		if (i / s->places < a->start->settings->n_listener)
+			x->l = &a->start->settings->listener[i / s->places];
 		x->fd = s->fd[i];
 		x->burst = 1;
 		x->in = (struct loop_fd){ .fn = listener_ready, .arg = x, .fd = x->fd };
@@ -312,13 +326,14 @@ watches_make(struct acceptor *a, struct arena *arena)
 
 struct acceptor *
 acceptor_new(struct arena *arena, const struct worker_start *start, const struct smtp_conf *conf,
-    struct smtp *smtp, struct loop *loop)
+    struct smtp *smtp, struct metrics *metrics, struct loop *loop)
 {
 	struct acceptor *a = arena_alloc(arena, sizeof(*a));
 
 	a->start = start;
 	a->loop = loop;
 	a->smtp = smtp;
+	a->metrics = metrics;
 	a->pause = (struct timer){ .fn = pause_over, .arg = a };
 	a->away = (struct timer){ .fn = away_due, .arg = a };
 	a->fd_max = descriptors_for_clients(conf);

@@ -9,13 +9,17 @@
 struct acceptor;
 struct arena;
 struct loop;
+struct metrics;
 struct smtp;
 struct smtp_conf;
 struct worker_start;                    /* worker.h */
 
-/* In `arena'; nothing is accepted yet.  conf: what the worker has of it.  All that is given outlives it. */
+/*
+ * In `arena'; nothing is accepted yet.  conf: what the worker has of it; metrics: who answers where these are asked for,
+ * NULL: nobody does.  All that is given outlives it.
+ */
 struct acceptor *acceptor_new(struct arena *arena, const struct worker_start *start, const struct smtp_conf *conf,
-    struct smtp *smtp, struct loop *loop);
+    struct smtp *smtp, struct metrics *metrics, struct loop *loop);
 /* That place of every listener is the worker's now, or is so no longer.  Once stopped nothing comes of it. */
 void acceptor_place(struct acceptor *a, unsigned place, bool yes);
 /*

@@ -47,6 +47,7 @@ be_worker(struct crew *c, unsigned place, int column, int control)
 		.counters = c->counters,
 		.column = (unsigned)column,
 		.workers = c->workers,
+		.generation = c->generation,
 		.place = place,
 		.control = control,
 		.log_fd = c->log_fd,
@@ -184,20 +185,18 @@ clear_column(struct crew *c, unsigned column)
 {
 	counters_clear_place(c->counters, column, COUNTER_UPSTREAM_OPEN);
 	counters_clients_clear(c->counters, column);
+	counters_gauges_clear(c->counters, column);
 	counters_doing(c->counters, column)->busy = false;
 }
 
-/*
- * How many sessions the dead worker had: what all have, with it and without, and from now on they are open no more.
- * Others count meanwhile, so it may be one out.  The worker wrote it: it is good for a number in the log alone.
- */
+/* How many the dead worker had: they are open no more.  It wrote that itself: it is good for a number in the log alone. */
 static uint64_t
 take_sessions(struct crew *c, unsigned column)
 {
-	uint64_t all = counters_sum(c->counters, COUNTER_SESSIONS_OPEN);
+	uint64_t had = counters_at(c->counters, column, COUNTER_SESSIONS_OPEN);
 
 	counters_clear_place(c->counters, column, COUNTER_SESSIONS_OPEN);
-	return all - counters_sum(c->counters, COUNTER_SESSIONS_OPEN);
+	return had;
 }
 
 static void
@@ -274,6 +273,9 @@ bury(struct crew *c, int child, int status)
 
 	say_last_words(c, (unsigned)child);
 	say_death(c, k, status);
+	if (!k->draining || status != 0)
+		counters_master_set(
+		    c->counters, MASTER_DEATHS, counters_master(c->counters, MASTER_DEATHS) + 1);
 	if (k->control >= 0)
 		close(k->control);
 	clear_column(c, (unsigned)child);
@@ -384,6 +386,7 @@ crew_init(struct crew *c, struct world *w)
 	c->counters = counters_new(c->n_child);
 	if (c->counters == NULL)
 		return false;
+	counters_master_set(c->counters, MASTER_STARTED, w->wall(w) / 1000000);
 	c->child = mem_array(c->n_child, sizeof(*c->child));
 	return true;
 }

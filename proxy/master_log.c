@@ -50,6 +50,8 @@ say_ready(struct master *m, const char *what)
 	log_number(&l, "workers", m->crew.workers);
 	for (unsigned i = 0; i < m->s->n_listener; i++)
 		log_strv(&l, "listen", endpoint_print(&m->s->listener[i].at, text));
+	if (m->s->metrics != NULL)
+		log_strv(&l, "metrics", endpoint_print(m->s->metrics, text));
 	for (unsigned i = 0; i < m->s->n_server; i++)
 		log_strv(&l, "upstream", m->s->server[i].name);
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0)

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "proxy/base/arena.h"
+#include "proxy/base/counters.h"
 #include "proxy/base/log.h"
 #include "proxy/drop.h"
 #include "proxy/master_own.h"
@@ -22,6 +23,25 @@
 #include "proxy/trial.h"
 
 #define CHECK_MS 60000 /* how long a configuration may take to read */
+
+/* ---- how it went ------------------------------------------------------------------------------ */
+
+static void
+tell_loaded(struct master *m, bool good)
+{
+	counters_master_set(m->crew.counters, MASTER_LOAD_GOOD, good);
+	if (!good)
+		return;
+	counters_master_set(m->crew.counters, MASTER_LOADED, m->w->wall(m->w) / 1000000);
+	counters_master_set(m->crew.counters, MASTER_WORKERS, m->crew.workers);
+}
+
+static void
+say_failed(struct master *m, const char *why)
+{
+	tell_loaded(m, false);
+	master_say(m, "reload", "failed", why);
+}
 
 /* ---- the checker ----------------------------------------------------------------------------- */
 
@@ -73,7 +93,7 @@ start_checker(struct master *m)
 	if (pid == 0)
 		be_checker(m);
 	if (pid < 0) {
-		master_say(m, "reload", "failed", strerror(errno));
+		say_failed(m, strerror(errno));
 		notify_send("READY=1");
 		return;
 	}
@@ -108,7 +128,7 @@ master_bound_checker(struct master *m)
 {
 	if (m->check_until == 0 || m->check_until > m->w->now(m->w))
 		return;
-	master_say(m, "reload", "failed", "the checker takes too long and is ended");
+	say_failed(m, "the checker takes too long and is ended");
 	m->check_until = 0;
 	kill(m->checker, SIGKILL);
 }
@@ -126,15 +146,28 @@ wanted_workers(const struct settings *s)
 	return n == 0 ? 1 : n > CREW_MAX ? CREW_MAX : n;
 }
 
+/* Where workers listen: for clients, and last for those who want metrics. */
+static struct endpoint *
+addresses(const struct settings *s, struct arena *a, unsigned *n)
+{
+	struct endpoint *at = arena_array(a, s->n_listener + 1, sizeof(*at));
+
+	for (*n = 0; *n < s->n_listener; ++*n)
+		at[*n] = s->listener[*n].at;
+	if (s->metrics != NULL)
+		at[(*n)++] = *s->metrics;
+	return at;
+}
+
 bool
 master_take_over(struct master *m, struct settings *s, struct arena *a, const char **why)
 {
-	const struct listener *failed;
-	const char            *log_why;
-	struct strv            text;
-	char                   at[ENDPOINT_TEXT];
-	unsigned               workers = wanted_workers(s);
-	int                    fd = master_log_open(m, s, &log_why);
+	const char      *log_why;
+	struct strv      text;
+	char             print[ENDPOINT_TEXT];
+	unsigned         workers = wanted_workers(s), n, failed;
+	struct endpoint *at = addresses(s, a, &n);
+	int              fd = master_log_open(m, s, &log_why);
 
 	if (fd < 0) {
 		text = arena_printf(a, "cannot log to %s: %s",
@@ -142,8 +175,8 @@ master_take_over(struct master *m, struct settings *s, struct arena *a, const ch
 		*why = text.p;
 		return false;
 	}
-	if (!sockets_open(&m->sockets, s->listener, s->n_listener, workers, a, &failed, &text)) {
-		struct strv where = endpoint_print(&failed->at, at);
+	if (!sockets_open(&m->sockets, at, n, workers, a, &failed, &text)) {
+		struct strv where = endpoint_print(&at[failed], print);
 
 		*why = arena_printf(
 		    a, "cannot listen at %.*s: %.*s", (int)where.n, where.p, (int)text.n, text.p)
@@ -156,6 +189,7 @@ master_take_over(struct master *m, struct settings *s, struct arena *a, const ch
 	m->crew.workers = workers;
 	master_log_to(m, fd);
 	m->crew.log_fd = fd;
+	tell_loaded(m, true);
 	return true;
 }
 
@@ -185,7 +219,7 @@ reload(struct master *m)
 	if (d.errors > 0)
 		(void)say_diags(m, &d);
 	if (d.errors > 0 || !get_ready(m, s, a, &why)) {
-		master_say(m, "reload", "failed", why);
+		say_failed(m, why);
 		settings_free(s);
 		arena_free(a);
 		return;
@@ -224,7 +258,7 @@ master_checked(struct master *m, int status)
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		reload(m);
 	else
-		master_say(m, "reload", "failed",
+		say_failed(m,
 		    WIFEXITED(status) ?
 			"the old configuration stays" :
 			"the checker did not end well; the old configuration stays");

@@ -311,6 +311,7 @@ static const struct statement {
 } statements[] = {
 	{ "hostname",     ONCE,         hostname_statement },
 	{ "listen",       0,            plain_listen },
+	{ "metrics",      ONCE,         plain_metrics },
 	{ "upstream",     0,            plain_upstream },
 	{ "tls",          0,            plain_tls },
 	{ "limits",       ONCE | BLOCK, limits_statement },

@@ -72,6 +72,7 @@ void plain_read(struct load *l);
 /* --- one statement each --- */
 
 void plain_listen(struct values *r, struct load *l);
+void plain_metrics(struct values *r, struct load *l);
 void plain_upstream(struct values *r, struct load *l);
 void plain_tls(struct values *r, struct load *l);
 void plain_authenticate(struct values *r, struct load *l);

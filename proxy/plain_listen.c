@@ -1,5 +1,5 @@
 /*
- * plain_listen -- the statement `listen`: one listener, its options.
+ * plain_listen -- the statement `listen`: one listener, its options; and `metrics', which listens as well.
  *
  * Which pool it means, and who a LIST is, waits in struct pending.
  */
@@ -135,6 +135,23 @@ agree(struct values *r, const struct listener *new, const struct pending *p,
 		    "where TLS is demanded, auth-without-tls means nothing");
 }
 
+static bool
+is_same(const struct endpoint *x, const struct endpoint *y)
+{
+	return x->port == y->port && addr_eq(&x->addr, &y->addr);
+}
+
+static void
+look_free(struct values *r, const struct settings *s, const struct endpoint *new,
+    const struct conf_value *at)
+{
+	for (unsigned i = 0; i < s->n_listener; i++)
+		if (is_same(&s->listener[i].at, new))
+			values_error(r, at, NULL, "there is a `listen' for this address already");
+	if (s->metrics != NULL && is_same(s->metrics, new))
+		values_error(r, at, NULL, "there are `metrics' at this address already");
+}
+
 void
 plain_listen(struct values *r, struct load *l)
 {
@@ -156,11 +173,25 @@ plain_listen(struct values *r, struct load *l)
 		l->listen[s->n_listener].pos = at->pos;
 	}
 	values_options(r, options, l);
-	for (unsigned i = 0; good && i < s->n_listener; i++)
-		if (s->listener[i].at.port == new->at.port &&
-		    addr_eq(&s->listener[i].at.addr, &new->at.addr))
-			values_error(r, at, NULL, "there is a `listen' for this address already");
+	if (good)
+		look_free(r, s, &new->at, at);
 	agree(r, new, pending(l), at);
 	/* One that has no address stays, too: without it more would be said than is wrong. */
 	s->n_listener++;
+}
+
+/* Who can connect can read: nobody else can where the address is one of this machine alone. */
+void
+plain_metrics(struct values *r, struct load *l)
+{
+	struct endpoint *new = arena_alloc(l->a, sizeof(*new));
+	const struct conf_value *at;
+
+	if (!plain_take_endpoint(r, false, new, &at))
+		return;
+	if (!values_is(r, "public") && !addr_is_loopback(&new->addr))
+		values_error(r, at, "such as metrics 127.0.0.1:9125, or `public' behind it",
+		    "without a password they are for this machine alone");
+	look_free(r, l->s, new, at);
+	l->s->metrics = new;
 }

@@ -147,7 +147,7 @@ static bool
 is_proxys(struct strv keyword)
 {
 	static const char *const words[] = { "listen", "upstream", "tls", "line-endings", "workers",
-		"received", "quarantine", NULL };
+		"received", "quarantine", "metrics", NULL };
 
 	for (unsigned i = 0; words[i] != NULL; i++)
 		if (strv_eq(keyword, strv_z(words[i])))

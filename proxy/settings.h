@@ -43,6 +43,7 @@ struct settings {                       /* everything lives in the arena given t
 	enum log_to       log;
 	const char       *log_file;
 	uint64_t          drain;        /* ms, default 10 min */
+	const struct endpoint *metrics; /* where they are shown; NULL: nowhere */
 	struct resolver_conf resolver;
 	struct auth_conf  auth;
 	struct milters_conf milters;

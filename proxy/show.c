@@ -58,6 +58,21 @@ show_listener(struct show *o, const struct listener *l)
 }
 
 static void
+show_metrics(struct show *o)
+{
+	const struct endpoint *at = o->s->metrics;
+	char                   text[ENDPOINT_TEXT];
+	struct strv            print;
+
+	if (at == NULL)
+		return;
+	print = endpoint_print(at, text);
+	buf_printf(&o->line, "metrics      %.*s", (int)print.n, print.p);
+	show_add_if(o, !addr_is_loopback(&at->addr), ", for whoever can connect");
+	show_end_line(o);
+}
+
+static void
 show_certificate(struct show *o, const struct certificate *c)
 {
 	struct strv day = day_print(o->a, c->ends);
@@ -285,6 +300,7 @@ show_settings(
 	show_end_line(&o);
 	for (unsigned i = 0; i < s->n_listener; i++)
 		show_listener(&o, &s->listener[i]);
+	show_metrics(&o);
 	for (unsigned i = 0; i < s->n_certificate; i++)
 		show_certificate(&o, &s->certificate[i]);
 	if (s->client_ca) {

@@ -169,8 +169,8 @@ sockets_listen(int fd)
 }
 
 bool
-sockets_open(struct sockets *s, const struct listener *l, unsigned n, unsigned places,
-    struct arena *a, const struct listener **failed, struct strv *why)
+sockets_open(struct sockets *s, const struct endpoint *at, unsigned n, unsigned places,
+    struct arena *a, unsigned *failed, struct strv *why)
 {
 	struct sockets new = { .n = n, .places = places > s->places ? places : s->places };
 	unsigned i;
@@ -179,12 +179,11 @@ sockets_open(struct sockets *s, const struct listener *l, unsigned n, unsigned p
 	new.at = mem_array(n, sizeof(*new.at));
 	new.fd = mem_array((size_t)n * new.places, sizeof(*new.fd));
 	for (i = 0; i < n; i++)
-		new.at[i] = l[i].at;
+		new.at[i] = at[i];
 	for (i = 0; i < n * new.places; i++)
 		new.fd[i] = -1;
-	error = open_all(s, &new, &i);
+	error = open_all(s, &new, failed);
 	if (error != 0) {
-		*failed = &l[i];
 		*why = arena_dup(a, strv_z(bind_hint(error)));
 		close_but(&new, s);
 		return false;

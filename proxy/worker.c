@@ -26,6 +26,7 @@
 #include "proxy/control.h"
 #include "proxy/drop.h"
 #include "proxy/folders.h"
+#include "proxy/metrics.h"
 #include "proxy/smtp/flood.h"
 
 #define ORDERS  64   /* a readiness */
@@ -41,6 +42,7 @@ struct worker {
 	struct smtp               *smtp;
 	struct acceptor           *acceptor;
 	struct flood              *flood;
+	struct metrics            *metrics; /* NULL: nobody wants any */
 	struct loop_fd             orders;
 	struct timer               hard, tickets, logless, deaf;
 	int                        log_fd;
@@ -92,6 +94,8 @@ drain(struct worker *w)
 		return;
 	w->draining = true;
 	acceptor_stop(w->acceptor);
+	if (w->metrics != NULL)
+		metrics_stop(w->metrics);
 	timer_start(w->loop, &w->hard, loop_now(w->loop) + w->start->settings->drain);
 	smtp_drain(w->smtp, all_gone, w);
 }
@@ -309,7 +313,9 @@ begin(struct worker *w, const char **why)
 		*why = "the event loop takes no descriptor";
 		return false;
 	}
-	w->acceptor = acceptor_new(w->a, start, conf, w->smtp, w->loop);
+	if (start->settings->metrics != NULL)
+		w->metrics = metrics_new(w->a, start, conf, w->smtp, w->loop);
+	w->acceptor = acceptor_new(w->a, start, conf, w->smtp, w->metrics, w->loop);
 	if (start->place == 0)
 		folders_try(start->settings, start->world, w->loop);
 	return true;
@@ -324,6 +330,8 @@ end(struct worker *w)
 	timer_stop(w->loop, &w->logless);
 	timer_stop(w->loop, &w->deaf);
 	flood_free(w->flood);
+	if (w->metrics != NULL)
+		metrics_end(w->metrics);
 	/* With a session still alive its memory is not ours to take apart: the process ends, that is enough. */
 	if (smtp_sessions(w->smtp) > 0) {
 		world_real_stop(w->start->world);

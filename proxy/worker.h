@@ -14,6 +14,7 @@ struct worker_start {                   /* what a worker has from its master; al
 	struct counters       *counters;
 	unsigned               column;  /* its own in the counters */
 	unsigned               workers; /* that share what is for the whole daemon */
+	unsigned               generation;      /* of the settings: 1, 2, ... */
 	unsigned               place;   /* which of them this is; what one of them says, 0 does */
 	int                    control; /* its end of the socketpair */
 	int                    log_fd;

@@ -45,14 +45,17 @@ struct set {
 
 struct column {
 	alignas(LINE) _Atomic uint64_t number[COUNTER_MAX];
+	_Atomic unsigned generation; /* of its gauges; 0: it tells none */
 	alignas(LINE) struct doing doing;
 	alignas(LINE) _Atomic uint32_t client[CELLS];
-	struct set auth[SETS];
+	struct set       auth[SETS];
+	_Atomic uint64_t gauge[COUNTERS_GAUGES];
 	alignas(PAGE) struct log_room log;
 };
 
 struct shared {
 	_Atomic unsigned used; /* columns from here on were never counted in */
+	_Atomic uint64_t master[MASTER_MAX];
 	struct column    column[];
 };
 
@@ -146,6 +149,13 @@ counters_sum(const struct counters *c, enum counter k)
 	return sum;
 }
 
+uint64_t
+counters_at(const struct counters *c, unsigned place, enum counter k)
+{
+	assert(place < c->places && k < COUNTER_MAX);
+	return atomic_load_explicit(&c->s->column[place].number[k], memory_order_relaxed);
+}
+
 void
 counters_clear_place(struct counters *c, unsigned place, enum counter k)
 {
@@ -153,31 +163,60 @@ counters_clear_place(struct counters *c, unsigned place, enum counter k)
 	atomic_store_explicit(&column(c, place)->number[k], 0, memory_order_relaxed);
 }
 
-const char *
-counter_word(enum counter k)
-{
-	static const char *const words[] = {
-#define X(name, word, text) [COUNTER_##name] = word,
-		COUNTERS(X)
-#undef X
-	};
+/* ---- what is told for show -------------------------------------------------------------------- */
 
-	assert(k < COUNTER_MAX);
-	return words[k];
+void
+counters_gauge(
+    struct counters *c, unsigned place, unsigned generation, unsigned gauge, uint64_t value)
+{
+	struct column *col = column(c, place);
+
+	assert(gauge < COUNTERS_GAUGES);
+	atomic_store_explicit(&col->gauge[gauge], value, memory_order_relaxed);
+	atomic_store_explicit(&col->generation, generation, memory_order_release);
 }
 
-const char *
-counter_text(enum counter k)
+uint64_t
+counters_gauge_sum(const struct counters *c, unsigned generation, unsigned gauge, unsigned *places)
 {
-	static const char *const texts[] = {
-#define X(name, word, text) [COUNTER_##name] = text,
-		COUNTERS(X)
-#undef X
-	};
+	uint64_t sum = 0;
+	unsigned used = used_of(c);
 
-	assert(k < COUNTER_MAX);
-	return texts[k];
+	assert(gauge < COUNTERS_GAUGES);
+	*places = 0;
+	for (unsigned i = 0; i < used; i++) {
+		const struct column *col = &c->s->column[i];
+
+		if (atomic_load_explicit(&col->generation, memory_order_acquire) != generation)
+			continue;
+		sum += atomic_load_explicit(&col->gauge[gauge], memory_order_relaxed);
+		++*places;
+	}
+	return sum;
 }
+
+/* Generations begin with 1. */
+void
+counters_gauges_clear(struct counters *c, unsigned place)
+{
+	atomic_store(&column(c, place)->generation, 0);
+}
+
+void
+counters_master_set(struct counters *c, enum counter_master k, uint64_t value)
+{
+	assert(k < MASTER_MAX);
+	atomic_store_explicit(&c->s->master[k], value, memory_order_relaxed);
+}
+
+uint64_t
+counters_master(const struct counters *c, enum counter_master k)
+{
+	assert(k < MASTER_MAX);
+	return atomic_load_explicit(&c->s->master[k], memory_order_relaxed);
+}
+
+/* ---- sessions per client ---------------------------------------------------------------------- */
 
 static uint64_t
 client_sum(const struct counters *c, size_t cell)

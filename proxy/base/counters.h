@@ -10,24 +10,41 @@
 
 #include "proxy/base/doing.h"
 
+/*
+ * X(name, family, labels, help), as Prometheus has these words: a family that ends in _total only grows, of a family of
+ * seconds the values are milliseconds until they are shown (metrics_page.c), and the others go up and down.  Those of one
+ * family stand together, and its first one has its help.
+ */
 #define COUNTERS(X) \
-	X(SESSIONS_OPEN,     "sessions_open",     "sessions open now") \
-	X(SESSIONS,          "sessions_total",    "sessions accepted") \
-	X(SESSIONS_REFUSED,  "sessions_refused",  "sessions told 421 at once") \
-	X(MESSAGES,          "messages_total",    "messages that a hop took") \
-	X(REFUSED,           "refused_total",     "commands and messages refused here") \
-	X(DISCARDED,         "discarded_total",   "messages discarded by policy") \
-	X(UPSTREAM_REFUSED,  "upstream_refused",  "commands and messages refused upstream") \
-	X(OCTETS_IN,         "octets_in",         "octets of message text taken") \
-	X(UPSTREAM_OPEN,     "upstream_open",     "upstream connections open now") \
-	X(UPSTREAM_CONNECTS, "upstream_connects", "upstream connections made") \
-	X(REPLAYS,           "replays",           "transactions replayed on a fresh connection") \
-	X(AUTH_OK,           "auth_ok",           "users authenticated") \
-	X(AUTH_FAILED,       "auth_failed",       "failures of AUTH") \
-	X(FAILOVERS,         "failovers",         "transactions that went to the next server of a pool")
+	X(SESSIONS_OPEN,     "sessions_open", "", "sessions open now") \
+	X(SESSIONS,          "sessions_total", "", "sessions that began") \
+	X(SESSIONS_REFUSED,  "sessions_refused_total", "", "clients told 421 at once, for want of room") \
+	X(ACCEPTED,          "messages_total", "outcome=\"accepted\"", "messages, by what became of them") \
+	X(QUARANTINED,       "messages_total", "outcome=\"quarantined\"", "") \
+	X(DISCARDED,         "messages_total", "outcome=\"discarded\"", "") \
+	X(DEFERRED,          "messages_total", "outcome=\"deferred\"", "") \
+	X(REFUSED,           "messages_total", "outcome=\"refused\"", "") \
+	X(UNKNOWN,           "messages_total", "outcome=\"unknown\"", "") \
+	X(OCTETS_IN,         "message_bytes_total", "", "octets of message text that came") \
+	X(MS_100,            "message_seconds_bucket", "le=\"0.1\"", "from DATA or the first BDAT to the answer") \
+	X(MS_1000,           "message_seconds_bucket", "le=\"1\"", "") \
+	X(MS_10000,          "message_seconds_bucket", "le=\"10\"", "") \
+	X(MS_60000,          "message_seconds_bucket", "le=\"60\"", "") \
+	X(MS_MORE,           "message_seconds_bucket", "le=\"+Inf\"", "") \
+	X(MS_SUM,            "message_seconds_sum", "", "") \
+	X(OURS_4XX,          "refusals_total", "by=\"postern\",class=\"4xx\"", "commands refused, by whom and how") \
+	X(OURS_5XX,          "refusals_total", "by=\"postern\",class=\"5xx\"", "") \
+	X(UPSTREAM_4XX,      "refusals_total", "by=\"upstream\",class=\"4xx\"", "") \
+	X(UPSTREAM_5XX,      "refusals_total", "by=\"upstream\",class=\"5xx\"", "") \
+	X(AUTH_OK,           "auth_total", "result=\"accepted\"", "exchanges of AUTH that came to an answer") \
+	X(AUTH_FAILED,       "auth_total", "result=\"failed\"", "") \
+	X(UPSTREAM_OPEN,     "upstream_connections_open", "", "connections to mail servers open now") \
+	X(UPSTREAM_CONNECTS, "upstream_connections_total", "", "connections to mail servers that were begun") \
+	X(FAILOVERS,         "upstream_failovers_total", "", "transactions that went to the next server of a pool") \
+	X(REPLAYS,           "upstream_replays_total", "", "transactions said again on a fresh connection")
 
 enum counter {
-#define X(name, word, text) COUNTER_##name,
+#define X(name, family, labels, help) COUNTER_##name,
 	COUNTERS(X)
 #undef X
 	COUNTER_MAX
@@ -41,9 +58,24 @@ struct counters *counters_new(unsigned places);
 void counters_free(struct counters *c);
 void counters_add(struct counters *c, unsigned place, enum counter k, int64_t by);
 uint64_t counters_sum(const struct counters *c, enum counter k);
+/* What one place has counted: a broken worker may leave any number. */
+uint64_t counters_at(const struct counters *c, unsigned place, enum counter k);
 void counters_clear_place(struct counters *c, unsigned place, enum counter k);  /* a worker died: its gauges go */
-const char *counter_word(enum counter k);
-const char *counter_text(enum counter k);
+
+/*
+ * Gauges, by number: what one of several that are alike (servers) is like in one worker, which it tells now and then.
+ * They are of one generation, since another configuration has other servers.
+ */
+#define COUNTERS_GAUGES 1024
+void counters_gauge(struct counters *c, unsigned place, unsigned generation, unsigned gauge, uint64_t value);
+/* The sum over the places that tell gauges of that generation, of which there are *places; 0 where there are none. */
+uint64_t counters_gauge_sum(const struct counters *c, unsigned generation, unsigned gauge, unsigned *places);
+void counters_gauges_clear(struct counters *c, unsigned place);                 /* a worker died, or drains */
+
+/* What the master alone tells: seconds since 1970, or a number. */
+enum counter_master { MASTER_STARTED, MASTER_LOADED, MASTER_LOAD_GOOD, MASTER_WORKERS, MASTER_DEATHS, MASTER_MAX };
+void counters_master_set(struct counters *c, enum counter_master k, uint64_t value);
+uint64_t counters_master(const struct counters *c, enum counter_master k);
 
 /* What the worker of that place is in the middle of: for doing_here, and for the master, to say where it died or hangs. */
 struct doing *counters_doing(struct counters *c, unsigned place);

@@ -122,7 +122,7 @@ skip_turn(struct session *s, struct strv v)
 	}
 }
 
-/* That was the message: no chunk of it is taken any more, so it is told and counted here. */
+/* That was the message: no chunk of it is taken any more, so it is told here. */
 static void
 chunk_refused(struct session *s)
 {
@@ -131,7 +131,6 @@ chunk_refused(struct session *s)
 	s->text.failed = true;
 	s->errors += r->code >= 500;
 	slots_say(&s->replies, r);
-	text_count(s, r);
 	session_log_message(s, r, !s->gone);
 }
 

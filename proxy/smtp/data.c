@@ -352,23 +352,14 @@ decide(struct session *s, struct reply *r)
 	carry_out(s, &v, r);
 }
 
-void
-text_count(struct session *s, const struct reply *r)
+/* A client that had a message taken is forgiven what it did wrong before. */
+static void
+forgive(struct session *s)
 {
-	struct smtp *m = s->smtp;
-
-	counters_add(m->counters, m->place, COUNTER_OCTETS_IN, (int64_t)session_tx(s)->msg.octets);
 	if (s->relay.outcome == OUTCOME_TAKEN || s->relay.outcome == OUTCOME_QUARANTINED) {
-		counters_add(m->counters, m->place, COUNTER_MESSAGES, 1);
 		s->n_taken++;
 		s->junk = 0;
 		s->forgiven = s->errors;
-	} else if (s->relay.outcome == OUTCOME_REFUSED) {
-		counters_add(m->counters, m->place, COUNTER_UPSTREAM_REFUSED, 1);
-	} else if (s->relay.outcome == OUTCOME_DISCARDED) {
-		counters_add(m->counters, m->place, COUNTER_DISCARDED, 1);
-	} else if (r->code >= 400) {
-		counters_add(m->counters, m->place, COUNTER_REFUSED, 1);
 	}
 }
 
@@ -388,7 +379,7 @@ text_done(struct session *s)
 		heard = slots_flush(&s->replies, &s->io);
 	if (!heard)
 		session_cut(s, "client is gone");
-	text_count(s, &r);
+	forgive(s);
 	session_log_message(s, &r, heard);
 	tx_end(s);
 }

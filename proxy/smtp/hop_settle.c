@@ -168,7 +168,6 @@ rcpt_answered(struct session *s, struct owed o, struct reply *r)
 	rcpt->upstream_took = reply_is_ok(r);
 	if (!reply_is_ok(r)) {
 		s->relay.up->errors++;
-		counters_add(s->smtp->counters, s->smtp->place, COUNTER_UPSTREAM_REFUSED, 1);
 		session_log_refusal(s, STAGE_RCPT, r, SV("upstream"), &rcpt->to);
 	}
 	if (o.slot != NULL)

@@ -50,7 +50,6 @@ say_verdict(struct session *s, const struct verdict *v, enum stage at, const str
 	struct reply r = reply_of_verdict(v);
 
 	session_log_refusal(s, at, &r, v->by, rcpt);
-	counters_add(s->smtp->counters, s->smtp->place, COUNTER_REFUSED, 1);
 	r = verdict_reply(s, v);
 	slots_say(&s->replies, &r);
 }

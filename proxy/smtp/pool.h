@@ -69,6 +69,10 @@ struct upstream {
 	struct upstream    *all_prev, *all_next;
 };
 
+/* For who shows it: smtp_look_server, smtp_look_waiting. */
+struct server_look pool_look(const struct pool *p, unsigned server);
+unsigned pool_waiting(const struct pool *p);
+
 /* What happened while waiting for a server. */
 enum up_rc { UP_OK, UP_TIMEOUT, UP_CLOSED, UP_BAD, UP_REFUSED, UP_BUSY, UP_CANCELLED };
 

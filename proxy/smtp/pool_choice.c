@@ -180,3 +180,25 @@ pool_choose(const struct pool_errand *e)
 	found->silence.trial = false;
 	return found;
 }
+
+/* --- what it is like, for show ----------------------------------------------------------------- */
+
+struct server_look
+pool_look(const struct pool *p, unsigned server)
+{
+	const struct pool_server *sv = &p->sv[server];
+
+	return (
+	    struct server_look){ pool_alive(sv), sv->silence.late, sv->n_open, pool_in_use(sv) };
+}
+
+unsigned
+pool_waiting(const struct pool *p)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < 2; i++)
+		for (const struct pool_errand *e = p->queue[i].first; e != NULL; e = e->next)
+			n++;
+	return n;
+}

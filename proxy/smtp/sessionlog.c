@@ -5,6 +5,7 @@
 
 #include "proxy/base/log.h"
 #include "proxy/smtp/flood.h"
+#include "proxy/smtp/session_count.h"
 
 struct strv
 session_id(const struct session *s)
@@ -43,6 +44,7 @@ session_log_refusal(struct session *s, enum stage at, const struct reply *r, str
 {
 	struct log_line l;
 
+	session_count_refusal(s, r, strv_eq(by, SV("upstream")));
 	if (at == STAGE_CONNECT && s->commands == 0 && !session_log_refused(s, by))
 		return;
 	log_begin(&l, s->smtp->world, session_id(s), "refused");
@@ -194,24 +196,21 @@ log_names(struct log_line *l, const struct session *s)
 /* --- the message ------------------------------------------------------------------------------ */
 
 static const char *
-outcome_word(const struct session *s, const struct reply *r, bool heard)
+outcome_word(enum counter k, bool heard)
 {
-	bool replaced = envelope_taken(&session_tx(s)->env) > 0 &&
-	    session_tx(s)->verdict.kind == VERDICT_QUARANTINE;
-
-	switch (s->relay.outcome) {
-	case OUTCOME_TAKEN:
-		if (replaced)
-			return heard ? "quarantined" : "quarantined-unacknowledged";
+	switch (k) {
+	case COUNTER_ACCEPTED:
 		return heard ? "accepted" : "accepted-unacknowledged";
-	case OUTCOME_QUARANTINED:
+	case COUNTER_QUARANTINED:
 		return heard ? "quarantined" : "quarantined-unacknowledged";
-	case OUTCOME_UNKNOWN:
+	case COUNTER_UNKNOWN:
 		return "unknown";
-	case OUTCOME_DISCARDED:
+	case COUNTER_DISCARDED:
 		return "discarded";
+	case COUNTER_DEFERRED:
+		return "deferred";
 	default:
-		return r->code / 100 == 4 ? "deferred" : "refused";
+		return "refused";
 	}
 }
 
@@ -294,10 +293,12 @@ void
 session_log_message(struct session *s, const struct reply *r, bool heard)
 {
 	const struct transaction *tx = session_tx(s);
+	uint64_t                  ms = loop_now(s->smtp->loop) - s->text.began;
+	enum counter              outcome = session_count_message(s, r, ms);
 	struct log_line           l;
 
 	log_begin(&l, s->smtp->world, session_id(s), "message");
-	log_z(&l, "outcome", outcome_word(s, r, heard));
+	log_z(&l, "outcome", outcome_word(outcome, heard));
 	log_client(&l, s);
 	log_path(&l, "from", tx->env.was != NULL ? tx->env.was : &tx->env.from);
 	if (tx->env.was != NULL)
@@ -317,7 +318,7 @@ session_log_message(struct session *s, const struct reply *r, bool heard)
 	if (s->relay.outcome != OUTCOME_NONE)
 		session_log_edits(&l, tx->a, &tx->edits);
 	log_reply(&l, r);
-	log_number(&l, "ms", loop_now(s->smtp->loop) - s->text.began);
+	log_number(&l, "ms", ms);
 	log_end(&l);
 }
 

@@ -76,6 +76,18 @@ smtp_sessions(const struct smtp *m)
 	return m->n_sessions;
 }
 
+struct server_look
+smtp_look_server(const struct smtp *m, unsigned pool, unsigned server)
+{
+	return pool_look(m->pool[pool], server);
+}
+
+unsigned
+smtp_look_waiting(const struct smtp *m, unsigned pool)
+{
+	return pool_waiting(m->pool[pool]);
+}
+
 void
 smtp_free(struct smtp *m)
 {

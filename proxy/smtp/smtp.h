@@ -130,6 +130,13 @@ void smtp_drain(struct smtp *s, void (*done)(void *arg), void *arg);
 /* Ends every session now, transactions cut; smtp_drain's done comes through the loop. */
 void smtp_abort(struct smtp *s);
 unsigned smtp_sessions(const struct smtp *s);
+/* A server of one of conf's pools (no Maildir) as this worker sees it, and how many sessions wait in a pool. */
+struct server_look {
+	bool     up, late;              /* an EHLO of it is known and the last attempt was good; it is behind others */
+	unsigned open, in_use;          /* connections */
+};
+struct server_look smtp_look_server(const struct smtp *s, unsigned pool, unsigned server);
+unsigned smtp_look_waiting(const struct smtp *s, unsigned pool);
 /* No session may be alive and the loop must have run its queue since. Closes pooled connections. */
 void smtp_free(struct smtp *s);
 

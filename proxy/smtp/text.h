@@ -12,8 +12,6 @@ void text_begin(struct session *s, bool chunked);
 MAY_YIELD void text_take(struct session *s, struct strv canonical);
 /* The message has come whole: judge, hop, reply, log; the transaction is over. */
 MAY_YIELD void text_done(struct session *s);
-/* What became of the message, which was answered with r, in the counters. */
-void text_count(struct session *s, const struct reply *r);
 /* The message is discarded, whatever comes: the hop is given back, what it was told is undone. */
 void text_discard(struct session *s, const struct verdict *v);
 /* Where every recipient was discarded the message is, too: nothing that would be decided later is of any use. */

@@ -15,6 +15,7 @@ import t_dns
 import t_estate
 import t_faults
 import t_homes
+import t_metrics
 import t_milters
 import t_milterd
 import t_octets
@@ -31,6 +32,7 @@ MODULES = (
     t_auth,
     t_estate,
     t_sink,
+    t_metrics,
     t_milterd,
     t_sendmail,
     t_octets,

@@ -83,6 +83,7 @@ static struct {
 	struct settings     settings;
 	struct smtp_conf    conf;
 	struct listener     listener[LISTENERS];
+	struct endpoint     at[LISTENERS];
 	int                 fd[LISTENERS];
 	struct sockets      sockets;
 	struct worker_start start;
@@ -118,7 +119,9 @@ begin(unsigned refused)
 		listen_at(i);
 	t.settings.listener = t.listener;
 	t.settings.n_listener = LISTENERS;
-	t.sockets = (struct sockets){ .fd = t.fd, .n = LISTENERS, .places = 1 };
+	for (unsigned i = 0; i < LISTENERS; i++)
+		t.at[i] = t.listener[i].at;
+	t.sockets = (struct sockets){ .at = t.at, .fd = t.fd, .n = LISTENERS, .places = 1 };
 	t.start = (struct worker_start){ .world = &t.world,
 		.settings = &t.settings,
 		.sockets = &t.sockets,
@@ -129,7 +132,7 @@ begin(unsigned refused)
 	few = t.limit;
 	few.rlim_cur = 4;
 	T_CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
-	t.a = acceptor_new(t.arena, &t.start, &t.conf, NULL, t.loop);
+	t.a = acceptor_new(t.arena, &t.start, &t.conf, NULL, NULL, t.loop);
 	T_CHECK(setrlimit(RLIMIT_NOFILE, &t.limit) == 0);
 	refuse = refused;
 	adds = lines = away = 0;

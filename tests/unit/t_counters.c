@@ -22,7 +22,7 @@ sums_places(void)
 	counters_add(c, 1, COUNTER_SESSIONS_OPEN, -1);
 	T_EQ_NUM(counters_sum(c, COUNTER_SESSIONS), 12);
 	T_EQ_NUM(counters_sum(c, COUNTER_SESSIONS_OPEN), 1);
-	T_EQ_NUM(counters_sum(c, COUNTER_MESSAGES), 0);
+	T_EQ_NUM(counters_sum(c, COUNTER_ACCEPTED), 0);
 	counters_clear_place(c, 2, COUNTER_SESSIONS);
 	T_EQ_NUM(counters_sum(c, COUNTER_SESSIONS), 5);
 	T_EQ_NUM(counters_sum(c, COUNTER_SESSIONS_OPEN), 1);
@@ -73,17 +73,42 @@ survives_a_head_that_is_spoilt(void)
 	counters_free(c);
 }
 
+/* Servers of another configuration are not those of this one; who died or drains tells of none. */
 static void
-names_are_told(void)
+gauges_are_of_a_generation(void)
 {
-	T_EQ_STR(counter_word(COUNTER_SESSIONS_OPEN), "sessions_open");
-	T_EQ_STR(
-	    counter_text(COUNTER_FAILOVERS), "transactions that went to the next server of a pool");
-	for (unsigned k = 0; k < COUNTER_MAX; k++) {
-		T_CHECK(counter_word(k) != NULL && counter_text(k) != NULL);
-		for (unsigned j = 0; j < k; j++)
-			T_CHECK(strcmp(counter_word(k), counter_word(j)) != 0);
-	}
+	struct counters *c = counters_new(4);
+	unsigned         places;
+
+	T_EQ_NUM(counters_gauge_sum(c, 1, 0, &places), 0);
+	T_EQ_NUM(places, 0);
+	counters_gauge(c, 0, 1, 0, 5);
+	counters_gauge(c, 2, 1, 0, 7);
+	counters_gauge(c, 2, 1, COUNTERS_GAUGES - 1, 3);
+	counters_gauge(c, 3, 2, 0, 100);
+	T_EQ_NUM(counters_gauge_sum(c, 1, 0, &places), 12);
+	T_EQ_NUM(places, 2);
+	T_EQ_NUM(counters_gauge_sum(c, 1, COUNTERS_GAUGES - 1, &places), 3);
+	T_EQ_NUM(counters_gauge_sum(c, 2, 0, &places), 100);
+	T_EQ_NUM(places, 1);
+	counters_gauge(c, 0, 1, 0, 4);
+	counters_gauges_clear(c, 2);
+	T_EQ_NUM(counters_gauge_sum(c, 1, 0, &places), 4);
+	T_EQ_NUM(places, 1);
+	counters_free(c);
+}
+
+static void
+keeps_what_the_master_tells(void)
+{
+	struct counters *c = counters_new(1);
+
+	T_EQ_NUM(counters_master(c, MASTER_LOADED), 0);
+	counters_master_set(c, MASTER_LOADED, 1763900000);
+	counters_master_set(c, MASTER_DEATHS, 2);
+	T_EQ_NUM(counters_master(c, MASTER_LOADED), 1763900000);
+	T_EQ_NUM(counters_master(c, MASTER_DEATHS), 2);
+	counters_free(c);
 }
 
 static void
@@ -247,7 +272,7 @@ static int
 enter_and_leave(struct counters *c, unsigned place, _Atomic int *inside, unsigned rounds, int max)
 {
 	for (unsigned i = 0; i < rounds; i++) {
-		counters_add(c, place, COUNTER_MESSAGES, 1);
+		counters_add(c, place, COUNTER_ACCEPTED, 1);
 		if (i < 50)
 			counters_auth_failed(c, place / 2, 7, 0);
 		if (!counters_client_enter(c, place, 7, (unsigned)max))
@@ -288,7 +313,7 @@ processes_share_it(void)
 			waitpid(pid[place], &status, 0);
 		T_EQ_NUM(status, 0);
 	}
-	T_EQ_NUM(counters_sum(c, COUNTER_MESSAGES), PLACES * ROUNDS);
+	T_EQ_NUM(counters_sum(c, COUNTER_ACCEPTED), PLACES * ROUNDS);
 	/* two processes each counted in one column, as an old worker and its successor do */
 	T_EQ_NUM(counters_auth_failures(c, 7, 0), PLACES * 50);
 	T_CHECK(counters_client_enter(c, 0, 7, 1));
@@ -375,7 +400,8 @@ main(int argc, char **argv)
 	T_RUN(sums_places);
 	T_RUN(sums_over_negative_columns);
 	T_RUN(survives_a_head_that_is_spoilt);
-	T_RUN(names_are_told);
+	T_RUN(gauges_are_of_a_generation);
+	T_RUN(keeps_what_the_master_tells);
 	T_RUN(bounds_clients);
 	T_RUN(forgets_a_dead_place);
 	T_RUN(counts_failures_of_auth);

@@ -283,7 +283,14 @@ static const struct mistake mistakes[] = {
 	{ "resolver system; resolver system", 18, "a second `resolver'" },
 	{ "hostname { }", 10, "a name is expected here" },
 	{ "frobnicate 1", 1, "frobnicate" },
-	{ "metrics 127.0.0.1:9100", 1, "not in this build" },
+	{ "metrics", 1, "ADDR:PORT is missing here" },
+	{ "metrics 0.0.0.0:9100", 9, "without a password they are for this machine alone" },
+	{ "metrics [2001:db8::1]:9100", 9, "without a password they are for this machine alone" },
+	{ "metrics 127.0.0.1:9100 private", 24, "nothing more is expected here" },
+	{ "metrics 127.0.0.1:9100; metrics 127.0.0.1:9101", 25, "a second `metrics'" },
+	{ "metrics 127.0.0.1:25", 9, "there is a `listen' for this address already" },
+	{ "metrics 127.0.0.1:9100; listen 127.0.0.1:9100", 32,
+	    "there are `metrics' at this address already" },
 };
 
 static void
