@@ -77,6 +77,7 @@ struct asked {
  */
 struct rule {
 	enum expr_kind  kind;
+	struct pos      pos;                    /* where it is written: wants.c changes the order of kids */
 	struct rule   **kid;
 	unsigned        n_kid;
 	struct asked    ask;

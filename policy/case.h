@@ -29,6 +29,7 @@ struct look {
 	unsigned                  rcpt;         /* NOTE_NO_RCPT */
 	enum look_came            came;         /* UNASKED: behind a verdict, and a fact of it is not there yet */
 	bool                      warn, holds;  /* holds: its verdict is the one that counts */
+	bool                      behind;       /* another one holds already: nothing of what it does is done */
 	struct verdict            said;         /* YES, UNKNOWN: what it says, or would */
 	const struct fact *const *fact;         /* those that were read, in order, each once */
 	unsigned                  n_fact;

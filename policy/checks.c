@@ -158,6 +158,7 @@ tell(struct walk *w, const struct check *k, enum look_came came, const struct ve
 	if (v != NULL)
 		l.said = *v;
 	l.holds = v != NULL && verdict_final(v) && !w->settled && !k->warn;
+	l.behind = w->settled;
 	c->look(c->look_arg, &l);
 }
 

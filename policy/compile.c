@@ -184,11 +184,16 @@ compile_expr(struct loader *l, const struct expr *e, enum stage at)
 
 	if (e == NULL)
 		return NULL;
-	if (e->kind == EXPR_PRED)
-		return compile_pred(l, e->pred, at);
+	if (e->kind == EXPR_PRED) {
+		r = compile_pred(l, e->pred, at);
+		if (r != NULL)
+			r->pos = e->pos;
+		return r;
+	}
 	ok = quantifier_ok(l, e, at);
 	r = arena_alloc(l->a, sizeof(*r));
 	r->kind = e->kind;
+	r->pos = e->pos;
 	r->kid = arena_array(l->a, e->n_kid, sizeof(struct rule *));
 	for (; r->n_kid < e->n_kid; r->n_kid++) {
 		r->kid[r->n_kid] = compile_expr(l, e->kid[r->n_kid], at);

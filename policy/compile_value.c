@@ -44,7 +44,7 @@ value_number(struct compiling *s, const struct lit *v)
 	}
 	m = compile_match(s, MATCH_NUMBER);
 	m->number = number;
-	m->op = s->x->op == PRED_IS ? PRED_EQ : s->x->op;
+	m->op = s->x->op == PRED_IS || s->x->op == PRED_IN ? PRED_EQ : s->x->op;
 	return true;
 }
 

@@ -6,6 +6,8 @@
  */
 #include "policy/eval.h"
 
+#define NOTHING 1e-7 /* two sums that differ by less are one */
+
 static void
 widen(struct span *s, double weight)
 {
@@ -47,12 +49,25 @@ eval_score(struct eval *e)
 	return s;
 }
 
+/* Weights are tenths and hundredths, which are no binary fractions: 0.7 and 0.1 are 0.8 here as on paper. */
+static double
+near(double sum, double number)
+{
+	double off = sum - number;
+
+	return off < NOTHING && off > -NOTHING ? number : sum;
+}
+
 /* A comparison holds, or not, for all that is between the ends if it does for both. */
 static enum truth
 compare(const struct match *m, struct span s)
 {
-	bool least = match_number(m, s.least), most = match_number(m, s.most);
+	bool least, most;
 
+	s.least = near(s.least, m->number);
+	s.most = near(s.most, m->number);
+	least = match_number(m, s.least);
+	most = match_number(m, s.most);
 	if (m->kind != MATCH_NUMBER)
 		return TRUTH_NO;
 	if (m->op != PRED_EQ)

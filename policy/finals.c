@@ -35,6 +35,9 @@ check_codes(struct loader *l, const struct conf_final *f)
 		diag_add(l->d, DIAG_ERROR, f->code.pos,
 		    SV("RFC 5321 has 421 alone for a server that hangs up"),
 		    "disconnect takes 421, not %s", diag_quote(l->a, f->code.text));
+	else if (f->kind == VERDICT_TEMPFAIL && strv_eq(f->code.text, SV("421")))
+		diag_add(l->d, DIAG_WARNING, f->code.pos, SV("did you mean `disconnect'?"),
+		    "421 is the code of a server that hangs up, which tempfail does not");
 	else if (f->code.text.p[0] != class)
 		diag_add(l->d, DIAG_ERROR, f->code.pos,
 		    f->code.text.p[0] == '4'     ? SV("did you mean `tempfail'?") :

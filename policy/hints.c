@@ -181,13 +181,30 @@ ask_word(struct arena *a, struct strv name, const struct fact_def *def)
 	return all;
 }
 
+/* What stands in its ( ); NULL: it is written without.  A map has no name here. */
+static const char *
+args_of(const struct fact_def *def)
+{
+	if (def->name[0] == '\0')
+		return "FACT";
+	if (def->args == NULL)
+		return NULL;
+	if (strcmp(def->name, "milter") == 0)
+		return "NAME";
+	if (def->args[0] == 'f')
+		return "FACT";
+	return def->args[1] == 'f' ? "\"NAME\", FACT" : "\"NAME\"";
+}
+
 struct strv
 hint_ask(struct arena *a, struct strv name, const struct fact_def *def)
 {
-	if (strcmp(def->name, "milter") == 0)
-		name = SV("milter(NAME)");
+	const char *args = args_of(def);
+
 	if (name.n > 60)
 		name.n = 60;
+	if (args != NULL)
+		name = arena_printf(a, "%.*s(%s)", (int)name.n, name.p, args);
 	if (def->type == FACT_WORD)
 		return ask_word(a, name, def);
 	return arena_printf(a, "%s%.*s%s%.*s%s", asks[def->type].first, (int)name.n, name.p,

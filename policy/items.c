@@ -6,6 +6,7 @@
 #include "policy/hints.h"
 #include "policy/items.h"
 
+#include "config.h"
 #include "proxy/base/idn.h"
 #include "policy/lists.h"
 #include "proxy/base/arena.h"
@@ -119,16 +120,34 @@ hint_domain(struct loader *l, struct strv v)
 		return diag_did_you_mean(l->a, strv_first(v, v.n - 1));
 	if (is_list(l, v))
 		return SV("the name of a list stands without { }");
+	if (!strv_is_ascii(v))
+		return SV("letters beyond ASCII are small ones; or write it as xn--...");
 	return SV("such as example.org, .example.org for all below it, or [192.0.2.1]");
+}
+
+/* What has no A-label, such as one in upper case (RFC 5891 5.4), nobody's name would ever be equal to. */
+static bool
+has_a_label(struct strv v)
+{
+	char buf[IDN_OCTETS];
+
+	return !HAVE_IDN2 || strv_is_ascii(v) || strv_chr(strv_from(v, 1), '.') + 1 >= v.n ||
+	    idn_domain(v, buf).p == buf;
+}
+
+static bool
+is_domain(struct loader *l, struct strv v)
+{
+	return literal_of(l->a, v).p != NULL || (domain_valid(v, false, true) && has_a_label(v));
 }
 
 struct strv
 item_domain(struct loader *l, const struct item *x)
 {
 	struct strv v = x->text;
-	bool        dot = strv_starts(v, SV("."));
+	bool        below = strv_starts(v, SV(".")) && !strv_starts(v, SV(".["));
 
-	if (literal_of(l->a, v).p != NULL || domain_valid(dot ? strv_from(v, 1) : v, false, true))
+	if (is_domain(l, below ? strv_from(v, 1) : v))
 		return canonical(l->a, v);
 	diag_add(
 	    l->d, DIAG_ERROR, x->pos, hint_domain(l, v), "%s is no domain", diag_quote(l->a, v));
@@ -154,7 +173,7 @@ whole_domain(struct loader *l, struct strv v, const char **why)
 {
 	struct strv domain = strv_from(v, 1);
 
-	if (literal_of(l->a, domain).p != NULL || domain_valid(domain, false, true))
+	if (is_domain(l, domain))
 		return arena_concat(l->a, SV("@"), canonical(l->a, domain));
 	*why = "what follows the @ is no domain";
 	return strv(NULL, 0);
@@ -167,9 +186,9 @@ one_address(struct loader *l, struct strv v, const char **why)
 
 	if (path_parse_plain(l->a, v, &path, why) != PATH_OK)
 		return strv(NULL, 0);
-	if (path.kind == PATH_MAILBOX)
+	if (path.kind == PATH_MAILBOX && has_a_label(path.domain))
 		return joined(l->a, &path);
-	*why = "it has no domain";
+	*why = path.kind == PATH_MAILBOX ? "what follows the @ is no domain" : "it has no domain";
 	return strv(NULL, 0);
 }
 

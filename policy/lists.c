@@ -231,8 +231,20 @@ kinds_text(unsigned want)
 	}
 }
 
+static const char *
+example_of(unsigned want)
+{
+	if (want & WANT(NETWORKS))
+		return "such as: networks NAME { 192.0.2.0/24 }";
+	if (want & WANT(DOMAINS))
+		return "such as: domains NAME { example.org, .example.org }";
+	if (want & WANT(ADDRESSES))
+		return "such as: addresses NAME { user@example.org }";
+	return "such as: patterns NAME { \"PATTERN\" }";
+}
+
 static void
-no_such_list(struct loader *l, const struct lit *name)
+no_such_list(struct loader *l, const struct lit *name, unsigned want)
 {
 	unsigned     n_list = l->d->n < DIAG_MAX ? l->p->n_list : 0, n = 0;
 	struct strv *names = arena_array(l->a, n_list, sizeof(*names)), hint;
@@ -243,8 +255,7 @@ no_such_list(struct loader *l, const struct lit *name)
 	}
 	hint = hint_item(l->a, name->text);
 	if (hint.p == NULL)
-		hint = hint_words(
-		    l->a, name->text, names, n, "such as: networks NAME { 192.0.2.0/24 }");
+		hint = hint_words(l->a, name->text, names, n, example_of(want));
 	diag_add(l->d, DIAG_ERROR, name->pos, hint, "no list is called %s",
 	    diag_quote(l->a, name->text));
 }
@@ -281,7 +292,7 @@ lists_find(struct loader *l, const struct lit *name, unsigned want, const char *
 			    kinds[kind], taker, kinds_text(want));
 		return NULL;
 	}
-	no_such_list(l, name);
+	no_such_list(l, name, want);
 	return NULL;
 }
 

@@ -74,11 +74,13 @@ is_literal(struct strv v)
 	    addr_parse_literal(strv(v.p + 1, v.n - 2), &a);
 }
 
-/* For <> and address literals `is fqdn' is true. */
+/* For <> and address literals `is fqdn' is true; an address without brackets has dots, and is no name. */
 static bool
 text_is_fqdn(struct strv v)
 {
-	return is_literal(v) || domain_valid(v, true, true);
+	struct addr a;
+
+	return is_literal(v) || (domain_valid(v, true, true) && !addr_parse(v, &a));
 }
 
 static bool

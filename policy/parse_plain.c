@@ -119,8 +119,7 @@ static void
 no_comma(struct parser *p)
 {
 	if (parse_is_kind(p, TOKEN_COMMA))
-		diag_add(p->d, DIAG_ERROR, parse_take(p)->pos,
-		    SV("such as: recipients 1000  errors 20"),
+		diag_add(p->d, DIAG_ERROR, parse_take(p)->pos, policy_form(p->a, p->keyword),
 		    "between words and their values there are no commas");
 }
 

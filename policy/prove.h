@@ -47,6 +47,7 @@ struct var {
 	unsigned               n_use, max_use;
 	struct pick           *pick;
 	unsigned               n, max;
+	struct parts          *local, *domain;  /* SENDER, RCPT: all that are named; NULL: none yet */
 	int                    now;             /* the value at hand; -1: open */
 	bool                   partial;         /* there may be values that matter and are not among the picks */
 };
@@ -105,15 +106,15 @@ bool act_find(struct act *t, enum answer (*ask)(struct act *t, void *arg), void 
 void picks_fill(struct act *t);
 /* One more, unless a stranger cannot have it or nothing tells it from another. */
 void picks_add(struct act *t, struct var *v, union fact_value value, bool own);
+void picks_keep(struct act *t, struct var *v, struct strv local, struct strv domain, bool own); /* parts of a path */
 
 /* ---- prove_named.c: values that an expression names, and what is like them ---- */
 
 void picks_add_named(struct act *t, struct var *v);     /* of all its uses */
 void picks_add_text(struct act *t, struct var *v, struct strv text, bool own);
-void picks_add_texts(struct act *t, struct var *v, struct strv text);           /* one, of a fact with several */
 void picks_add_path(struct act *t, struct var *v, struct strv local, struct strv domain, bool own);
 void picks_add_addr(struct act *t, struct var *v, const struct addr *addr);
-void picks_add_answers(struct act *t, struct var *v);   /* sets of what it is asked for */
+bool picks_successor(struct addr *addr);                /* the address behind it; false: it is the last */
 void picks_add_number(struct act *t, struct var *v, double number);             /* with those beside it */
 /* "d", ".d", "u@d", "@d", "<>", or a word: as a value for that part of the variable. */
 void picks_add_name(struct act *t, struct var *v, enum var_part part, struct strv name);
@@ -122,7 +123,12 @@ struct strv picks_local(const struct var *v);           /* a local part for a pa
 /* A domain for one: of nobody here, where strangers are spoken of. */
 struct strv picks_domain(const struct act *t, const struct var *v);
 
-/* A text that the regular expression may find; of alternatives the one of that number. In a. */
+/* ---- prove_several.c: values of facts with several ---- */
+
+void picks_add_texts(struct act *t, struct var *v, struct strv text);   /* one */
+void picks_add_answers(struct act *t, struct var *v);   /* sets of what it is asked for */
+
+/* A text that the regular expression may find; of alternatives the one of that number. In a.  prove_patterns.c. */
 struct strv pattern_sample(struct arena *a, struct strv pattern, unsigned branch);
 
 /* ---- prove_outside.c: what is outside, and what is ours ---- */

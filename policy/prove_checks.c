@@ -44,6 +44,24 @@ quantifiers(const struct rule *r)
 	return n;
 }
 
+/* Made-up tags are the same for all recipients, which a tag that is set for one of them is not. */
+static bool
+asks_rcpt_tag(const struct policy *p, const struct rule *r)
+{
+	for (unsigned i = 0; i < r->n_kid; i++) {
+		if (asks_rcpt_tag(p, r->kid[i]))
+			return true;
+	}
+	return r->kind == EXPR_PRED && r->ask.subject == SUBJECT_TAG &&
+	    p->tag[r->ask.fact].per_rcpt;
+}
+
+static bool
+tells_rcpts_apart(const struct policy *p, const struct rule *r)
+{
+	return r != NULL && quantifiers(r) > 0 && asks_rcpt_tag(p, r);
+}
+
 /* Is there a session in which `yes' is true and `no' is not? */
 static enum found
 find_pair(struct prover *x, struct pair p, unsigned *left)
@@ -53,7 +71,7 @@ find_pair(struct prover *x, struct pair p, unsigned *left)
 	    (p.no != NULL ? quantifiers(p.no) : 0);
 	bool found;
 
-	if (n > RCPTS_MAX)
+	if (n > RCPTS_MAX || tells_rcpts_apart(x->p, p.yes) || tells_rcpts_apart(x->p, p.no))
 		return FOUND_UNSURE;
 	act_init(&t, x->p, x->a, x->scratch, left);
 	t.n_rcpt = n > 0 ? n : 1;
@@ -76,21 +94,19 @@ warn(struct prover *x, const struct check *c, const char *text, const char *hint
 
 /* A part behind `or' that is never true is a slip, too. */
 static bool
-prove_parts(struct prover *x, const struct expr *e, const struct rule *r, unsigned *left)
+prove_parts(struct prover *x, const struct rule *r, unsigned *left)
 {
 	bool told = false;
 
-	if (e->kind != r->kind || e->n_kid != r->n_kid)
-		return false;
 	for (unsigned i = 0; i < r->n_kid; i++) {
 		if (r->kind == EXPR_OR &&
 		    find_pair(x, (struct pair){ r->kid[i], NULL }, left) == FOUND_NONE) {
-			diag_add(x->d, DIAG_WARNING, e->kid[i]->pos,
+			diag_add(x->d, DIAG_WARNING, r->kid[i]->pos,
 			    SV("leave it out, or correct what it asks"),
 			    "this part can never be true");
 			told = true;
 		} else if (r->kid[i]->kind != EXPR_PRED) {
-			told = prove_parts(x, e->kid[i], r->kid[i], left) || told;
+			told = prove_parts(x, r->kid[i], left) || told;
 		}
 	}
 	return told;
@@ -106,7 +122,7 @@ prove_alone(struct prover *x, const struct check *c, struct known *k, unsigned *
 		    "facts have one value at a time, but for those with several");
 		return;
 	}
-	(void)prove_parts(x, c->conf->when, c->when, left);
+	(void)prove_parts(x, c->when, left);
 	k->always = find_pair(x, (struct pair){ NULL, c->when }, left) == FOUND_NONE;
 	if (k->always && c->final.kind != VERDICT_NONE)
 		warn(x, c, "this `when' is true for every session",
@@ -227,7 +243,7 @@ prove_milter(struct prover *x, const struct milter_rule *m, unsigned *left)
 		    "this `when' can never be true: %s hears of no message",
 		    diag_quote(x->a, m->is.name));
 	else
-		(void)prove_parts(x, m->expr, m->when, left);
+		(void)prove_parts(x, m->when, left);
 }
 
 void

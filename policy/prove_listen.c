@@ -75,13 +75,19 @@ is_open(struct arena *a, const struct conf_plain *x)
 bool
 outside_reaches(const struct policy *p, struct strv listener)
 {
+	bool any = false;
+
+	/* Several may share a name. */
 	for (unsigned i = 0; i < p->conf->n_plain; i++) {
 		const struct conf_plain *x = &p->conf->plain[i];
 
-		if (is_listen(x) && x->n > 0 && strv_eq(name_of(x), listener))
-			return is_open(p->a, x);
+		if (!is_listen(x) || x->n == 0 || !strv_eq(name_of(x), listener))
+			continue;
+		if (is_open(p->a, x))
+			return true;
+		any = true;
 	}
-	return true;
+	return !any;
 }
 
 bool

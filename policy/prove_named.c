@@ -7,9 +7,9 @@
  */
 #include "policy/match.h"
 #include "policy/prove.h"
+#include "policy/words.h"
 #include "proxy/base/arena.h"
 
-#define SINGLES  12                         /* values of one element, of facts with several */
 #define PATTERNS 16                         /* of one list that texts are made from */
 #define BRANCHES 3                          /* alternatives of each */
 #define WHOLE    (double)((int64_t)1 << 52) /* numbers beyond are as large as any */
@@ -46,6 +46,7 @@ picks_add_path(struct act *t, struct var *v, struct strv local, struct strv doma
 		add_routed(t, v, domain);
 		return;
 	}
+	picks_keep(t, v, local, domain, own);
 	picks_add(t, v, (union fact_value){ .path = act_mailbox(t->a, local, domain) }, own);
 }
 
@@ -78,6 +79,8 @@ picks_add_name(struct act *t, struct var *v, enum var_part part, struct strv nam
 	struct strv domain = at < name.n ? strv_from(name, at + 1) : name;
 	struct strv local = at < name.n && at > 0 ? strv_first(name, at) : picks_local(v);
 
+	if (strv_starts(name, SV(".")) && !own)
+		picks_add_name(t, v, part, arena_concat(t->a, SV("zy"), name));
 	if (strv_starts(domain, SV(".")))
 		domain = arena_concat(t->a, own ? SV("foreign") : SV("zz"), domain);
 	if (!picks_are_paths(v))
@@ -142,6 +145,9 @@ add_sample(struct act *t, struct var *v, enum var_part part, struct strv made)
 	size_t at = strv_rchr(made, '@');
 
 	if (!picks_are_paths(v)) {
+		/* A pattern tied to the end finds names below a domain: such a one is no name yet. */
+		if (strv_starts(made, SV(".")))
+			picks_add_text(t, v, arena_concat(t->a, SV("zz"), made), false);
 		picks_add_text(t, v, made, false);
 		add_likenesses(t, v, made, made);
 	} else if (part == PART_LOCAL || (part == PART_WHOLE && at == made.n)) {
@@ -182,8 +188,8 @@ picks_add_addr(struct act *t, struct var *v, const struct addr *addr)
 }
 
 /* The next one; false: it was the last of its family. */
-static bool
-successor(struct addr *addr)
+bool
+picks_successor(struct addr *addr)
 {
 	unsigned n = addr->family == ADDR_IP4 ? 4 : 16;
 
@@ -203,7 +209,7 @@ add_range(struct act *t, struct var *v, struct addr_range r)
 	picks_add_addr(t, v, &r.lo);
 	if (range_public(&r, &first))
 		picks_add_addr(t, v, &first);
-	if (!successor(&r.hi))
+	if (!picks_successor(&r.hi))
 		return;
 	picks_add_addr(t, v, &r.hi);
 	rest.lo = r.hi;
@@ -224,17 +230,22 @@ add_ranges(struct act *t, struct var *v, const struct netset *s)
 
 /* ---- maps ---- */
 
+/* A word, a yes or no: prove_picks.c has all of them. */
 static void
 add_item(struct act *t, struct var *v, enum var_part part, struct strv item)
 {
+	enum fact_type    type = v->kind == VAR_OTHER ? v->def->type : FACT_TEXT;
 	struct addr_range r;
 	const char       *why;
+	double            number;
 
 	if (v->kind == VAR_CLIENT) {
 		if (addr_range_parse(item, &r, &why))
 			add_range(t, v, r);
-	} else {
+	} else if (type == FACT_TEXT) {
 		picks_add_name(t, v, part, item);
+	} else if (type == FACT_NUMBER && word_number(item, &number)) {
+		picks_add_number(t, v, number);
 	}
 }
 
@@ -267,7 +278,7 @@ add_values(struct act *t, struct var *v, enum var_part part, const struct maptab
 	}
 }
 
-/* ---- facts of their own: numbers, words, several of a kind ---- */
+/* ---- numbers ---- */
 
 void
 picks_add_number(struct act *t, struct var *v, double number)
@@ -278,57 +289,6 @@ picks_add_number(struct act *t, struct var *v, double number)
 
 	for (int64_t i = base - 1; i <= base + 1; i++)
 		picks_add(t, v, (union fact_value){ .number = i }, false);
-}
-
-static void
-add_several(struct act *t, struct var *v, const struct addr *addr, unsigned n)
-{
-	union fact_value x = { .number = 0 };
-	struct addr     *copy = arena_array(t->a, n, sizeof(*copy));
-
-	for (unsigned i = 0; i < n; i++)
-		copy[i] = addr[i];
-	x.addrs.v = copy;
-	x.addrs.n = n;
-	picks_add(t, v, x, false);
-}
-
-/* Each alone, each two, all of them: enough where at most two questions are asked of it. */
-void
-picks_add_answers(struct act *t, struct var *v)
-{
-	struct addr one[SINGLES + 1];
-	unsigned    n = 0, asked = 0;
-
-	for (unsigned i = 0; i < v->n_use; i++) {
-		for (unsigned k = 0; k < v->use[i].n_match; k++) {
-			const struct netset *s = v->use[i].match[k].nets;
-			size_t               count = s == NULL ? 0 : netset_count(s);
-
-			asked += s != NULL;
-			for (size_t r = 0; r < count && n < SINGLES; r++)
-				one[n++] = netset_at(s, r).lo;
-		}
-	}
-	v->partial = v->partial || asked > 2 || n == SINGLES;
-	(void)addr_parse(SV("127.0.0.2"), &one[n++]);
-	for (unsigned i = 0; i < n; i++)
-		add_several(t, v, &one[i], 1);
-	for (unsigned i = 0; i + 1 < n; i++)
-		add_several(t, v, &one[i], 2);
-	add_several(t, v, one, n);
-}
-
-void
-picks_add_texts(struct act *t, struct var *v, struct strv text)
-{
-	union fact_value x = { .number = 0 };
-	struct strv     *copy = arena_alloc(t->a, sizeof(*copy));
-
-	*copy = text;
-	x.texts.v = copy;
-	x.texts.n = 1;
-	picks_add(t, v, x, false);
 }
 
 /* ---- what an expression names ---- */

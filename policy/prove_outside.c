@@ -9,6 +9,7 @@
 #include "proxy/base/arena.h"
 
 #define NAMES_MAX 10000 /* values of maps that are ours, one by one */
+#define FEW       64    /* names of a set that are put together with those of others */
 
 struct outside {
 	const struct policy    *p;
@@ -19,10 +20,13 @@ struct outside {
 	unsigned                n_names, max_names;
 	const struct maptable **keys; /* maps of recipients */
 	unsigned                n_keys, max_keys;
-	struct nameset         *users; /* domains of addresses that are named */
-	struct netset *sites; /* networks that a key of a map gives, where they are not wide */
-	struct strv   *text;  /* names one by one: sets, values of maps */
-	unsigned       n_text, max_text;
+	const struct nameset  **large; /* those of them that are not in `few' */
+	unsigned                n_large, max_large;
+	struct nameset *few;   /* what all small ones have: a block may have thousands of lines */
+	struct nameset *users; /* domains of addresses that are named */
+	struct netset  *sites; /* networks that a key of a map gives, where they are not wide */
+	struct strv    *text;  /* names one by one: sets, values of maps */
+	unsigned        n_text, max_text;
 };
 
 /* ---- addresses and names ---- */
@@ -104,10 +108,10 @@ text_has(struct strv item, struct strv domain)
 bool
 outside_ours(const struct outside *o, struct strv domain)
 {
-	bool yes = nameset_has(o->users, domain);
+	bool yes = nameset_has(o->users, domain) || names_have(o->few, domain);
 
-	for (unsigned i = 0; i < o->n_names && !yes; i++)
-		yes = names_have(o->names[i], domain);
+	for (unsigned i = 0; i < o->n_large && !yes; i++)
+		yes = names_have(o->large[i], domain);
 	for (unsigned i = 0; i < o->n_keys && !yes; i++)
 		yes = keys_have(o->keys[i], domain);
 	for (unsigned i = 0; i < o->n_text && !yes; i++)
@@ -170,6 +174,12 @@ add_names(struct outside *o, const struct nameset *s)
 	}
 	o->names = arena_grow(o->a, o->names, &o->max_names, o->n_names + 1, sizeof(*o->names));
 	o->names[o->n_names++] = s;
+	for (size_t i = 0; nameset_count(s) <= FEW && i < nameset_count(s); i++)
+		nameset_add(o->few, nameset_at(s, i));
+	if (nameset_count(s) <= FEW)
+		return;
+	o->large = arena_grow(o->a, o->large, &o->max_large, o->n_large + 1, sizeof(*o->large));
+	o->large[o->n_large++] = s;
 }
 
 /* Where one address is taken the domain is ours: what else it has is for the server behind. */
@@ -262,12 +272,29 @@ add_keys(struct outside *o, const struct maptable *t)
 	o->keys[o->n_keys++] = t;
 }
 
+/* Whose address is a key of a map that is asked for it is as known as who is in a list. */
+static void
+add_hosts(struct outside *o, const struct maptable *t, unsigned fact)
+{
+	struct addr_range r;
+	struct strv       key;
+	const char       *why;
+	size_t            at = 0;
+
+	while (strcmp(o->p->facts[fact].name, "client.ip") == 0 && maptable_next(t, &at, &key)) {
+		if (addr_range_parse(key, &r, &why))
+			netset_add(o->sites, &r);
+	}
+}
+
 static void
 add_match(struct outside *o, const struct match *m, bool of_rcpt)
 {
 	add_nets(o, m->nets);
 	if (m->kind == MATCH_MAP && (m->call.map->want & MAP_NETS) != 0)
 		add_sites(o, m->call.map->map);
+	if (m->kind == MATCH_MAP)
+		add_hosts(o, m->call.map->map, m->call.fact);
 	if (!of_rcpt)
 		return;
 	add_names(o, m->domains);
@@ -295,6 +322,8 @@ add_rule(struct outside *o, const struct rule *r)
 		    strcmp(o->p->facts[r->ask.fact].name, "rcpt.local") != 0;
 	if (by_map && of_rcpt)
 		add_keys(o, r->ask.map->map);
+	if (by_map)
+		add_hosts(o, r->ask.map->map, r->ask.fact);
 	for (unsigned i = 0; i < r->n_match; i++)
 		add_match(o, &r->match[i], of_rcpt && !by_map);
 }
@@ -308,6 +337,8 @@ add_cond(struct outside *o, const struct gate_cond *c)
 		add_sites(o, c->call.map->map);
 	if (c->kind == COND_WHEN)
 		add_rule(o, c->when);
+	if (c->call.map != NULL)
+		add_hosts(o, c->call.map->map, c->call.fact);
 	if (c->kind != COND_TO)
 		return;
 	add_names(o, c->domains);
@@ -321,6 +352,7 @@ free_sets(void *arg)
 {
 	struct outside *o = arg;
 
+	nameset_free(o->few);
 	nameset_free(o->users);
 	netset_free(o->sites);
 }
@@ -332,6 +364,7 @@ outside_new(const struct policy *p, struct arena *a)
 
 	o->p = p;
 	o->a = a;
+	o->few = nameset_new(&p->key);
 	o->users = nameset_new(&p->key);
 	o->sites = netset_new();
 	arena_defer(a, free_sets, o);

@@ -51,6 +51,40 @@ make_escape(struct maker *m)
 	buf_addc(m->out, ascii_is_alpha(c) ? class_octet(c) : c);
 }
 
+/* "[:digit:]", "\\d" or one octet, in front of what follows. */
+static size_t
+member_octets(struct strv v)
+{
+	if (v.p[0] == '\\' && v.n > 1)
+		return 2;
+	if (!strv_starts(v, SV("[:")))
+		return 1;
+	for (size_t n = 2; n + 1 < v.n && (ascii_is_alpha(v.p[n]) || v.p[n] == ':'); n++) {
+		if (v.p[n] == ':')
+			return v.p[n + 1] == ']' ? n + 2 : 1;
+	}
+	return 1;
+}
+
+/* One of "[:digit:]" and its like. */
+static char
+named_octet(struct strv v)
+{
+	static const struct {
+		const char *name;
+		char        octet;
+	} names[] = { { "[:digit:]", '1' }, { "[:space:]", ' ' }, { "[:blank:]", ' ' },
+		{ "[:upper:]", 'A' }, { "[:punct:]", '-' } };
+
+	if (member_octets(v) == 1)
+		return v.p[0];
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strv_starts(v, strv_z(names[i].name)))
+			return names[i].octet;
+	}
+	return 'a'; /* alpha, alnum, lower, word, xdigit ... */
+}
+
 /* Behind the bracket: the first member, or what is hardly one where it is turned round. */
 static void
 make_set(struct maker *m)
@@ -65,11 +99,13 @@ make_set(struct maker *m)
 	from = m->at;
 	m->at += more(m) && m->v.p[m->at] == ']';
 	while (more(m) && m->v.p[m->at] != ']')
-		m->at += m->v.p[m->at] == '\\' && m->at + 1 < m->v.n ? 2 : 1;
+		m->at += member_octets(strv_from(m->v, m->at));
 	set = strv(m->v.p + from, m->at - from);
 	m->at += more(m);
 	if (!not_in) {
 		c = set.n == 0 ? 'a' : set.p[0] == '\\' && set.n > 1 ? set.p[1] : set.p[0];
+		if (strv_starts(set, SV("[:")))
+			c = named_octet(set);
 		if (set.n > 1 && set.p[0] == '\\' && ascii_is_alpha(c))
 			c = class_octet(c);
 		buf_addc(m->out, c);

@@ -9,6 +9,8 @@
 #include "policy/prove.h"
 #include "proxy/base/arena.h"
 
+#define PARTS_MAX 48 /* of one variable that are put together, each with each */
+
 /* ---- adding ---- */
 
 static uint64_t
@@ -119,20 +121,61 @@ picks_add(struct act *t, struct var *v, union fact_value value, bool own)
 	v->pick[v->n++] = (struct pick){ value, own, sign };
 }
 
+/* ---- parts of paths ---- */
+
+/* Local parts, or domains, that are named, whether a pick was made of them or not. */
+struct parts {
+	struct strv text[PARTS_MAX];
+	bool        own[PARTS_MAX];
+	unsigned    n;
+	bool        full; /* there are more */
+};
+
+static void
+keep_part(struct act *t, struct parts **to, struct strv text, bool own)
+{
+	struct parts *x = *to;
+
+	if (text.p == NULL || (x != NULL && x->full))
+		return;
+	if (x == NULL)
+		x = *to = arena_alloc(t->a, sizeof(*x));
+	for (unsigned i = 0; i < x->n; i++) {
+		if (x->own[i] == own && strv_ieq(x->text[i], text))
+			return;
+	}
+	x->full = x->n == PARTS_MAX;
+	if (x->full)
+		return;
+	x->text[x->n] = text;
+	x->own[x->n++] = own;
+}
+
+/* What nothing tells from another as it stands may make a difference together with another part. */
+void
+picks_keep(struct act *t, struct var *v, struct strv local, struct strv domain, bool own)
+{
+	keep_part(t, &v->local, local, true);
+	keep_part(t, &v->domain, domain, own);
+}
+
 /* Local parts and domains that are named, each with each: `rcpt.local is a and rcpt.domain is b'. */
 static void
 cross_paths(struct act *t, struct var *v)
 {
-	unsigned n = v->n < 48 ? v->n : 48;
+	const struct parts *x = v->local, *y = v->domain;
 
-	v->partial = v->partial || n < v->n;
-	for (unsigned i = 0; i < n; i++) {
-		for (unsigned k = 0; k < n; k++) {
-			const struct path *x = v->pick[i].v.path, *y = v->pick[k].v.path;
-
-			if (x->kind == PATH_MAILBOX && y->kind == PATH_MAILBOX)
-				picks_add_path(t, v, x->local, y->domain, v->pick[k].own);
-		}
+	if (x == NULL || y == NULL)
+		return;
+	/* What is said of each local part that is named need not hold for the others. */
+	for (unsigned k = 0; k < y->n; k++)
+		picks_add_path(t, v, SV("somebody"), y->text[k], y->own[k]);
+	if (v->n_use < 2)
+		return;
+	v->partial = v->partial || x->full || y->full;
+	for (unsigned i = 0; i < x->n; i++) {
+		for (unsigned k = 0; k < y->n; k++)
+			picks_add_path(t, v, x->text[i], y->text[k], y->own[k]);
 	}
 }
 
@@ -145,10 +188,13 @@ other_texts(struct act *t, struct var *v)
 		picks_add_text(t, v, SV("TLSv1.3"), true);
 		picks_add_text(t, v, SV("TLSv1.2"), true);
 	} else if (v->kind == VAR_CIPHER) {
+		v->partial = true; /* of many only one is named here */
 		picks_add_text(t, v, SV("TLS_AES_256_GCM_SHA384"), true);
 	} else {
 		picks_add_text(t, v, SV("mx.stranger.example"), true);
 		picks_add_text(t, v, SV("stranger"), true);
+		picks_add_text(t, v, SV("mx.elsewhere.example"), true);
+		picks_add_text(t, v, SV("elsewhere"), true);
 		picks_add_text(t, v, SV("[198.51.100.9]"), v->kind != VAR_NAME);
 	}
 	if (v->kind != VAR_HELO && v->kind != VAR_LISTENER)
@@ -159,8 +205,12 @@ static void
 other_paths(struct act *t, struct var *v)
 {
 	picks_add_path(t, v, picks_local(v), picks_domain(t, v), true);
+	picks_add_path(t, v, SV("somebody"), picks_domain(t, v), true);
+	picks_add_path(t, v, picks_local(v), SV("elsewhere.example"), true);
 	if (v->kind == VAR_SENDER)
 		picks_add_name(t, v, PART_WHOLE, SV("<>"));
+	if (v->kind == VAR_SENDER)
+		picks_add_path(t, v, SV("postmaster"), strv(NULL, 0), true);
 	picks_add_path(t, v, picks_local(v), SV("[198.51.100.9]"), true);
 	picks_add_path(t, v, picks_local(v), SV("stranger"), true);
 	if (v->kind == VAR_RCPT)

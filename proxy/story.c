@@ -127,7 +127,7 @@ came(const struct look *l, enum colour *c)
 		    says                       ? "would fire, but only warns:" :
 						 "would fire, but only warns";
 	if (!says)
-		return "fires";
+		return l->behind ? "would have fired, too" : "fires";
 	if (!l->holds)
 		return l->came == LOOK_UNKNOWN ? "cannot be decided, and would say, too:" :
 						 "would have fired, too:";

@@ -7,6 +7,7 @@
 #include "proxy/trial_steps_own.h"
 
 #include "proxy/base/arena.h"
+#include "proxy/base/dns.h"
 #include "proxy/base/loop.h"
 #include "proxy/trial_time.h"
 
@@ -287,15 +288,29 @@ step_time(struct trial *t, const struct test_block_step *x)
 	return ms == 0 || fiber_sleep(ms) != WAIT_CANCELLED;
 }
 
+/* Which of name, type and value dns_table_add does not take. */
+static unsigned
+culprit(const struct test_block_step *x)
+{
+	char     name[DNS_NAME_MAX];
+	uint16_t type;
+
+	if (x->n > 2 && (!dns_type_find(x->arg[1].text, &type) || type == DNS_SOA))
+		return 1;
+	return dns_name(x->arg[0].text, name) ? x->n - 1 : 0;
+}
+
 static bool
 step_dns(struct trial *t, const struct test_block_step *x)
 {
 	const char *why = "";
 	struct strv value = x->n > 2 ? x->arg[2].text : strv(NULL, 0);
+	unsigned    bad;
 
 	if (dns_table_add(t->world.dns, x->arg[0].text, x->arg[1].text, value, &why))
 		return true;
-	wrong(t, x->arg[x->n - 1].pos, NULL, x->arg[x->n - 1].text, why);
+	bad = culprit(x);
+	wrong(t, x->arg[bad].pos, NULL, x->arg[bad].text, why);
 	return false;
 }
 

@@ -563,6 +563,9 @@ scores(void)
 		{ "score = 7", "", "a.example|b.example|w.example", "no", "" },
 		{ "score = 3", "a.example", "", "yes", LISTS },
 		{ "score != 3", "a.example", "", "no", LISTS },
+		{ "score in { 3, 4 }", "a.example", "", "yes", LISTS },
+		{ "score not in { 3, 4 }", "a.example", "", "no", LISTS },
+		{ "score in { 0, 3 }", "", "a.example", "unknown", LISTS },
 	};
 
 	T_TABLE(struct score_row, row, rows)

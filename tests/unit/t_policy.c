@@ -408,6 +408,10 @@ null_senders_and_literals(void)
 		t_row = row->expr;
 		T_EQ_NUM(truth_of(row->expr, &c), row->want);
 	}
+	/* Without brackets it is neither a literal nor a name. */
+	c.v[CANNED_HELO].text = SV("192.0.2.1");
+	T_EQ_NUM(truth_of("helo is fqdn", &c), NO);
+	T_EQ_NUM(truth_of("helo is literal", &c), NO);
 }
 
 static void

@@ -285,6 +285,14 @@ static const struct row rows[] = {
 	  "            listener submision expect 220\n"
 	  "                     ^~~~~~~~~\n"
 	  "did you mean `submission'?\n" },
+	{ "a type that is none", "test \"u\" {\n\tdns x.example FOO y rcpt u@ours.example expect 250\n}\n", OFFICE, 0,
+	  "/etc/postern/postern.conf:2:16: error: `FOO': not A, AAAA, MX, TXT, PTR, NS, CNAME, SERVFAIL or TIMEOUT\n"
+	  "            dns x.example FOO y rcpt u@ours.example expect 250\n"
+	  "                          ^~~\n" },
+	{ "a name that is none", "test \"u\" {\n\tdns x..example A y rcpt u@ours.example expect 250\n}\n", OFFICE, 0,
+	  "/etc/postern/postern.conf:2:6: error: `x..example': not a name of the DNS\n"
+	  "            dns x..example A y rcpt u@ours.example expect 250\n"
+	  "                ^~~~~~~~~~\n" },
 	{ "no such record", "test \"u\" {\n\tdns x.example A 2001:db8::1 rcpt u@ours.example expect 250\n}\n", OFFICE, 0,
 	  "/etc/postern/postern.conf:2:18: error: `2001:db8::1': not an IPv4 address\n"
 	  "            dns x.example A 2001:db8::1 rcpt u@ours.example expect 250\n"
