@@ -4,6 +4,8 @@
  * Everything here was written by a stranger.  RFC 8601 2.7.1 has the words: what is no good signature field is
  * `neutral', what RFC 6376 and 8301 call a permanent failure is `permerror', a bound of our own is `policy'.
  */
+#include <limits.h>
+
 #include "filters/dkim_own.h"
 
 #include "proxy/base/arena.h"
@@ -208,6 +210,9 @@ read_length(struct reading *r)
 		return true;
 	if (!tags_number(l, &r->s->length) || r->s->length > INT64_MAX)
 		return neutral(r, SV("l= is no length"));
+	/* Where ssize_t has 32 bits, the library would take it for no l= at all, or for no number. */
+	if (r->s->length > SSIZE_MAX)
+		return permerror(r, SV("l= is more than the body"));
 	r->s->has_length = true;
 	return true;
 }

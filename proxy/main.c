@@ -123,7 +123,7 @@ static const struct option_def no_options[] = {
 static int
 release(const struct settings *s, struct world *w, const struct given *g, struct arena *a)
 {
-	struct strv why;
+	struct strv why = { NULL, 0 };
 	int         rc = EXIT_GOOD;
 
 	if (s->smtp.quarantine == NULL) {

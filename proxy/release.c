@@ -187,7 +187,12 @@ read_file(struct release *r)
 	size_t      used;
 	const char *why = "";
 
-	if (fstat(r->fd, &st) < 0 || !release_read(r->a, r->fd, (size_t)st.st_size, &all))
+	if (fstat(r->fd, &st) < 0)
+		return no(r, release_fault(r->a, r->path));
+	/* All of it is held, twice; where size_t has 32 bits, a file may have more than that can count. */
+	if ((uint64_t)st.st_size > SIZE_MAX / 4)
+		return no(r, SV("it is larger than a program on this machine can hold"));
+	if (!release_read(r->a, r->fd, (size_t)st.st_size, &all))
 		return no(r, release_fault(r->a, r->path));
 	if (!quarantine_parse(r->a, all, &r->q, &used, &why))
 		return no(r, arena_printf(r->a, "%s: %s", r->path, why));
@@ -210,6 +215,8 @@ find_one(struct release *r)
 
 	if (!quarantine_id_good(id))
 		return no(r, SV("this is no ID of the quarantine"));
+	if (access(r->s->smtp.quarantine, R_OK | X_OK) < 0 && errno != ENOENT)
+		return no(r, release_fault(r->a, r->s->smtp.quarantine));
 	n = release_find(r->s, r->w, r->a, id, &path);
 	if (n == 0)
 		return no(r, SV("there is no such message in the quarantine"));

@@ -10,9 +10,9 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "proxy/base/arena.h"
+#include "proxy/base/civil.h"
 
 struct suffix {
 	char     c;
@@ -42,6 +42,16 @@ const struct conf_value *
 values_peek(const struct values *r)
 {
 	return r->i < r->st->n ? &r->st->v[r->i] : NULL;
+}
+
+const char *
+values_line(struct arena *a, struct pos first, struct pos here)
+{
+	struct strv file = first.src == NULL ? SV("") : first.src->name;
+
+	if (first.src == here.src)
+		return arena_z(a, arena_printf(a, "line %u", first.line));
+	return arena_z(a, arena_printf(a, "line %u of %.*s", first.line, (int)file.n, file.p));
 }
 
 bool
@@ -173,12 +183,9 @@ unit_print(struct arena *a, enum unit unit, uint64_t n)
 struct strv
 day_print(struct arena *a, uint64_t seconds)
 {
-	time_t    t = (time_t)seconds;
-	struct tm tm;
+	struct civil c = civil_of(seconds / 86400);
 
-	if (gmtime_r(&t, &tm) == NULL)
-		return SV("?");
-	return arena_printf(a, "%04d-%02d-%02d", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday);
+	return arena_printf(a, "%04u-%02u-%02u", (unsigned)c.year, c.month, c.day);
 }
 
 bool

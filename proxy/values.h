@@ -26,6 +26,8 @@ struct option {
 /* An error at v's place, or at the statement's where v is NULL. The hint may be NULL. */
 void values_error(struct values *r, const struct conf_value *v, const char *hint, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+/* "line 5", where something else stands; and of which file, if that is not the one in which `here' is. */
+const char *values_line(struct arena *a, struct pos first, struct pos here);
 
 /* The next value without taking it; NULL: the end. */
 const struct conf_value *values_peek(const struct values *r);

@@ -115,7 +115,8 @@ static size_t
 add_record(struct nameset *s, struct strv v)
 {
 	uint32_t n = (uint32_t)v.n;
-	size_t   at = s->n_text, need = at + sizeof(n) + v.n;
+	size_t   at = s->n_text;
+	uint64_t need = (uint64_t)at + sizeof(n) + v.n; /* size_t may have 32 bits */
 	char    *p;
 
 	assert(v.n <= UINT32_MAX && need < OFFSET);

@@ -14,6 +14,7 @@
 #include <openssl/ssl.h>
 
 #include "proxy/base/arena.h"
+#include "proxy/base/civil.h"
 #include "proxy/base/tls_own.h"
 
 enum { VERIFY_DEPTH = 10 };
@@ -190,14 +191,12 @@ fits(const struct tls_shown *s)
 	return good;
 }
 
-/* Since 1970.  Not timegm(): where time_t has 32 bits it ends in 2038.  A year begins in March here, leap day last. */
+/* Since 1970. */
 static int64_t
 seconds(const struct tm *tm)
 {
-	int64_t year = 1900 + (int64_t)tm->tm_year - (tm->tm_mon < 2),
-		month = (tm->tm_mon + 10) % 12;
-	int64_t days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 +
-	    tm->tm_mday - 1 - 719468;
+	int64_t days = civil_day(
+	    1900 + (int64_t)tm->tm_year, (unsigned)tm->tm_mon + 1, (unsigned)tm->tm_mday);
 
 	return ((days * 24 + tm->tm_hour) * 60 + tm->tm_min) * 60 + tm->tm_sec;
 }

@@ -227,21 +227,13 @@ add_simple(struct put *o, struct strv text)
 
 typedef unsigned char octets16 __attribute__((vector_size(16)));
 
-static octets16
-load16(const char *p)
-{
-	octets16 v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
+/* By address: how a vector is passed is settled only where the processor surely has them (i386 may not). */
 static bool
-any16(octets16 v)
+any16(const octets16 *v)
 {
 	uint64_t half[2];
 
-	memcpy(half, &v, sizeof(half));
+	memcpy(half, v, sizeof(half));
 	return (half[0] | half[1]) != 0;
 }
 
@@ -263,11 +255,14 @@ find_odd(struct strv text)
 	size_t i = 0;
 
 	for (; i + 17 <= text.n; i += 16) {
-		octets16 v = load16(text.p + i), next = load16(text.p + i + 1);
-		octets16 found = (octets16)(v == ' ') &
-		    ((octets16)(next == ' ') | (octets16)(next == '\t') | (octets16)(next == '\r'));
+		octets16 v, next, found;
 
-		if (any16(found | (octets16)(v == '\t')))
+		memcpy(&v, text.p + i, sizeof(v));
+		memcpy(&next, text.p + i + 1, sizeof(next));
+		found = (octets16)(v == ' ') &
+		    ((octets16)(next == ' ') | (octets16)(next == '\t') | (octets16)(next == '\r'));
+		found |= (octets16)(v == '\t');
+		if (any16(&found))
 			break;
 	}
 	while (i < text.n && !is_odd(text, i))

@@ -6,6 +6,8 @@
 
 #include <stdio.h>
 
+#include "proxy/base/civil.h"
+
 void
 relay_begin(struct session *s)
 {
@@ -214,18 +216,13 @@ date(struct arena *a, uint64_t wall)
 {
 	static const char days[] = "SunMonTueWedThuFriSat",
 			  months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-	uint64_t secs = wall / 1000000, day = secs / 86400, rest = secs % 86400;
-	/* Civil date from days, Howard Hinnant's chrono algorithms. */
-	uint64_t z = day + 719468, era = z / 146097, doe = z % 146097;
-	uint64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-	uint64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
-	unsigned d = (unsigned)(doy - (153 * mp + 2) / 5 + 1),
-		 m = (unsigned)(mp < 10 ? mp + 3 : mp - 9);
-	uint64_t y = yoe + era * 400 + (m <= 2);
+	uint64_t     secs = wall / 1000000, day = secs / 86400, rest = secs % 86400;
+	struct civil c = civil_of(day);
 
 	return arena_printf(a, "%.3s, %u %.3s %llu %02u:%02u:%02u +0000",
-	    days + 3 * ((day + 4) % 7), d, months + 3 * (m - 1), (unsigned long long)y,
-	    (unsigned)(rest / 3600), (unsigned)(rest / 60 % 60), (unsigned)(rest % 60));
+	    days + 3 * ((day + 4) % 7), c.day, months + 3 * (c.month - 1),
+	    (unsigned long long)c.year, (unsigned)(rest / 3600), (unsigned)(rest / 60 % 60),
+	    (unsigned)(rest % 60));
 }
 
 /* RFC 3848 and, for SMTPUTF8, RFC 6531 4.3: the protocol word. */

@@ -315,6 +315,9 @@ static const struct {
 	{ RSA "; l=18446744073709551615", "neutral example.org rsa rsa-sha256 l= is no length" },
 	{ RSA "; l=9223372036854775807",
 	    "permerror example.org rsa rsa-sha256 l= is more than the body" },
+	{ RSA "; l=2147483648", "permerror example.org rsa rsa-sha256 l= is more than the body" },
+	{ RSA "; l=4294967294", "permerror example.org rsa rsa-sha256 l= is more than the body" },
+	{ RSA "; l=4294967296", "permerror example.org rsa rsa-sha256 l= is more than the body" },
 	/* the key is another's */
 	{ "v=1; a=rsa-sha256; d=example.org; s=ed; h=from",
 	    "permerror example.org ed rsa-sha256 the key is of another type" },

@@ -585,7 +585,7 @@ body_that_fails_hurts_nobody(void)
 static void
 start_many(enum stage at, unsigned fact, unsigned n)
 {
-	static char text[100][8];
+	static char text[100][12];
 
 	t.starts_at = at;
 	t.starts = fact;
