@@ -58,7 +58,7 @@ plugin_misuse(struct smfi_str *x, enum plugin_function f, const char *why)
 	e = (struct plugin_end *)(void *)((char *)x - offsetof(struct plugin_end, ctx));
 	if (e->world == NULL)
 		return MI_FAILURE;
-	log_begin(&l, e->world, strv(NULL, 0), "plugin-misuse");
+	log_begin(&l, e->world, SV("worker"), "plugin-misuse");
 	log_strv(&l, "name", e->end.conf->name);
 	log_z(&l, "function", names[f]);
 	log_z(&l, "why", why);
@@ -233,7 +233,7 @@ plugin_close(struct milter_end *end, bool polite)
 	plugin_call_end(e, PLUGIN_close);
 	if (e->ctx.priv != NULL && !e->plugin->left_private && e->world != NULL) {
 		e->plugin->left_private = true;
-		log_event(e->world, strv(NULL, 0), "plugin-private-data",
+		log_event(e->world, SV("worker"), "plugin-private-data",
 		    "name=%.*s: xxfi_close leaves private data behind (smfi_setpriv NULL)",
 		    (int)end->conf->name.n, end->conf->name.p);
 	}

@@ -85,7 +85,7 @@ say_slow(const struct plugin_end *e, enum plugin_callback which, uint64_t ms)
 {
 	static struct log_line l; /* too large for the stack of a fiber */
 
-	log_begin(&l, e->world, strv(NULL, 0), "plugin-slow");
+	log_begin(&l, e->world, SV("worker"), "plugin-slow");
 	log_strv(&l, "name", e->end.conf->name);
 	log_z(&l, "callback", plugin_callback_name(which));
 	log_number(&l, "ms", ms);

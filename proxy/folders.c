@@ -8,6 +8,7 @@
  */
 #include "proxy/folders.h"
 
+#include <pwd.h>
 #include <unistd.h>
 
 #include "proxy/base/arena.h"
@@ -147,8 +148,12 @@ folders_try(const struct settings *s, struct world *w, struct loop *l)
 {
 	struct arena   *a = arena_new(4096, 0);
 	struct folders *f = arena_alloc(a, sizeof *f);
+	struct passwd  *pw = s->user == NULL ? NULL : getpwnam(s->user);
 
-	*f = (struct folders){ .a = a, .world = w, .loop = l, .user = s->user };
+	*f = (struct folders){ .a = a, .world = w, .loop = l };
+	/* `user' is ignored where no root has started us. */
+	if (pw != NULL && pw->pw_uid == geteuid())
+		f->user = s->user;
 	list(f, s);
 	f->thread = f->n > 0 ? work_start(l) : NULL;
 	if (f->thread != NULL)

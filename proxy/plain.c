@@ -155,6 +155,10 @@ line_endings_statement(struct values *r, struct load *l)
 	l->s->smtp.lines = i == 1 ? LINES_REJECT : LINES_NORMALIZE;
 	if (values_is(r, "for"))
 		l->lines_for = plain_take_list(r);
+	if (i == 0 && l->lines_for != NULL)
+		diag_add(r->d, DIAG_WARNING, l->lines_for->pos,
+		    SV("such as: line-endings reject for { 192.0.2.0/24 }"),
+		    "all others are normalized as well, so `for' changes nothing here");
 }
 
 static void
@@ -222,10 +226,13 @@ log_statement(struct values *r, struct load *l)
 static void
 quarantine_statement(struct values *r, struct load *l)
 {
-	const char *dir = plain_take_path(r, "a folder");
+	const struct conf_value *at = values_peek(r);
+	const char              *dir = plain_take_path(r, "a folder");
 
-	if (dir != NULL)
+	if (dir != NULL) {
 		l->s->smtp.quarantine = dir;
+		l->quarantine_pos = at->pos;
+	}
 	if (values_is(r, "max"))
 		values_take_number(
 		    r, UNIT_SIZE, 1024 * 1024, UINT64_C(1) << 50, &l->s->smtp.quarantine_max);
@@ -354,7 +361,8 @@ look_back(struct values *r, const struct statement *one, const struct conf_plain
 		*first = r->st;
 	else if (one->flags & ONCE)
 		diag_add(r->d, DIAG_ERROR, r->st->pos,
-		    arena_printf(r->a, "the first stands in line %u", (*first)->pos.line),
+		    arena_printf(r->a, "the first stands in %s",
+			values_line(r->a, (*first)->pos, r->st->pos)),
 		    "a second `%s'", one->word);
 }
 

@@ -56,6 +56,7 @@ struct load {
 	unsigned                 n_certificate, max_certificate;
 	const struct conf_value *client_ca;
 	const struct conf_value *lines_for;
+	struct pos               quarantine_pos;        /* of its folder */
 	const struct conf_value *auth_id, *auth_trust;  /* of `authenticate' */
 	struct seal_said        *seal;          /* in file order: sign_rule.number is the index */
 	unsigned                 n_seal, max_seal;

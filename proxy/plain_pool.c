@@ -52,20 +52,21 @@ misfit(struct load *l, const struct pool_said *p, const struct upstream_said *u,
 	static const char *const kinds[] = { "an SMTP server", "an LMTP server", "a Maildir" };
 	const struct server     *a = &p->first->sv, *b = &u->sv;
 	int                      n = (int)p->name.n;
+	const char              *where = values_line(l->a, p->first->pos, u->pos);
 
 	*hint = "pool NAME puts it into another one";
 	if (a->kind == HOP_MAILDIR || b->kind == HOP_MAILDIR)
 		return arena_printf(l->a,
-		    "a Maildir stands alone in its pool, and `%.*s' has %s in line %u already", n,
-		    p->name.p, kinds[a->kind], p->first->pos.line);
+		    "a Maildir stands alone in its pool, and `%.*s' has %s in %s already", n,
+		    p->name.p, kinds[a->kind], where);
 	if (a->kind != b->kind)
-		return arena_printf(l->a, "`%.*s' has %s in line %u, so %s cannot be in it", n,
-		    p->name.p, kinds[a->kind], p->first->pos.line, kinds[b->kind]);
+		return arena_printf(l->a, "`%.*s' has %s in %s, so %s cannot be in it", n,
+		    p->name.p, kinds[a->kind], where, kinds[b->kind]);
 	for (const struct upstream_said *o = p->first; o != NULL; o = o->next)
 		if (o->good && u->good && same_address(&o->sv, b)) {
 			*hint = "weight N gives a server a larger share";
-			return arena_printf(l->a, "`%.*s' has this server in line %u already", n,
-			    p->name.p, o->pos.line);
+			return arena_printf(l->a, "`%.*s' has this server in %s already", n,
+			    p->name.p, values_line(l->a, o->pos, u->pos));
 		}
 	return strv(NULL, 0);
 }

@@ -231,7 +231,10 @@ dkim_canonicalization(struct values *r, const struct conf_value *at, void *obj)
 	struct auth_conf        *a = obj;
 
 	(void)at;
-	if (v != NULL && !canon_parse(v->text, &a->sign_header, &a->sign_body))
+	/* In a signature `relaxed' alone leaves the body simple: nobody who writes it means that. */
+	if (v != NULL &&
+	    (strv_chr(v->text, '/') == v->text.n ||
+		!canon_parse(v->text, &a->sign_header, &a->sign_body)))
 		values_error(r, v,
 		    "relaxed/relaxed, relaxed/simple, simple/relaxed or simple/simple",
 		    "%s is no canonicalization", diag_quote(r->a, v->text));

@@ -245,14 +245,27 @@ listener_context(struct load *l, struct listener *one, struct tls_server *conf)
 	return false;
 }
 
+/* An old one above its successor, say: clients would be shown the old one until its end and behind it. */
+static void
+warn_of_unseen(struct load *l, const struct tls_context *x)
+{
+	for (unsigned i = 0; i < l->n_certificate; i++)
+		if (!tls_names_show(x, i))
+			diag_add(l->d, DIAG_WARNING, l->certificate[i].chain->pos,
+			    SV("leave out one of them, or put this one in front"),
+			    "the certificate %s is never shown: those above have its names",
+			    l->s->certificate[i].path);
+}
+
 static void
 server_contexts(struct load *l)
 {
-	struct tls_certificate *pem = arena_array(l->a, l->n_certificate, sizeof(*pem));
-	struct tls_server       conf = { .certificate = pem,
-		      .n_certificate = l->n_certificate,
-		      .minimum = l->tls_minimum == 0 ? TLS_1_2 : l->tls_minimum };
-	bool                    good = true;
+	struct tls_certificate   *pem = arena_array(l->a, l->n_certificate, sizeof(*pem));
+	struct tls_server         conf = { .certificate = pem,
+			.n_certificate = l->n_certificate,
+			.minimum = l->tls_minimum == 0 ? TLS_1_2 : l->tls_minimum };
+	const struct tls_context *x = NULL; /* the first: all have the same certificates */
+	bool                      good = true;
 
 	l->s->certificate = arena_array(l->a, l->n_certificate, sizeof(*l->s->certificate));
 	l->s->n_certificate = l->n_certificate;
@@ -263,8 +276,11 @@ server_contexts(struct load *l)
 		good &= conf.client_ca.p != NULL;
 		l->s->client_ca = true;
 	}
-	for (unsigned i = 0; good && i < l->s->n_listener; i++)
+	for (unsigned i = 0; good && i < l->s->n_listener; i++) {
 		good = listener_context(l, &l->s->listener[i], &conf);
+		if (x == NULL && l->s->listener[i].context != NULL)
+			warn_of_unseen(l, x = l->s->listener[i].context);
+	}
 }
 
 static void

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -191,6 +192,36 @@ try(const struct settings *s, unsigned i, const char *program, struct world *w, 
 	return strv(NULL, 0);
 }
 
+/* Whose object that is already, under another name: a link, or another way to it. -1: nobody's. */
+static int
+other_of(const struct settings *s, unsigned i)
+{
+	const struct milter_conf *v = s->milters.v;
+	struct stat               one, st;
+
+	if (v[i].home != HOME_INSIDE || stat(v[i].file, &one) < 0)
+		return -1;
+	for (unsigned k = 0; k < i; k++)
+		if (v[k].home == HOME_INSIDE && stat(v[k].file, &st) == 0 &&
+		    st.st_dev == one.st_dev && st.st_ino == one.st_ino)
+			return (int)k;
+	return -1;
+}
+
+/* The processes of this check have one object each; a worker has them all, and would load the first alone. */
+static void
+look_alone(const struct settings *s, unsigned i, struct diags *d)
+{
+	int other = other_of(s, i);
+
+	if (other < 0)
+		return;
+	diag_add(d, DIAG_ERROR, policy_milter(s->policy, i)->load_pos,
+	    SV("give it a copy of its own, or make one of them `isolated'"),
+	    "plugin %.*s has this object already, as %s", (int)s->milters.v[other].name.n,
+	    s->milters.v[other].name.p, diag_quote(d->a, strv_z(s->milters.v[other].file)));
+}
+
 const struct strv *
 plugincheck_run(const struct settings *s, struct world *w, struct diags *d)
 {
@@ -202,6 +233,7 @@ plugincheck_run(const struct settings *s, struct world *w, struct diags *d)
 
 		if (m->file == NULL)
 			continue;
+		look_alone(s, i, d);
 		if (program != NULL)
 			v[i] = try(s, i, program, w, d);
 		else

@@ -65,6 +65,27 @@ finish_limits(struct load *l)
 		    "spool-total is smaller than message-size: such a message could never pass");
 }
 
+/* What is kept is in nobody's mailbox, and there is room for one message of any size. */
+static void
+finish_quarantine(struct load *l)
+{
+	const struct settings *s = l->s;
+	uint64_t               max = s->smtp.quarantine_max;
+
+	if (s->smtp.quarantine == NULL)
+		return;
+	for (unsigned i = 0; i < s->n_server; i++)
+		if (s->server[i].kind == HOP_MAILDIR && s->server[i].dir != NULL &&
+		    strcmp(s->server[i].dir, s->smtp.quarantine) == 0)
+			diag_add(l->d, DIAG_ERROR, l->quarantine_pos,
+			    SV("give it a folder of its own"),
+			    "mail is delivered to this folder: what is kept would be, too");
+	if (max > 0 && max < s->smtp.limits.message_size)
+		diag_add(l->d, DIAG_WARNING, l->quarantine_pos,
+		    SV("such as: quarantine \"/var/spool/postern/quarantine\" max 1G"),
+		    "max is smaller than message-size: some messages could never be kept");
+}
+
 /* Who may say who the client is. NULL: nobody, or said what is wrong. */
 static const struct netset *
 believed(struct load *l, const struct conf_value *list)
@@ -223,8 +244,10 @@ load(struct arena *a, struct world *w, const char *path, struct diags *d, bool m
 	if (!milter)
 		plain_contexts(&l);
 	plain_pools(&l, whole);
-	if (!milter)
+	if (!milter) {
+		finish_quarantine(&l);
 		plain_auth(&l);
+	}
 	load_policy(&l);
 	if (d->errors == 0 && milter)
 		note_passed_over(&l);

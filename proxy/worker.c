@@ -300,6 +300,7 @@ begin(struct worker *w, const char **why)
 	w->deaf = (struct timer){ .fn = orders_again, .arg = w };
 	tickets_due(w);
 	conf = settings_split(start->settings, w->a, start->workers);
+	conf->worker = start->place;
 	conf->flood = w->flood = flood_new(w->loop, start->place);
 	w->smtp = smtp_new(conf, start->world, w->loop, start->counters, start->column);
 	if (w->smtp == NULL) {

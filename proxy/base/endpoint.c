@@ -68,7 +68,7 @@ parse_host_port(struct strv v, struct endpoint *out, const char **why)
 	size_t      colon = strv_rchr(v, ':');
 	struct strv host = strv_first(v, colon);
 
-	if (colon == v.n) {
+	if (colon == v.n || (v.p[0] == '[' && v.p[v.n - 1] == ']')) {
 		*why = "a port must follow the address: `ADDR:PORT'";
 		return false;
 	}

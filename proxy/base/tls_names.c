@@ -37,3 +37,13 @@ tls_names_print(struct arena *a, const struct tls_context *x, unsigned most)
 	}
 	return all;
 }
+
+bool
+tls_names_show(const struct tls_context *x, unsigned k)
+{
+	bool shown = k == 0 || x->shown[k].follows;
+
+	for (unsigned i = 0; !shown && i < x->n_name; i++)
+		shown = x->name[i].shown == k;
+	return shown;
+}

@@ -23,6 +23,8 @@ out_of_order(struct session *s)
 
 	if (s->listener->require_tls && !s->client.tls.on)
 		skip(s, 530, "5.7.0", "must issue a STARTTLS command first");
+	else if (s->listener->require_auth && s->client.auth_user.p == NULL) /* RFC 4954 6 */
+		skip(s, 530, "5.7.0", "authentication required");
 	else if (!(s->offered.caps & EHLO_CHUNKING))
 		skip(s, 503, "5.5.1", "BDAT was not offered");
 	else if (e == NULL)

@@ -379,6 +379,8 @@ text_done(struct session *s)
 		heard = slots_flush(&s->replies, &s->io);
 	if (!heard)
 		session_cut(s, "client is gone");
+	if (s->relay.outcome == OUTCOME_REFUSED && s->text.fault.code == 0)
+		s->errors += r.code >= 500;
 	forgive(s);
 	session_log_message(s, &r, heard);
 	tx_end(s);

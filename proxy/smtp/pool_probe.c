@@ -91,7 +91,7 @@ pool_log_server(const struct pool_server *sv, const char *what, struct strv why)
 	log_strv(&l, "server", sv->conf->name);
 	if (why.n > 0)
 		log_strv(&l, "why", why);
-	log_number(&l, "worker", sv->pool->smtp->place);
+	log_number(&l, "worker", sv->pool->smtp->conf->worker);
 	log_end(&l);
 }
 

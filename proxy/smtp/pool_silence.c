@@ -36,7 +36,7 @@ log_late(const struct upstream *up, uint64_t now)
 	log_strv(&l, "server", up->sv->conf->name);
 	log_z(&l, "waiting-for", words[up->awaits]);
 	log_number(&l, "ms", now - up->awaits_since);
-	log_number(&l, "worker", up->smtp->place);
+	log_number(&l, "worker", up->smtp->conf->worker);
 	log_end(&l);
 }
 
@@ -172,7 +172,7 @@ log_slow(const struct upstream *up, unsigned sessions, uint64_t now)
 	log_z(&l, "waiting-for", words[up->awaits]);
 	log_number(&l, "sessions", sessions);
 	log_number(&l, "ms", now - up->awaits_since);
-	log_number(&l, "worker", up->smtp->place);
+	log_number(&l, "worker", up->smtp->conf->worker);
 	log_end(&l);
 }
 

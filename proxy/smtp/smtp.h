@@ -98,6 +98,7 @@ struct smtp_conf {
 	uint64_t              spool_memory;     /* octets of a message held in memory, default 256 KiB */
 	const char           *quarantine;       /* `quarantine "DIR"`: a Maildir; NULL: none */
 	uint64_t              quarantine_max;   /* octets that it may hold; 0: as the disk allows */
+	unsigned              worker;           /* its place, as the log has it */
 	struct hash_key       key;              /* of tables that the workers share; made before fork */
 	struct flood         *flood;            /* this worker's, for the log (flood.h); NULL: each refusal has its lines */
 };

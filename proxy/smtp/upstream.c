@@ -242,7 +242,7 @@ log_tls(const struct upstream *up, const char *what, const char *why)
 	log_begin(&l, up->smtp->world, SV("worker"), what);
 	log_strv(&l, "server", up->sv->conf->name);
 	log_z(&l, "why", why);
-	log_number(&l, "worker", up->smtp->place);
+	log_number(&l, "worker", up->smtp->conf->worker);
 	log_end(&l);
 }
 

@@ -38,6 +38,7 @@ static struct file {
 	{ "/etc/postern/mx.key", key },
 	{ "/etc/postern/ca.pem", certificate },
 	{ "/etc/postern/empty.pem", "" },
+	{ "/etc/postern/more/up.conf", "upstream 127.0.0.1:26 pool x\n" },
 	{ "/etc/postern/more/spool.conf",
 	    "spool \"here\" memory 1M\nlog file \"/var/log/p.log\"\n" },
 };

@@ -220,6 +220,7 @@ reads_endpoints(void)
 		{ "inet6:8891@[::1]", "[::1]:8891", NULL },
 		{ "inet:[::1]:8891", "[::1]:8891", NULL },
 		{ "192.0.2.1", NULL, "a port must follow the address: `ADDR:PORT'" },
+		{ "[2001:db8::1]", NULL, "a port must follow the address: `ADDR:PORT'" },
 		{ "", NULL, "a port must follow the address: `ADDR:PORT'" },
 		{ "inet:8891", NULL, "a port must follow the address: `ADDR:PORT'" },
 		{ "2001:db8::1:25", NULL, "an IPv6 address must stand in brackets: `[ADDR]:PORT'" },

@@ -571,7 +571,7 @@ private_data_stay_and_are_missed(void)
 		close_end();
 	}
 	T_EQ_STR(said(&logged),
-	    "plugin-private-data name=p: xxfi_close leaves private data behind "
+	    "worker plugin-private-data name=p: xxfi_close leaves private data behind "
 	    "(smfi_setpriv NULL)\n"); /* once */
 }
 
@@ -595,7 +595,7 @@ what_is_slow_is_logged(void)
 	tell_letter('M');
 	tell_letter('E');
 	close_end();
-	T_EQ_STR(said(&logged), "plugin-slow name=p callback=xxfi_eom ms=51\n");
+	T_EQ_STR(said(&logged), "worker plugin-slow name=p callback=xxfi_eom ms=51\n");
 }
 
 static int

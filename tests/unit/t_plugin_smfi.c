@@ -245,7 +245,7 @@ log_so_far(void)
 static const char *
 misuse_of(const struct edit_case *c, const char *because)
 {
-	return arena_printf(arena, "plugin-misuse name=p function=smfi_%.*s why=\"%s\"\n",
+	return arena_printf(arena, "worker plugin-misuse name=p function=smfi_%.*s why=\"%s\"\n",
 	    (int)strcspn(c->name, ", "), c->name, because)
 	    .p;
 }
@@ -352,8 +352,8 @@ misuse_is_logged_once(void)
 			T_EQ_TEXT(first_of_eom(), "CONTINUE");
 		}
 		T_EQ_STR(log_so_far(),
-		    "plugin-misuse name=p function=smfi_addrcpt why=\"no address\"\n"
-		    "plugin-misuse name=p function=smfi_addheader why=\"no name of a field\"\n");
+		    "worker plugin-misuse name=p function=smfi_addrcpt why=\"no address\"\n"
+		    "worker plugin-misuse name=p function=smfi_addheader why=\"no name of a field\"\n");
 		close_end();
 	}
 }

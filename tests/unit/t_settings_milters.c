@@ -81,7 +81,7 @@ points_at_sockets(void)
 		{ "inet:rspamd.example:11332", 19, "the host must be an IP address or localhost" },
 		{ "inet:11332@rspamd.example", 19, "the host must be an IP address or localhost" },
 		{ "inet:::1:8891", 19, "an IPv6 address must stand in brackets" },
-		{ "inet6:[::1]", 19, "the host must be an IP address" },
+		{ "inet6:[::1]", 19, "a port must follow the address" },
 	};
 
 	T_TABLE(struct mistake, m, rows)

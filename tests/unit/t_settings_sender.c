@@ -309,6 +309,7 @@ static const struct mistake mistakes[] = {
 	{ "dkim { minimum-key 4097 }", 20, "`4097' is too large" },
 	{ "dkim { minimum-key 2K }", 20, "a number is expected here" },
 	{ "dkim { canonicalization loose }", 25, "`loose' is no canonicalization" },
+	{ "dkim { canonicalization relaxed }", 25, "`relaxed' is no canonicalization" },
 	{ "dkim { keys 5 }", 8, "`keys' is not a word of `dkim'" },
 	{ "sign", 1, "a list of domains is missing here" },
 	{ "sign \"ours\" selector s key \"rsa.pem\"", 6, "a list of domains is expected here" },

@@ -146,6 +146,37 @@ warns_of_the_end(void)
 	wall_us = before;
 }
 
+/* ---- one that nobody sees -------------------------------------------------------------------- */
+
+static void
+warns_of_the_unseen(void)
+{
+	static const char one[] = BASE "listen 127.0.0.1:26\ntls certificate mx.crt key mx.key\n";
+	static const struct row {
+		const char *next;
+		unsigned    column; /* 0: nothing is said */
+	} rows[] = {
+		{ "tls certificate mx.crt key mx.key", 17 },
+		{ "tls certificate mx.crt key mx.key server-name other.example", 0 },
+	};
+
+	T_TABLE(struct row, r, rows)
+	{
+		struct loaded l;
+		char          text[400];
+
+		t_row = r->next;
+		snprintf(text, sizeof(text), "%s%s\n", one, r->next);
+		l = load(text);
+		T_EQ_NUM(l.d.errors, 0);
+		T_EQ_NUM(count_level(&l.d, DIAG_WARNING), r->column != 0);
+		if (r->column != 0)
+			T_CHECK(
+			    has_level(&l.d, DIAG_WARNING, 6, r->column, "mx.crt is never shown"));
+		unload(&l);
+	}
+}
+
 /* ---- what `check` shows ---------------------------------------------------------------------- */
 
 static struct strv shown;
@@ -212,6 +243,7 @@ main(int argc, char **argv)
 	T_RUN(shares_contexts);
 	T_RUN(points_at_mistakes);
 	T_RUN(warns_of_the_end);
+	T_RUN(warns_of_the_unseen);
 	T_RUN(shows_what_was_understood);
 	return t_end();
 }
