@@ -54,7 +54,6 @@ bool dkim_is_signature(const struct header *h);
 /* Reads h into *s, in a. now: seconds since 1970; 0: not known, then t= and x= are not looked at. */
 void dkim_sig_read(struct arena *a, const struct header *h, uint64_t now, struct dkim_sig *s);
 void dkim_settle(struct dkim_sig *s, enum dkim_result result, struct strv reason);
-const char *dkim_result_name(enum dkim_result result);
 /* "pass example.org sel rsa-sha256", and why where it does not pass. In a. */
 struct strv dkim_sig_text(struct arena *a, const struct dkim_sig *s);
 /* The same as resinfo of RFC 8601 2.2. In a. */

@@ -18,8 +18,8 @@
 static const char *const result_names[] = { "none", "pass", "fail", "policy", "neutral",
 	"temperror", "permerror" };
 
-const char *
-dkim_result_name(enum dkim_result result)
+static const char *
+result_name(enum dkim_result result)
 {
 	return result_names[result];
 }
@@ -302,8 +302,8 @@ dkim_sig_text(struct arena *a, const struct dkim_sig *s)
 {
 	struct strv d = or_dash(s->domain), sel = or_dash(s->selector), alg = or_dash(s->algorithm);
 
-	return arena_printf(a, "%s %.*s %.*s %.*s%s%.*s", dkim_result_name(s->result), (int)d.n,
-	    d.p, (int)sel.n, sel.p, (int)alg.n, alg.p, s->reason.n > 0 ? " " : "", (int)s->reason.n,
+	return arena_printf(a, "%s %.*s %.*s %.*s%s%.*s", result_name(s->result), (int)d.n, d.p,
+	    (int)sel.n, sel.p, (int)alg.n, alg.p, s->reason.n > 0 ? " " : "", (int)s->reason.n,
 	    s->reason.p != NULL ? s->reason.p : "");
 }
 
@@ -321,7 +321,7 @@ add_property(struct arena *a, struct strv all, const char *name, struct strv val
 struct strv
 dkim_sig_resinfo(struct arena *a, const struct dkim_sig *s)
 {
-	struct strv all = arena_printf(a, "dkim=%s", dkim_result_name(s->result)), v;
+	struct strv all = arena_printf(a, "dkim=%s", result_name(s->result)), v;
 
 	if (s->reason.n > 0) {
 		v = authres_value(a, s->reason);

@@ -14,18 +14,6 @@
 /* The message: "Po", version 1, kind, place in network order, two octets of zero. */
 static const char head[3] = { 'P', 'o', 1 };
 
-static const char *const names[] = { "none",
-#define X(name, about) #name,
-	CONTROLS(X)
-#undef X
-};
-
-const char *
-control_name(enum control_kind kind)
-{
-	return kind < CONTROL_MAX ? names[kind] : "unknown";
-}
-
 void
 control_pack(const struct control_msg *m, char out[CONTROL_SIZE])
 {

@@ -37,7 +37,6 @@ struct control_msg {
 /* Pure. */
 void control_pack(const struct control_msg *m, char out[CONTROL_SIZE]);
 bool control_unpack(struct strv in, struct control_msg *out);           /* false: not a message */
-const char *control_name(enum control_kind kind);                       /* "adopt"; static */
 
 /* Both ends, non-blocking, closed on exec: [0] the master's, [1] the worker's. */
 bool control_pair(int fd[2]);

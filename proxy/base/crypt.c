@@ -30,8 +30,8 @@ struct crypt_key {
 /* ---- digest ---------------------------------------------------------------------------------- */
 
 /* Fetched once a process: an implicit fetch costs more than hashing a short header. */
-const EVP_MD *
-crypt_sha256(void)
+static const EVP_MD *
+sha256(void)
 {
 	static EVP_MD *md;
 
@@ -72,7 +72,7 @@ crypt_digest_begin(struct arena *a)
 {
 	struct crypt_digest *d = new_digest(a);
 
-	must(EVP_DigestInit_ex2(d->ctx, crypt_sha256(), NULL));
+	must(EVP_DigestInit_ex2(d->ctx, sha256(), NULL));
 	return d;
 }
 
@@ -207,7 +207,7 @@ crypt_rsa_context(EVP_PKEY *key, int (*init)(EVP_PKEY_CTX *))
 
 	if (ctx != NULL && init(ctx) == 1 &&
 	    EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) == 1 &&
-	    EVP_PKEY_CTX_set_signature_md(ctx, crypt_sha256()) == 1)
+	    EVP_PKEY_CTX_set_signature_md(ctx, sha256()) == 1)
 		return ctx;
 	EVP_PKEY_CTX_free(ctx);
 	return NULL;

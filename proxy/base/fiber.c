@@ -344,16 +344,3 @@ fiber_hold(const char *what)
 		park(o, what, 0);
 	o->woken = false;
 }
-
-const char *
-wait_rc_name(enum wait_rc rc)
-{
-	static const char *const names[] = {
-		[WAIT_OK] = "ok",
-		[WAIT_TIMEOUT] = "timeout",
-		[WAIT_CLOSED] = "closed",
-		[WAIT_CANCELLED] = "cancelled",
-	};
-
-	return names[rc];
-}

@@ -21,7 +21,6 @@
 /* What every park returns.  CANCELLED is sticky: every later park of that fiber returns it at once. */
 enum wait_rc { WAIT_OK, WAIT_TIMEOUT, WAIT_CLOSED, WAIT_CANCELLED };
 
-const char *wait_rc_name(enum wait_rc rc);      /* "ok", "timeout", ... static */
 
 struct loop;
 

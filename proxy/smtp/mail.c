@@ -6,14 +6,14 @@
 #define TX_ARENA 8192 /* a small message's envelope and header fit */
 #define TX_QUOTA (16 * 1024 * 1024)
 
-struct arena *
-tx_arena_take(struct smtp *m)
+static struct arena *
+arena_take(struct smtp *m)
 {
 	return m->n_spare > 0 ? m->spare[--m->n_spare] : arena_new(TX_ARENA, TX_QUOTA);
 }
 
-void
-tx_arena_give(struct smtp *m, struct arena *a)
+static void
+arena_give(struct smtp *m, struct arena *a)
 {
 	if (m->n_spare == SMTP_SPARE_ARENAS) {
 		arena_free(a);
@@ -40,7 +40,7 @@ make_id(struct session *s, char *id)
 void
 tx_begin(struct session *s)
 {
-	struct transaction *tx = judge_begin(s->hearing, tx_arena_take(s->smtp));
+	struct transaction *tx = judge_begin(s->hearing, arena_take(s->smtp));
 
 	make_id(s, tx->id);
 	memset(&s->text, 0, sizeof s->text);
@@ -59,7 +59,7 @@ tx_end(struct session *s)
 	relay_end(s);
 	spool_free(session_tx(s)->msg.body);
 	judge_end(s->hearing);
-	tx_arena_give(s->smtp, a);
+	arena_give(s->smtp, a);
 	/* A chunk out of order behind it is none of its: neither its octets nor its time are this one's. */
 	memset(&s->text, 0, sizeof s->text);
 	s->replies.utf8 = false;

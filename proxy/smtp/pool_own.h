@@ -99,9 +99,8 @@ void pool_close(struct upstream *up);
 
 /* Waits until e->sv (and e->up) is set. UP_OK, UP_BUSY, UP_CANCELLED. */
 MAY_YIELD enum up_rc pool_wait(struct pool_errand *e);
-/* Serves at most `max` of those that wait, in their order, with what is free. */
-void pool_serve(struct pool *p, unsigned max);
-void pool_catch_up(struct pool *p);             /* all of them, if `changed` */
+/* Serves those that wait, in their order, with what is free, if `changed`. */
+void pool_catch_up(struct pool *p);
 /* A place that was ours goes back, to the first that waits for one there, if any does. */
 void pool_place_free(struct pool_server *sv, bool bound);
 /* up, which nobody has, becomes the first one's that it suits.  False: nobody's.  Does not park. */

@@ -110,8 +110,9 @@ serve_queue(struct pool_queue *q, unsigned max)
 	return n;
 }
 
-void
-pool_serve(struct pool *p, unsigned max)
+/* At most `max` of those that wait, in their order, with what is free. */
+static void
+serve(struct pool *p, unsigned max)
 {
 	unsigned n = serve_queue(&p->queue[0], max);
 
@@ -199,7 +200,7 @@ pool_catch_up(struct pool *p)
 	if (!p->changed)
 		return;
 	p->changed = false;
-	pool_serve(p, UINT_MAX);
+	serve(p, UINT_MAX);
 	for (e = p->queue[0].first; e != NULL;)
 		e = borrow(e) ? p->queue[0].first : e->next;
 }

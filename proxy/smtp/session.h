@@ -156,8 +156,6 @@ void session_cut(struct session *s, const char *why);
 /* Transactions: mail.c. */
 void tx_begin(struct session *s);               /* arena, judge_begin, relay_begin */
 MAY_YIELD void tx_end(struct session *s);       /* on every path; harmless without one; waits for its look-ups */
-struct arena *tx_arena_take(struct smtp *m);
-void tx_arena_give(struct smtp *m, struct arena *a);
 
 /* The turn: dispatches one line (command.c); text and chunks (data.c, bdat.c). */
 MAY_YIELD void smtp_dispatch(struct session *s, struct strv line);
