@@ -118,8 +118,7 @@ compile_text(struct compiling *s, const struct lit *v)
 	}
 	if (listener) {
 		diag_add(l->d, DIAG_ERROR, v->pos,
-		    hint_words(l->a, v->text, l->names->listener, l->names->n_listener,
-			"as in: listen 0.0.0.0:587 name submission"),
+		    policy_listener_meant(l->a, v->text, l->names->listener, l->names->n_listener),
 		    "no listener is called %s", diag_quote(l->a, v->text));
 		return false;
 	}

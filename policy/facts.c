@@ -5,6 +5,7 @@
  * of another build from a word that is no fact at all.
  */
 #include "policy/hints.h"
+#include "policy/listens.h"
 #include "policy/load.h"
 #include "proxy/base/arena.h"
 
@@ -59,23 +60,31 @@ check_args(struct loader *l, const struct fact_ref *f, bool takes)
 	return ok;
 }
 
-/* With ( ) it may as well be a map that was meant. */
+/* Those that this build has, and with ( ) maps: who is told of another fact is not helped by it. */
 static struct strv
 nearest(struct loader *l, const struct fact_ref *f)
 {
 	const struct conf_tree *t = l->c->tree;
-	struct strv             near = strv_z(diag_nearest(f->name.text, names)), *maps;
+	const struct policy    *p = l->p;
+	struct strv            *all, near;
 	unsigned                n = 0;
 
-	if (near.p != NULL || !f->call || l->d->n >= DIAG_MAX)
-		return near;
-	maps = arena_array(l->a, t->n, sizeof(*maps));
-	for (unsigned i = 0; i < t->n; i++) {
+	if (l->d->n >= DIAG_MAX)
+		return strv(NULL, 0);
+	all = arena_array(l->a, p->n_facts + t->n + 1, sizeof(*all));
+	for (unsigned i = 0; i < p->n_facts; i++) {
+		if (!p->facts[i].inner)
+			all[n++] = strv_z(p->facts[i].name);
+	}
+	if (facts_number(p, "dnsbl") >= 0)
+		all[n++] = SV("score");
+	near = diag_nearest_v(f->name.text, all, n);
+	for (unsigned i = n = 0; near.p == NULL && f->call && i < t->n; i++) {
 		if (t->block[i].kind == BLOCK_LIST && t->block[i].u.list->kind == LIST_MAP &&
 		    t->block[i].u.list->name.text.p != NULL)
-			maps[n++] = t->block[i].u.list->name.text;
+			all[n++] = t->block[i].u.list->name.text;
 	}
-	return diag_nearest_v(f->name.text, maps, n);
+	return near.p != NULL ? near : diag_nearest_v(f->name.text, all, n);
 }
 
 static void
@@ -144,19 +153,44 @@ facts_find(struct loader *l, const struct fact_ref *f, unsigned *number)
 	return FACT_NONE;
 }
 
+/*
+ * Of TLS that began with the connection all is known at connect; *hint: why it is not, where that is the listeners'
+ * doing.
+ */
+static bool
+knows_tls(struct loader *l, unsigned number, struct strv *hint)
+{
+	const struct conf_plain *x;
+
+	if (l->when == NULL || !strv_starts(strv_z(l->p->facts[number].name), SV("tls.")))
+		return false;
+	if (listens_tls_first(l->c, l->when, &x))
+		return true;
+	if (x == NULL)
+		*hint = SV("write `at mail', or listen with `tls', then TLS begins first");
+	else
+		*hint = arena_printf(l->a,
+		    "write `at mail': the listener %s has no `tls', so there it may still begin",
+		    diag_quote(l->a, listens_name(x)));
+	return false;
+}
+
 bool
 facts_at(struct loader *l, const struct fact_ref *f, unsigned number, enum stage at)
 {
-	enum stage first = l->p->facts[number].first;
+	enum stage  first = l->p->facts[number].first;
+	struct strv hint = { NULL, 0 };
 
-	if (at == STAGE_MAX || first <= at)
+	if (at == STAGE_MAX || first <= at || knows_tls(l, number, &hint))
 		return true;
 	/* What decides at one stage for ever, such as the relay gate, takes no `at`. */
-	diag_add(l->d, DIAG_ERROR, f->name.pos,
-	    l->tags ? arena_printf(l->a, "write `at %s'", stage_word(first)) :
-		      SV("what is settled at a stage asks what is known by then; a check can wait"),
-	    "%s is known at %s, which comes behind %s", diag_quote(l->a, f->name.text),
-	    stage_word(first), stage_word(at));
+	if (!l->tags)
+		hint = SV(
+		    "what is settled at a stage asks what is known by then; a check can wait");
+	else if (hint.p == NULL)
+		hint = arena_printf(l->a, "write `at %s'", stage_word(first));
+	diag_add(l->d, DIAG_ERROR, f->name.pos, hint, "%s is known at %s, which comes behind %s",
+	    diag_quote(l->a, f->name.text), stage_word(first), stage_word(at));
 	return false;
 }
 

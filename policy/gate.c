@@ -4,7 +4,6 @@
  * Not for checks: the gate is apart and absolute.  A line that has a mistake is no line at all,
  * so a policy with one is never loaded rather than loaded without a condition.
  */
-#include "policy/hints.h"
 #include "policy/load.h"
 #include "proxy/base/arena.h"
 
@@ -68,8 +67,7 @@ load_on(struct loader *l, const struct relay_cond *c, struct gate_cond *out)
 			return have(l, l->p->gate.listener, c->pos, "on");
 	}
 	diag_add(l->d, DIAG_ERROR, c->name.pos,
-	    hint_words(l->a, c->name.text, l->names->listener, l->names->n_listener,
-		"as in: listen 0.0.0.0:587 name submission"),
+	    policy_listener_meant(l->a, c->name.text, l->names->listener, l->names->n_listener),
 	    "no listener is called %s", diag_quote(l->a, c->name.text));
 	return false;
 }

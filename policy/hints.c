@@ -154,6 +154,22 @@ hint_instead(struct strv what)
 				hint;
 }
 
+/* Words of the language that no build has yet. */
+static const char *const nowhere[] = { "rate", "greylist", "memory", "remember", "state", "geoip",
+	"policyd", "clamd", "rspamd", "control" };
+
+struct strv
+hint_meant(struct arena *a, struct strv v, const char *const *words)
+{
+	const char *near = diag_nearest(v, words);
+
+	for (size_t i = 0; near != NULL && i < sizeof(nowhere) / sizeof(nowhere[0]); i++) {
+		if (strcmp(near, nowhere[i]) == 0)
+			return strv(NULL, 0);
+	}
+	return near == NULL ? strv(NULL, 0) : diag_did_you_mean(a, strv_z(near));
+}
+
 /* ---- facts ---- */
 
 /* The name of the fact stands behind each of the two. */
@@ -235,6 +251,12 @@ hint_words(struct arena *a, struct strv v, const struct strv *words, unsigned n,
 	if (near.p != NULL)
 		return diag_did_you_mean(a, near);
 	return n == 0 ? strv_z(none) : there_are(a, words, n);
+}
+
+struct strv
+policy_listener_meant(struct arena *a, struct strv v, const struct strv *names, unsigned n)
+{
+	return hint_words(a, v, names, n, "as in: listen 0.0.0.0:587 name submission");
 }
 
 struct strv

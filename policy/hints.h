@@ -11,6 +11,8 @@
 struct strv hint_due(const char *what);
 /* What comes nearest to a statement, option, fact or effect that is not in this build. */
 struct strv hint_instead(struct strv what);
+/* Which of the words was meant; absent: none, or one that would not be there either. */
+struct strv hint_meant(struct arena *a, struct strv v, const char *const *words);
 /* What can be asked of a fact of that type, which is called `name`. */
 struct strv hint_ask(struct arena *a, struct strv name, const struct fact_def *def);
 /* The nearest of the words; else, which there are; where there are none at all `none', which may be NULL. */

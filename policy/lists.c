@@ -250,7 +250,8 @@ no_such_list(struct loader *l, const struct lit *name, unsigned want)
 	struct strv *names = arena_array(l->a, n_list, sizeof(*names)), hint;
 
 	for (unsigned i = 0; i < n_list; i++) {
-		if (l->p->list[i].conf->name.text.p != NULL)
+		if (l->p->list[i].conf->name.text.p != NULL &&
+		    (want & 1u << l->p->list[i].conf->kind))
 			names[n++] = l->p->list[i].conf->name.text;
 	}
 	hint = hint_item(l->a, name->text);

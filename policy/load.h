@@ -37,6 +37,7 @@ struct loader {
 	struct named      *rules;       /* names.c's: checks, rates, milters and plugins */
 	unsigned           n_rules;
 	bool                tags;       /* inside a check: tags may be asked */
+	const struct expr  *when;       /* of the check at hand; NULL: what is read is no check */
 	bool                advice;     /* milter() can be asked: of the first `heard' of them */
 	unsigned            heard;
 	bool               *tag_used;   /* by number */

@@ -70,16 +70,19 @@ find_path(const struct maptable *t, const struct path *path, struct map_values *
 }
 
 /*
- * "@" divides an address at the last, as everywhere; in a local part it is anybody's, and what follows it no
- * name.
+ * "@" divides an address at the last, as everywhere.  In what is none, such as a local part or a reverse name, it is
+ * whoever's who wrote that, and finds no address; of a certificate's subject whoever signed it has looked.
  */
 static bool
-find_text(const struct maptable *t, struct strv v, bool address, struct map_values *out)
+find_text(
+    const struct maptable *t, const struct fact_def *def, struct strv v, struct map_values *out)
 {
 	char   buf[IDN_OCTETS];
 	size_t at = strv_rchr(v, '@');
 
-	if (address && at < v.n)
+	if (at < v.n && !def->address && strcmp(def->name, "tls.client-cert") != 0)
+		return false;
+	if (at < v.n && def->address)
 		return find_address(
 		    t, strv_first(v, at), match_text_domain(strv_from(v, at + 1), buf), out);
 	return find_domain(t, match_text_domain(v, buf), out);
@@ -113,7 +116,7 @@ match_map(const struct list *map, const struct fact *f)
 	if (f->def->type == FACT_PATH)
 		found = find_path(map->map, f->v.path, &out);
 	else if (f->def->type == FACT_TEXT)
-		found = find_text(map->map, f->v.text, f->def->address, &out);
+		found = find_text(map->map, f->def, f->v.text, &out);
 	else
 		found = find_other(map->map, f, &out);
 	return found ? out : none;

@@ -153,10 +153,9 @@ may_read(struct parser *from, struct pos at, const char *path)
 static struct strv
 nearest_statement(struct parser *p, struct strv v)
 {
-	const char *near = diag_nearest(v, statement_words());
+	struct strv near = hint_meant(p->a, v, statement_words());
 
-	return near == NULL ? SV("postern.conf(5) has all statements") :
-			      diag_did_you_mean(p->a, strv_z(near));
+	return near.p == NULL ? SV("postern.conf(5) has all statements") : near;
 }
 
 static void

@@ -4,6 +4,7 @@
  * The order of a check's parts is part of the grammar: at, when, on unknown, effects, the
  * verdict last.
  */
+#include "policy/hints.h"
 #include "policy/parse.h"
 #include "policy/words.h"
 #include "proxy/base/arena.h"
@@ -247,6 +248,7 @@ static struct strv
 hint_other(struct parser *p, const struct token *t)
 {
 	const struct token *before = p->at > p->start ? t - 1 : t;
+	struct strv         near;
 
 	for (size_t i = 0; i < sizeof(elsewhere) / sizeof(elsewhere[0]); i++)
 		if (strv_ieq(t->text, strv_z(elsewhere[i].word)))
@@ -254,9 +256,8 @@ hint_other(struct parser *p, const struct token *t)
 	if (before->kind == TOKEN_WORD &&
 	    (word_is_xcode(before->text) || word_is_code(before->text)))
 		return SV("a text stands between \" and \"");
-	if (diag_nearest(t->text, check_words) != NULL)
-		return diag_did_you_mean(p->a, strv_z(diag_nearest(t->text, check_words)));
-	return parse_hint(p, "an effect, a verdict or `}'");
+	near = hint_meant(p->a, t->text, check_words);
+	return near.p != NULL ? near : parse_hint(p, "an effect, a verdict or `}'");
 }
 
 /* A word that was meant as `when': that there is no other one is no mistake of its own. */

@@ -54,6 +54,8 @@ struct conf {
 struct conf *conf_parse(struct arena *a, struct world *w, const char *path, struct diags *d);
 /* "STATEMENT is written: FORM", a hint; absent: there is no such statement. */
 struct strv policy_form(struct arena *a, struct strv statement);
+/* The listener that was meant, else those there are: a hint. */
+struct strv policy_listener_meant(struct arena *a, struct strv v, const struct strv *names, unsigned n);
 
 /*
  * Resolve names of listrefs in plain statements ("from LIST", "for LIST"): a networks list by NAME or a

@@ -34,7 +34,7 @@ struct use {
 
 struct pick {
 	union fact_value v;
-	bool             own;                   /* VAR_NAME, VAR_SENDER: a name that anybody can have for himself */
+	bool             own;                   /* NAME, SENDER, HELO, OTHER: a name that anybody can have for himself */
 	uint64_t         sign;                  /* the same for values that no use tells apart */
 };
 
@@ -50,6 +50,7 @@ struct var {
 	struct parts          *local, *domain;  /* SENDER, RCPT: all that are named; NULL: none yet */
 	int                    now;             /* the value at hand; -1: open */
 	bool                   partial;         /* there may be values that matter and are not among the picks */
+	bool                   cut;             /* there are, as a ceiling was reached */
 };
 
 struct act {
@@ -65,6 +66,7 @@ struct act {
 	bool                 no_dns;            /* clean, but nothing of the DNS is known */
 	bool                 maybe;             /* the search met what it cannot tell */
 	bool                 over;              /* the search ended before it was done */
+	bool                 cut;               /* with `outside': what it cannot tell is behind a ceiling */
 	unsigned            *left;              /* questions that may still be asked */
 };
 
@@ -162,8 +164,6 @@ bool suffix_wide(struct strv v);
 
 /* ---- prove_listen.c: listeners ---- */
 
-/* The next of them and its name, else its address (absent: neither); *at: 0 for the first. False: there is none. */
-bool listener_next(const struct conf *c, unsigned *at, struct strv *name);
 /* Can a stranger talk to that listener without authentication?  To any of them, wherever it listens? */
 bool outside_reaches(const struct policy *p, struct strv listener);
 bool outside_enters(const struct policy *p);

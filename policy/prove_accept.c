@@ -6,6 +6,7 @@
  * the DNS can say of him, once while nothing of it can be found out: neither must hear a 5xx, and
  * neither be dropped.
  */
+#include "policy/listens.h"
 #include "policy/prove.h"
 #include "proxy/base/arena.h"
 #include "proxy/mail/edit.h"
@@ -51,7 +52,9 @@ static void
 set_session(struct accept *s, unsigned listener, bool no_dns)
 {
 	struct act *t = &s->t;
+	struct strv none = { NULL, 0 };
 	struct addr addr;
+	bool        tls;
 
 	act_init(t, s->x->p, s->x->a, s->x->scratch, NULL);
 	t->clean = true;
@@ -63,8 +66,10 @@ set_session(struct accept *s, unsigned listener, bool no_dns)
 		set_text(t, VAR_RDNS, HOST);
 	}
 	set_text(t, VAR_HELO, HOST);
-	set_text(t, VAR_TLS, "TLSv1.3");
-	set_text(t, VAR_CIPHER, "TLS_AES_256_GCM_SHA384");
+	tls = listens_offers_tls(t->p->conf, s->listener[listener]);
+	set_value(t, VAR_TLS, (union fact_value){ .text = tls ? SV("TLSv1.3") : none });
+	set_value(
+	    t, VAR_CIPHER, (union fact_value){ .text = tls ? SV("TLS_AES_256_GCM_SHA384") : none });
 	set_value(t, VAR_LISTENER, (union fact_value){ .text = s->listener[listener] });
 	set_value(
 	    t, VAR_SENDER, (union fact_value){ .path = arena_alloc(t->a, sizeof(struct path)) });
@@ -246,10 +251,12 @@ prove_bare(struct accept *s, unsigned listener)
 static void
 find_listeners(struct accept *s)
 {
-	struct strv name;
-	unsigned    at = 0;
+	const struct conf_plain *x;
+	unsigned                 at = 0;
 
-	while (listener_next(s->x->p->conf, &at, &name)) {
+	while ((x = listens_next(s->x->p->conf, &at)) != NULL) {
+		struct strv name = listens_name(x);
+
 		if (!outside_reaches(s->x->p, name))
 			continue;
 		if (name.p == NULL)

@@ -99,29 +99,62 @@ act_ask_policy(struct act *t, enum stage at, struct policy_case *c)
 
 /* ---- searching ---- */
 
+/* A variable that has a value, or NULL.  fact: of VAR_OTHER. */
+static const struct var *
+chosen(const struct act *t, enum var_kind kind, const char *fact)
+{
+	for (unsigned i = 0; i < t->n; i++) {
+		const struct var *v = &t->var[i];
+
+		if (v->kind == kind && v->now >= 0 &&
+		    (fact == NULL || strcmp(v->def->name, fact) == 0))
+			return v;
+	}
+	return NULL;
+}
+
+/* Can a stranger have that name for himself, and what it publishes?  Of what is open he chooses. */
+static bool
+is_own(const struct var *v)
+{
+	return v == NULL || v->pick[v->now].own;
+}
+
+static bool
+passes(const struct var *v)
+{
+	return v != NULL && v->pick[v->now].v.word != FACT_WORD_ABSENT &&
+	    strcmp(v->def->words[v->pick[v->now].v.word], "pass") == 0;
+}
+
 /*
- * SPF, and all that goes with it, passes for names that are the sender's own: not for those that a
- * list names.
+ * SPF passes where the owner of a name says so: for names that are the stranger's own, not for those that a list
+ * names.  RFC 7208 2.4: it is the sender's domain, of <> the name of HELO.
  */
 static bool
 is_consistent(const struct act *t)
 {
-	bool own = true, pass = false;
+	const struct var  *sender = chosen(t, VAR_SENDER, NULL), *helo = chosen(t, VAR_HELO, NULL);
+	const struct path *path = sender != NULL ? sender->pick[sender->now].v.path : NULL;
+	bool               null = path != NULL && path->kind == PATH_NULL;
 
 	if (t->outside == NULL)
 		return true;
-	for (unsigned i = 0; i < t->n; i++) {
-		const struct var *v = &t->var[i];
+	if (passes(chosen(t, VAR_OTHER, "spf.helo")) && !is_own(helo))
+		return false;
+	return !passes(chosen(t, VAR_OTHER, "spf")) ||
+	    (is_own(null ? helo : sender) && is_own(chosen(t, VAR_OTHER, "spf.domain")));
+}
 
-		if (v->now < 0)
-			continue;
-		if (v->kind == VAR_SENDER)
-			own = v->pick[v->now].own;
-		if (v->kind == VAR_OTHER && strcmp(v->def->name, "spf") == 0)
-			pass = v->pick[v->now].v.word != FACT_WORD_ABSENT &&
-			    strcmp(v->def->words[v->pick[v->now].v.word], "pass") == 0;
+/* Does it hang on a value that no ceiling left room for? */
+static bool
+is_cut(const struct act *t)
+{
+	for (unsigned i = 0; i < t->n; i++) {
+		if (t->var[i].cut && t->var[i].now < 0)
+			return true;
 	}
-	return own || !pass;
+	return false;
 }
 
 static bool
@@ -143,6 +176,7 @@ search(struct act *t, unsigned k, enum answer (*ask)(struct act *t, void *arg), 
 		return false;
 	if (v == NULL) {
 		t->maybe = t->maybe || x == ANSWER_MAYBE;
+		t->cut = t->cut || (x == ANSWER_MAYBE && is_cut(t));
 		return false;
 	}
 	for (unsigned i = 0; i < v->n && !t->over; i++) {
@@ -151,7 +185,7 @@ search(struct act *t, unsigned k, enum answer (*ask)(struct act *t, void *arg), 
 			return true;
 	}
 	v->now = -1;
-	return !t->over && v->partial && t->outside == NULL && search(t, k + 1, ask, arg);
+	return !t->over && (t->outside == NULL ? v->partial : v->cut) && search(t, k + 1, ask, arg);
 }
 
 /* Those of a kind to the front, in the order in which they came. */

@@ -86,23 +86,56 @@ find_pair(struct prover *x, struct pair p, unsigned *left)
 
 /* ---- one check by itself ---- */
 
-static void
-warn(struct prover *x, const struct check *c, const char *text, const char *hint)
+static bool
+all_texts_have_a_dot(const struct rule *r)
 {
-	diag_add(x->d, DIAG_WARNING, c->conf->when->pos, strv_z(hint), "%s", text);
+	for (unsigned i = 0; i < r->n_match; i++) {
+		if (r->match[i].kind != MATCH_TEXT || !strv_starts(r->match[i].text, SV(".")))
+			return false;
+	}
+	return r->n_match > 0;
+}
+
+/* Why a question by itself is never true, where it is clear what was meant; absent: it is not. */
+static struct strv
+why_never(struct prover *x, const struct rule *r)
+{
+	struct strv            why = { NULL, 0 };
+	const struct fact_def *def;
+
+	for (unsigned i = 0; i < r->n_kid && r->kind != EXPR_NOT && why.p == NULL; i++)
+		why = why_never(x, r->kid[i]);
+	if (r->kind != EXPR_PRED || r->ask.subject != SUBJECT_FACT || r->negated)
+		return why;
+	def = &x->p->facts[r->ask.fact];
+	if (def->per_rcpt && r->n_match == 1 && r->match->kind == MATCH_NULL)
+		return SV("RCPT is never <>; who sends it is asked by: sender is null");
+	if (def->type == FACT_TEXT && all_texts_have_a_dot(r))
+		return arena_printf(x->d->a,
+		    "no name begins with a dot; of what is below a domain ask: %s in { %.*s }",
+		    def->name, (int)r->match->text.n, r->match->text.p);
+	return why;
+}
+
+static void
+warn(struct prover *x, const struct check *c, const char *text, struct strv hint)
+{
+	diag_add(x->d, DIAG_WARNING, c->conf->when->pos, hint, "%s", text);
 }
 
 /* A part behind `or' that is never true is a slip, too. */
 static bool
 prove_parts(struct prover *x, const struct rule *r, unsigned *left)
 {
-	bool told = false;
+	bool        told = false;
+	struct strv why;
 
 	for (unsigned i = 0; i < r->n_kid; i++) {
 		if (r->kind == EXPR_OR &&
 		    find_pair(x, (struct pair){ r->kid[i], NULL }, left) == FOUND_NONE) {
+			why = why_never(x, r->kid[i]);
 			diag_add(x->d, DIAG_WARNING, r->kid[i]->pos,
-			    SV("leave it out, or correct what it asks"),
+			    why.p != NULL ? why : SV("leave it out, or correct what it asks"),
 			    "this part can never be true");
 			told = true;
 		} else if (r->kid[i]->kind != EXPR_PRED) {
@@ -115,18 +148,26 @@ prove_parts(struct prover *x, const struct rule *r, unsigned *left)
 static void
 prove_alone(struct prover *x, const struct check *c, struct known *k, unsigned *left)
 {
+	struct strv why;
+
 	k->dead = rule_contrary(c->when) ||
 	    find_pair(x, (struct pair){ c->when, NULL }, left) == FOUND_NONE;
 	if (k->dead) {
-		warn(x, c, "this `when' can never be true: the check is dead",
-		    "facts have one value at a time, but for those with several");
+		why = why_never(x, c->when);
+		warn(x, c,
+		    c->on_unknown.kind == VERDICT_NONE ?
+			"this `when' can never be true: the check is dead" :
+			"this `when' can never be true: only `on unknown' is left of the check",
+		    why.p != NULL ?
+			why :
+			SV("facts have one value at a time, but for those with several"));
 		return;
 	}
 	(void)prove_parts(x, c->when, left);
 	k->always = find_pair(x, (struct pair){ NULL, c->when }, left) == FOUND_NONE;
 	if (k->always && c->final.kind != VERDICT_NONE)
 		warn(x, c, "this `when' is true for every session",
-		    "a check that should rest is better taken out, or given the word `warn'");
+		    SV("a check that should rest is better taken out, or given the word `warn'"));
 }
 
 /* ---- two checks ---- */
@@ -143,12 +184,14 @@ comes_first(const struct check *a, const struct check *b)
 	return a->at < b->at && a->at != STAGE_AUTH && !a->per_rcpt;
 }
 
+/* Where `when' is unknown nothing is skipped: what b says to that stays. */
 static bool
 skips(const struct check *a, const struct check *b)
 {
 	for (unsigned i = 0; i < a->n_effect; i++) {
 		if (a->effect[i].kind == EFFECT_SKIP && a->effect[i].number == b->number)
-			return !a->warn && (!a->per_rcpt || b->per_rcpt);
+			return !a->warn && (!a->per_rcpt || b->per_rcpt) &&
+			    b->on_unknown.kind == VERDICT_NONE;
 	}
 	return false;
 }
@@ -203,7 +246,7 @@ prove_behind(struct prover *x, const struct known *known, const struct check *b,
 	(void)act_find(&t, ask_pair, &fires);
 	for (unsigned k = 0; k<x->p->n_check && * left> 0; k++) {
 		const struct check *a = &x->p->check[k];
-		bool                skip = a != b && skips(a, b);
+		bool                skip = a != b && skips(a, b) && !known[k].skipped;
 
 		/* Of one that is always true enough is said already. */
 		if (a == b || known[k].dead || known[k].always || !(skip || ends(a, b, known)))

@@ -70,6 +70,15 @@ picks_domain(const struct act *t, const struct var *v)
 							   SV("stranger.example");
 }
 
+/* Lists and maps that have u@d have u+detail@d as well, and its local part is another one. */
+static void
+add_user(struct act *t, struct var *v, struct strv local, struct strv domain, bool own)
+{
+	picks_add_path(t, v, local, domain, own);
+	if (local.n > 0 && strv_chr(local, '+') == local.n)
+		picks_add_path(t, v, arena_concat(t->a, local, SV("+x")), domain, own);
+}
+
 /* "d", ".d", "u@d", "@d", "<>", or a word: as a value for that part of the variable. */
 void
 picks_add_name(struct act *t, struct var *v, enum var_part part, struct strv name)
@@ -91,7 +100,15 @@ picks_add_name(struct act *t, struct var *v, enum var_part part, struct strv nam
 	else if (part == PART_LOCAL)
 		picks_add_path(t, v, name, picks_domain(t, v), true);
 	else
-		picks_add_path(t, v, local, domain, own);
+		add_user(t, v, local, domain, own);
+}
+
+/* Not all are looked at.  Of recipients those that are named are ours, so a stranger's is none of them. */
+static void
+cut(const struct act *t, struct var *v, bool yes)
+{
+	v->partial = v->partial || yes;
+	v->cut = v->cut || (yes && (v->kind != VAR_RCPT || t->outside == NULL));
 }
 
 static void
@@ -99,7 +116,7 @@ add_members(struct act *t, struct var *v, enum var_part part, const struct names
 {
 	size_t n = s == NULL ? 0 : nameset_count(s);
 
-	v->partial = v->partial || n > ACT_SCAN;
+	cut(t, v, n > ACT_SCAN);
 	for (size_t i = 0; i < n && i < ACT_SCAN; i++)
 		picks_add_name(t, v, part, nameset_at(s, i));
 }
@@ -171,12 +188,20 @@ add_sample(struct act *t, struct var *v, enum var_part part, struct strv made)
 static void
 add_patterns(struct act *t, struct var *v, enum var_part part, const struct match *m)
 {
+	uint64_t    steps = 0;
+	bool        found = false;
+	struct strv made;
+
 	v->partial = true;
 	for (unsigned i = 0; i < m->n_pattern && i < PATTERNS; i++) {
-		for (unsigned k = 0; k < BRANCHES; k++)
-			add_sample(
-			    t, v, part, pattern_sample(t->a, pattern_text(m->pattern[i]), k));
+		for (unsigned k = 0; k < BRANCHES; k++) {
+			made = pattern_sample(t->a, pattern_text(m->pattern[i]), k);
+			found = found || match_pattern_text(m, made, &steps) == TRUTH_YES;
+			add_sample(t, v, part, made);
+		}
 	}
+	/* A name that leads back to a host is not a stranger's, whatever it is; RCPT's are ours. */
+	cut(t, v, !found && v->kind != VAR_NAME && v->kind != VAR_LISTENER);
 }
 
 /* ---- hosts ---- */
@@ -223,6 +248,7 @@ add_ranges(struct act *t, struct var *v, const struct netset *s)
 {
 	size_t n = s == NULL ? 0 : netset_count(s);
 
+	cut(t, v, n > ACT_RANGES && nets_wide(s));
 	v->partial = v->partial || n > ACT_RANGES;
 	for (size_t i = 0; i < n && i < ACT_RANGES; i++)
 		add_range(t, v, netset_at(s, i));
@@ -258,7 +284,7 @@ add_keys(struct act *t, struct var *v, enum var_part part, const struct maptable
 
 	while (n++ < ACT_SCAN && maptable_next(m, &at, &key))
 		add_item(t, v, part, key);
-	v->partial = v->partial || n > ACT_SCAN;
+	cut(t, v, n > ACT_SCAN);
 }
 
 static void

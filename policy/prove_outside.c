@@ -24,9 +24,10 @@ struct outside {
 	unsigned                n_large, max_large;
 	struct nameset *few;   /* what all small ones have: a block may have thousands of lines */
 	struct nameset *users; /* domains of addresses that are named */
-	struct netset  *sites; /* networks that a key of a map gives, where they are not wide */
-	struct strv    *text;  /* names one by one: sets, values of maps */
-	unsigned        n_text, max_text;
+	struct netset *
+	    sites; /* those of small lists, and those that a key of a map gives, where they are not wide */
+	struct strv *text; /* names one by one: sets, values of maps */
+	unsigned     n_text, max_text;
 };
 
 /* ---- addresses and names ---- */
@@ -159,6 +160,13 @@ add_nets(struct outside *o, const struct netset *s)
 		if (o->known[i] == s)
 			return;
 	}
+	for (size_t i = 0; netset_count(s) <= FEW && i < netset_count(s); i++) {
+		struct addr_range r = netset_at(s, i);
+
+		netset_add(o->sites, &r);
+	}
+	if (netset_count(s) <= FEW)
+		return;
 	o->known = arena_grow(o->a, o->known, &o->max_known, o->n_known + 1, sizeof(*o->known));
 	o->known[o->n_known++] = s;
 }
@@ -281,7 +289,10 @@ add_hosts(struct outside *o, const struct maptable *t, unsigned fact)
 	const char       *why;
 	size_t            at = 0;
 
-	while (strcmp(o->p->facts[fact].name, "client.ip") == 0 && maptable_next(t, &at, &key)) {
+	if (strcmp(o->p->facts[fact].name, "client.ip") != 0 &&
+	    strcmp(o->p->facts[fact].name, "client") != 0)
+		return;
+	while (maptable_next(t, &at, &key)) {
 		if (addr_range_parse(key, &r, &why))
 			netset_add(o->sites, &r);
 	}

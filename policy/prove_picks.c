@@ -5,9 +5,12 @@
  * Two values that no use of the variable tells apart are one.  Where not all that could matter is looked at the
  * variable is marked `partial', and no proof that something never happens is built upon it.
  */
+#include "policy/listens.h"
 #include "policy/match.h"
 #include "policy/prove.h"
 #include "proxy/base/arena.h"
+
+#define PATTERNS_AN_EVAL 64 /* so many searches take the time of one question */
 
 #define PARTS_MAX 48 /* of one variable that are put together, each with each */
 
@@ -68,7 +71,7 @@ sign_use(const struct use *u, const union fact_value *value, uint64_t h)
 	return h;
 }
 
-/* What is made from a pattern need be none: RCPT would not take it. */
+/* What is made from a pattern need be none: MAIL and RCPT would not take it. */
 static bool
 is_host(struct strv domain)
 {
@@ -90,6 +93,10 @@ is_outside(const struct act *t, const struct var *v, const union fact_value *x, 
 		return x->text.p == NULL || domain_valid(x->text, false, false);
 	case VAR_LISTENER:
 		return outside_reaches(t->p, x->text);
+	case VAR_HELO:
+		return x->text.n > 0;
+	case VAR_SENDER:
+		return x->path->kind != PATH_MAILBOX || is_host(x->path->domain);
 	case VAR_RCPT:
 		return x->path->kind == PATH_MAILBOX && is_host(x->path->domain) &&
 		    (t->routes || !outside_ours(t->outside, x->path->domain));
@@ -98,18 +105,40 @@ is_outside(const struct act *t, const struct var *v, const union fact_value *x, 
 	}
 }
 
+/* A look at thousands of patterns is no less than a question. */
+static void
+charge(struct act *t, const struct var *v)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < v->n_use; i++) {
+		for (unsigned k = 0; k < v->use[i].n_match; k++)
+			n += v->use[i].match[k].n_pattern;
+	}
+	n /= PATTERNS_AN_EVAL;
+	if (t->left != NULL)
+		*t->left -= n < *t->left ? n : *t->left;
+}
+
 void
 picks_add(struct act *t, struct var *v, union fact_value value, bool own)
 {
-	uint64_t sign = mix(0xcbf29ce484222325u, &own, v->kind == VAR_SENDER ? sizeof(own) : 0);
+	/* Names for which SPF passes or does not. */
+	bool     named = v->kind == VAR_SENDER || v->kind == VAR_HELO || v->kind == VAR_OTHER;
+	uint64_t sign = mix(0xcbf29ce484222325u, &own, named ? sizeof(own) : 0);
 
 	if (!is_outside(t, v, &value, own))
 		return;
 	/* Whether it is a new one would cost a look at all uses for each of them. */
 	if (v->n == ACT_PICKS) {
+		v->partial = v->cut = true;
+		return;
+	}
+	if (t->left != NULL && *t->left == 0) {
 		v->partial = true;
 		return;
 	}
+	charge(t, v);
 	/* What is fixed has the one value that act_value gives, of whatever type: these are not looked at. */
 	for (unsigned i = 0; v->kind != VAR_FIXED && i < v->n_use; i++)
 		sign = sign_use(&v->use[i], &value, sign);
@@ -172,7 +201,8 @@ cross_paths(struct act *t, struct var *v)
 		picks_add_path(t, v, SV("somebody"), y->text[k], y->own[k]);
 	if (v->n_use < 2)
 		return;
-	v->partial = v->partial || x->full || y->full;
+	v->cut = v->cut || x->full || y->full;
+	v->partial = v->partial || v->cut;
 	for (unsigned i = 0; i < x->n; i++) {
 		for (unsigned k = 0; k < y->n; k++)
 			picks_add_path(t, v, x->text[i], y->text[k], y->own[k]);
@@ -234,12 +264,12 @@ other_hosts(struct act *t, struct var *v)
 static void
 listeners(struct act *t, struct var *v)
 {
-	struct strv name;
-	unsigned    at = 0;
+	const struct conf_plain *x;
+	unsigned                 at = 0;
 
-	while (listener_next(t->p->conf, &at, &name)) {
-		if (name.p != NULL)
-			picks_add_text(t, v, name, true);
+	while ((x = listens_next(t->p->conf, &at)) != NULL) {
+		if (listens_name(x).p != NULL)
+			picks_add_text(t, v, listens_name(x), true);
 	}
 }
 

@@ -21,7 +21,7 @@ ask_line(struct act *t, void *arg)
 static struct strv
 unsaid(struct prover *x, const struct act *t)
 {
-	static const char *const facts[] = { "size", "client.port" };
+	static const char *const facts[] = { "size", "client.port", "early-talker" };
 	struct strv              all = SV("");
 	const char              *name;
 
@@ -29,7 +29,10 @@ unsaid(struct prover *x, const struct act *t)
 		const struct var *v = &t->var[i];
 
 		name = v->kind == VAR_SNI ? "tls.sni" : v->kind == VAR_CIPHER ? "tls.cipher" : NULL;
-		for (unsigned k = 0; v->kind == VAR_OTHER && k < 2; k++)
+		if (v->kind == VAR_TLS && v->now >= 0 && v->pick[v->now].v.text.p != NULL &&
+		    !strv_eq(v->pick[v->now].v.text, SV("TLSv1.3")))
+			name = "tls.version";
+		for (unsigned k = 0; v->kind == VAR_OTHER && k < 3; k++)
 			name = strcmp(v->def->name, facts[k]) == 0 ? facts[k] : name;
 		if (name != NULL && v->now >= 0)
 			all = arena_concat(x->a, all, arena_printf(x->a, " %s", name));
@@ -70,7 +73,7 @@ prove_line(struct prover *x, const struct outside *o, const struct gate_line *li
 	act_learn_line(&t, line);
 	picks_fill(&t);
 	if (!act_find(&t, ask_line, (void *)line)) {
-		if (t.over)
+		if (t.over || t.cut)
 			not_proved(x, line);
 		return false;
 	}

@@ -4,6 +4,7 @@
  * Only what the session depends on is stated, and what a reader wants to see: who connects, who sends,
  * to whom.
  */
+#include "policy/listens.h"
 #include "policy/prove.h"
 #include "proxy/base/arena.h"
 #include "proxy/base/buf.h"
@@ -132,6 +133,54 @@ argument(struct writer *w, const struct var *v)
 	return of->type == FACT_PATH ? (x.path == NULL ? strv(NULL, 0) : x.path->domain) : x.text;
 }
 
+/* ---- SPF ---- */
+
+static struct strv
+helo_of(const struct writer *w)
+{
+	const struct pick *x = picked(w->t, VAR_HELO);
+
+	return x != NULL && x->v.text.p != NULL ? x->v.text : SV("mx.stranger.example");
+}
+
+/* Of the sender; absent: it is <>.  One that is free is of the domain that SPF is said to be about. */
+static struct strv
+domain_of(const struct writer *w)
+{
+	const struct pick *x = picked(w->t, VAR_SENDER);
+
+	if (x != NULL && x->v.path != NULL)
+		return x->v.path->domain;
+	for (unsigned i = 0; i < w->t->n; i++) {
+		const struct var *v = &w->t->var[i];
+
+		if (v->kind == VAR_OTHER && v->now >= 0 &&
+		    strcmp(v->def->name, "spf.domain") == 0 && v->pick[v->now].v.text.p != NULL)
+			return v->pick[v->now].v.text;
+	}
+	return SV("stranger.example");
+}
+
+/* The record of which that comes; of what no record says there is none. */
+static void
+put_spf(struct writer *w, const struct var *v)
+{
+	static const char *const records[][2] = { { "pass", "v=spf1 +all" },
+		{ "fail", "v=spf1 -all" }, { "softfail", "v=spf1 ~all" },
+		{ "neutral", "v=spf1 ?all" }, { "permerror", "v=spf1 all=" } };
+	unsigned                 word = v->pick[v->now].v.word;
+	struct strv              name = domain_of(w);
+
+	if (name.n == 0 || strcmp(v->def->name, "spf.helo") == 0)
+		name = helo_of(w);
+	for (size_t i = 0; i < sizeof(records) / sizeof(records[0]); i++) {
+		if (word != FACT_WORD_ABSENT && strcmp(v->def->words[word], records[i][0]) == 0)
+			put_dns(w, name, "TXT", strv_z(records[i][1]));
+	}
+}
+
+/* ---- all of them ---- */
+
 static void
 put_lookup(struct writer *w, const struct var *v)
 {
@@ -145,6 +194,8 @@ put_lookup(struct writer *w, const struct var *v)
 			put_dns(w, listed(w, v, name), "A", addr_print(&x->addrs.v[i], text));
 		return;
 	}
+	if (strcmp(fact, "spf") == 0 || strcmp(fact, "spf.helo") == 0)
+		put_spf(w, v);
 	if (v->def->type != FACT_BOOL || !x->yes || name.n == 0)
 		return;
 	if (strcmp(fact, "mx") == 0)
@@ -201,10 +252,10 @@ put_silences(struct writer *w, const struct rule *r)
 /* ---- the session ---- */
 
 static void
-put_path(struct writer *w, const char *word, const struct pick *x, const char *otherwise)
+put_path(struct writer *w, const char *word, const struct pick *x, struct strv otherwise)
 {
 	if (x == NULL || x->v.path == NULL)
-		put_step(w, word, strv_z(otherwise));
+		put_step(w, word, otherwise);
 	else
 		put_step(w, word, x->v.path->kind == PATH_NULL ? SV("<>") : x->v.path->text);
 }
@@ -219,10 +270,9 @@ has_text(const struct pick *x)
 static bool
 is_one_of_many(const struct conf *c)
 {
-	struct strv name;
-	unsigned    at = 0, n = 0;
+	unsigned at = 0, n = 0;
 
-	while (listener_next(c, &at, &name))
+	while (listens_next(c, &at) != NULL)
 		n++;
 	return n > 1;
 }
@@ -230,7 +280,8 @@ is_one_of_many(const struct conf *c)
 static void
 put_session(struct writer *w)
 {
-	const struct pick *helo = picked(w->t, VAR_HELO), *on = picked(w->t, VAR_LISTENER);
+	const struct pick *on = picked(w->t, VAR_LISTENER);
+	struct strv        sender = arena_concat(w->a, SV("a@"), domain_of(w));
 	char               text[ADDR_TEXT];
 
 	put_step(w, "client", addr_print(&w->client, text));
@@ -239,9 +290,9 @@ put_session(struct writer *w)
 	if (has_text(picked(w->t, VAR_TLS)) || has_text(picked(w->t, VAR_SNI)) ||
 	    has_text(picked(w->t, VAR_CIPHER)))
 		buf_add(&w->b, SV("    tls\n"));
-	put_step(w, "helo", has_text(helo) ? helo->v.text : SV("mx.stranger.example"));
-	put_path(w, "mail", picked(w->t, VAR_SENDER), "a@stranger.example");
-	put_path(w, "rcpt", picked(w->t, VAR_RCPT), "victim@foreign.example");
+	put_step(w, "helo", helo_of(w));
+	put_path(w, "mail", picked(w->t, VAR_SENDER), sender);
+	put_path(w, "rcpt", picked(w->t, VAR_RCPT), SV("victim@foreign.example"));
 }
 
 struct strv

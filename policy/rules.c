@@ -150,7 +150,9 @@ compile_when(struct loader *l, struct check *c)
 	l->advice = true;
 	l->heard = l->p->n_milter;
 	c->at = at;
+	l->when = c->conf->when;
 	c->when = compile_expr(l, c->conf->when, at);
+	l->when = NULL;
 	l->advice = false;
 	l->tags = false;
 }
@@ -226,10 +228,12 @@ rules_load(struct loader *l)
 		struct check *c = &p->check[i];
 		enum stage    at = c->when == NULL ? STAGE_MAX : c->at;
 
+		l->when = c->conf->when;
 		finals_load(l, &c->conf->on_unknown, at, &c->on_unknown);
 		effects_load(l, c);
 		finals_load(l, &c->conf->final, at, &c->final);
 	}
+	l->when = NULL;
 	l->tags = false;
 	/* Where there are mistakes, what seems to be missing may only be what could not be read. */
 	if (l->d->errors > 0)

@@ -46,6 +46,37 @@ seals_look(struct loader *l)
 	}
 }
 
+/* Is it true of clients alone whom somebody has named or let in? */
+static bool
+is_of_known(const struct policy *p, const struct rule *r)
+{
+	static const char *const who[] = { "client", "client.ip", "client.name", "authenticated",
+		"auth.user", "tls.client-cert" };
+	unsigned                 n = 0;
+
+	for (unsigned i = 0; i < r->n_kid; i++)
+		n += is_of_known(p, r->kid[i]);
+	if (r->kind != EXPR_PRED)
+		return r->kind == EXPR_OR ? n == r->n_kid : r->kind == EXPR_AND && n > 0;
+	for (unsigned i = 0; i < r->n_match; i++) {
+		if (r->match[i].kind == MATCH_ABSENT)
+			return false;
+	}
+	for (unsigned i = 0; i < sizeof(who) / sizeof(who[0]); i++) {
+		if (r->ask.subject == SUBJECT_FACT && !r->negated &&
+		    strcmp(p->facts[r->ask.fact].name, who[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_known(const struct policy *p, const struct gate_cond *c)
+{
+	return c->kind == COND_FROM || c->kind == COND_AUTHENTICATED ||
+	    (c->kind == COND_WHEN && is_of_known(p, c->when));
+}
+
 /* May somebody in whom we do not know: by a line that asks neither whence nor who? */
 static bool
 lets_strangers_in(const struct policy *p)
@@ -54,8 +85,7 @@ lets_strangers_in(const struct policy *p)
 		bool known = false;
 
 		for (unsigned k = 0; k < p->line[i].n; k++)
-			known = known || p->line[i].cond[k].kind == COND_FROM ||
-			    p->line[i].cond[k].kind == COND_AUTHENTICATED;
+			known = known || is_known(p, &p->line[i].cond[k]);
 		if (!known)
 			return true;
 	}

@@ -116,6 +116,7 @@ sort_lines(struct policy *p)
 struct wants {
 	struct policy *p;
 	unsigned       max;
+	enum stage     at; /* of those who ask at hand */
 };
 
 static bool
@@ -150,7 +151,8 @@ want(struct wants *w, struct want x, bool inside)
 		return;
 	from = stages_of(p, &x.ask, &per_rcpt);
 	x.from = from > x.from ? from : x.from;
-	if ((inside && per_rcpt) || is_wanted(p, &x))
+	/* Who asks of TLS earlier than that has asked already. */
+	if (x.from > w->at || (inside && per_rcpt) || is_wanted(p, &x))
 		return;
 	p->want = arena_grow(p->a, p->want, &w->max, p->n_want + 1, sizeof(*p->want));
 	p->want[p->n_want++] = x;
@@ -245,6 +247,7 @@ wants_find(struct loader *l)
 			cheap_first(p, p->milter[i].when);
 	}
 	for (unsigned at = STAGE_CONNECT; at <= STAGE_MESSAGE; at++) {
+		w.at = (enum stage)at;
 		/* The gate comes before the checks of its stage. */
 		if (at == STAGE_RCPT && p->n_line > 0 && p->line[0].n > 0 &&
 		    p->line[0].cond[0].kind == COND_WHEN)

@@ -217,6 +217,8 @@ trial_helo(struct trial_session *s, struct strv name, struct trial_answer *out)
 void
 trial_tls(struct trial_session *s, struct trial_answer *out)
 {
+	struct trial_answer again;
+
 	if (trial_not_let_in(s) && trial_stands(s, out))
 		return;
 	trial_say(s, out, STAGE_HELO, 220, "2.0.0", SV("ready to start TLS"), strv(NULL, 0));
@@ -225,8 +227,12 @@ trial_tls(struct trial_session *s, struct trial_answer *out)
 	trial_end_transaction(s);
 	tls_on(s);
 	judge_forget(s->hearing);
-	if (s->client.helo.p != NULL)
-		judge_helo(s, out);
+	if (s->client.helo.p == NULL)
+		return;
+	/* The EHLO that clients say again is heard of where it is refused. */
+	judge_helo(s, &again);
+	if (again.code != 250)
+		*out = again;
 }
 
 void

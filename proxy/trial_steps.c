@@ -6,6 +6,7 @@
  */
 #include "proxy/trial_steps_own.h"
 
+#include "policy/policy.h"
 #include "proxy/base/arena.h"
 #include "proxy/base/dns.h"
 #include "proxy/base/loop.h"
@@ -196,7 +197,7 @@ step_listener(struct trial *t, const struct test_block_step *x)
 		}
 	}
 	diag_add(t->d, DIAG_ERROR, x->arg[0].pos,
-	    diag_did_you_mean(t->d->a, diag_nearest_v(x->arg[0].text, names, t->s->n_listener)),
+	    policy_listener_meant(t->d->a, x->arg[0].text, names, t->s->n_listener),
 	    "no listener is called %s", diag_quote(t->a, x->arg[0].text));
 	return false;
 }

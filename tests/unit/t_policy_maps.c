@@ -90,7 +90,8 @@ static const struct look_row look_rows[] = {
 	{ "at nothing", "@d.example x", "auth.user", "u@", "" },
 	{ "a local part", "john x", "rcpt.local", "john", "x" },
 	{ "a local part is no address", "john x  @john y", "rcpt.local", "v@john", "" },
-	{ "a local part with an at sign, as it stands", "\"v@john\" x", "rcpt.local", "v@john", "x" },
+	{ "a local part with an at sign is no address", "\"v@john\" x  @john y  john z", "rcpt.local", "v@john", "" },
+	{ "one that begins with it", "@part.example x", "rcpt.local", "@part.example", "" },
 	/* values */
 	{ "several values", "d.example x, y  e.example z", "rcpt", "u@d.example", "x y" },
 	{ "the case of values", "d.example Ab", "rcpt", "u@d.example", "ab" },
@@ -112,6 +113,44 @@ set_text(struct canned *c, const char *fact, const char *value)
 		if (strcmp(texts[i].name, fact) == 0)
 			c->v[texts[i].which].text = strv_z(value);
 	}
+}
+
+/* Whose text may be looked up as an address, or as what a key with an at sign has. */
+static void
+at_signs(void)
+{
+	static const struct {
+		const char *fact, *value;
+		bool        address, found;
+	} rows[] = {
+		{ "sender.local", "@part.example", false, false },
+		{ "sender.local", "u@part.example", false, false },
+		{ "rcpt.local", "u@part.example", false, false },
+		{ "client.rdns", "@part.example", false, false },
+		{ "helo", "u@part.example", false, false },
+		{ "helo", "part.example", false, true },
+		{ "tls.client-cert", "CN=u@part.example", false, true },
+		{ "tls.client-cert", "CN=v@part.example", false, false },
+		{ "auth.user", "u@part.example", true, true },
+		{ "auth.user", "v@part.example", true, true },
+	};
+	struct policy *p = load(
+	    "map m { @part.example a  u@part.example b  part.example c  CN=u@part.example d }\n"
+	    "transaction-class m(rcpt.local)\n");
+
+	for (unsigned i = 0; p != NULL && i < T_COUNT(rows); i++) {
+		struct fact_def def = {
+			.name = rows[i].fact, .type = FACT_TEXT, .address = rows[i].address
+		};
+		struct fact f = {
+			.def = &def, .state = FACT_KNOWN, .v.text = strv_z(rows[i].value)
+		};
+
+		t_row = rows[i].value;
+		T_CHECKF((match_map(&p->list[0], &f).n > 0) == rows[i].found, "%s", rows[i].fact);
+	}
+	policy_free(p);
+	arena_reset(arena);
 }
 
 static void
@@ -927,6 +966,7 @@ main(int argc, char **argv)
 	t_begin(argc, argv);
 	arena = arena_new(65536, 0);
 	T_RUN(look_ups);
+	T_RUN(at_signs);
 	T_RUN(look_ups_of_other_types);
 	T_RUN(expressions);
 	T_RUN(items);

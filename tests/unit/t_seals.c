@@ -82,6 +82,58 @@ asks_what_is_written(void)
 	t_row = NULL;
 }
 
+/* ---- who may come in ---- */
+
+static void
+warns_of_strangers(void)
+{
+	static const struct {
+		const char *line;
+		bool        warns;
+	} rows[] = {
+		{ "allow from mynets", false },
+		{ "allow authenticated", false },
+		{ "allow when client in mynets", false },
+		{ "allow when client.ip is 192.0.2.1", false },
+		{ "allow when authenticated", false },
+		{ "allow when auth.user is bob and helo is x", false },
+		{ "allow when client in mynets or authenticated", false },
+		{ "allow when helo is x and (client in mynets or auth.user in { a, b })", false },
+		{ "allow when client in mynets  allow from mynets", false },
+		{ "allow to { ours.example }", true },
+		{ "allow when client in mynets  allow to { ours.example }", true },
+		{ "allow when not client in mynets", true },
+		{ "allow when client not in mynets", true },
+		{ "allow when not (client in mynets)", true },
+		{ "allow when client in mynets or helo is x", true },
+		{ "allow when not authenticated", true },
+		{ "allow when auth.user is absent", true },
+		{ "allow when auth.user is absent, bob", true },
+		{ "allow when auth.user is not bob", true },
+		{ "allow when sender in { a@b.example }", true },
+	};
+
+	for (unsigned i = 0; i < T_COUNT(rows); i++) {
+		struct canned_file file = { "p.conf",
+			arena_z(arena,
+			    arena_printf(arena,
+				"networks mynets { 192.0.2.0/24 }\nrelay { %s }\n"
+				"check x warn { when client in mynets reject }\n"
+				"sign { a.example } selector s key \"k\"\n",
+				rows[i].line)),
+			{ NULL, 0 } };
+		struct diags       d = { .a = arena };
+		struct policy     *p = load_files(&file, 1, &d);
+
+		t_row = rows[i].line;
+		T_CHECK(p != NULL && d.errors == 0);
+		T_EQ_NUM(d.n, rows[i].warns);
+		policy_free(p);
+		arena_reset(arena);
+	}
+	t_row = NULL;
+}
+
 /* ---- conditions ---- */
 
 #define BIT(fact) (1ull << CANNED_##fact)
@@ -241,6 +293,7 @@ main(void)
 {
 	arena = arena_new(65536, 0);
 	T_RUN(asks_what_is_written);
+	T_RUN(warns_of_strangers);
 	T_RUN(holds_or_not);
 	T_RUN(numbered_in_file_order);
 	T_RUN(ends_with_its_session);

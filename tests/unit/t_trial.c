@@ -221,7 +221,26 @@ static const struct row rows[] = {
 	  "check bad { when dkim is fail reject }\ncheck later { when dkim is temperror tempfail 451 4.7.5 }\n", 3, "" },
 #endif
 
+	{ "STARTTLS is heard of", "test \"t\" { tls expect 220 2.0.0 }\ntest \"u\" { listener may tls expect 220 helo x expect 250 tls mail a@b.example expect 250 }\n",
+	  SERVER GATE, 2, "" },
+
 	/* ---- what must not ---- */
+	{ "STARTTLS that is taken", "test \"t\" {\n\ttls expect 554\n}\n", SERVER GATE, 0,
+	  "/etc/postern/postern.conf:2:6: error: the test `t' fails: expected 554, but STARTTLS hears 220 2.0.0\n"
+	  "            tls expect 554\n"
+	  "                ^~~~~~~~~~\n"
+	  "the client hears: `ready to start TLS'\n" },
+	{ "STARTTLS of who is not let in", "test \"t\" {\n\ttls expect 220\n}\n", SERVER "reject-at stage\n" GATE
+	  "check second { at helo when client in { 203.0.113.1 } reject 550 5.7.1 }\n", 0,
+	  "/etc/postern/postern.conf:2:6: error: the test `t' fails: expected 220, but STARTTLS stands behind an earlier 550 5.7.1 by second\n"
+	  "            tls expect 220\n"
+	  "                ^~~~~~~~~~\n"
+	  "check second fired at helo: client is 203.0.113.1 (connection)\n" },
+	{ "a listener that is like no other", "test \"t\" {\n\tlistener nope expect 220\n}\n", SERVER GATE, 0,
+	  "/etc/postern/postern.conf:2:11: error: no listener is called `nope'\n"
+	  "            listener nope expect 220\n"
+	  "                     ^~~~\n"
+	  "there are `127.0.0.1:25', `submission', `may'\n" },
 	{ "the gate says no", "test \"u\" {\n\tclient 198.51.100.9\n\trcpt v@foreign.example expect 250\n}\n", OFFICE, 0,
 	  "/etc/postern/postern.conf:3:25: error: the test `u' fails: expected 250, but RCPT TO:<v@foreign.example> hears 550 5.1.8 by sender-domain\n"
 	  "            rcpt v@foreign.example expect 250\n"
