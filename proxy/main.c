@@ -5,6 +5,7 @@
  * standard output.  What they print and return is a contract with scripts and packagers: postern(8)
  * says the same, tests/cli holds it.
  */
+#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 
 #include "config.h"
 #include "proxy/base/arena.h"
+#include "proxy/base/std.h"
 #include "proxy/main_own.h"
 #include "proxy/master.h"
 #include "proxy/release.h"
@@ -54,16 +56,36 @@ main_colour(int fd)
 	return isatty(fd) && (no == NULL || no[0] == '\0');
 }
 
+static int unwritten; /* why standard output could not be written, when that was seen first */
+
+static void
+look_written(bool good)
+{
+	if (!good && unwritten == 0)
+		unwritten = errno;
+}
+
 void
 main_line(struct strv line, void *arg)
 {
-	fprintf(arg, "%.*s\n", (int)line.n, line.p);
+	look_written(fprintf(arg, "%.*s\n", (int)line.n, line.p) >= 0 || arg != stdout);
+}
+
+void
+main_flush(void)
+{
+	look_written(fflush(stdout) == 0);
 }
 
 bool
 main_printed(void)
 {
-	return fflush(stdout) == 0 && ferror(stdout) == 0;
+	main_flush();
+	if (unwritten == 0 && ferror(stdout) == 0)
+		return true;
+	fprintf(stderr, "postern: standard output could not be written: %s\n",
+	    strerror(unwritten == 0 ? EIO : unwritten));
+	return false;
 }
 
 int
@@ -288,6 +310,8 @@ unknown_command(const char *word)
 int
 main(int argc, char **argv)
 {
+	if (!std_open())
+		return main_usage("there is no /dev/null", "");
 	if (argc < 2)
 		return main_usage("say what to do", "");
 	for (size_t i = 0; i < N_COMMANDS; i++)

@@ -108,7 +108,7 @@ main_check(const struct given *g, struct arena *a)
 	show_settings(s, a, main_line, stdout);
 	show_plugins(s, l.plugin);
 	policy_explain(s->policy, a, main_line, stdout);
-	fflush(stdout);
+	main_flush();
 	if (g->probe)
 		probe(s, w);
 	agree = !g->dns || check_keys(s, w);

@@ -20,7 +20,12 @@ struct given {
 
 /* A line of text to a FILE: what `emit' is for whoever prints. */
 void main_line(struct strv line, void *stream);
-/* Whether all of it went through: a buffer that could not be written is forgotten by the next fflush. */
+/* What was printed goes out now. */
+void main_flush(void);
+/*
+ * Whether all of it went through, else it says why: a buffer that could not be written is forgotten by the next fflush,
+ * so that one is main_flush.
+ */
 bool main_printed(void);
 /* Is fd a terminal whose user takes colours? */
 bool main_colour(int fd);

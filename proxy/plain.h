@@ -94,6 +94,8 @@ struct strv plain_hint_file(enum file_rc rc, struct strv said);
 const char *plain_take_path(struct values *r, const char *what);
 /* The next value as ADDR:PORT, port not 0, or (`or_unix`) "unix:/path".  *at: that value, NULL: none. */
 bool plain_take_endpoint(struct values *r, bool or_unix, struct endpoint *out, const struct conf_value **at);
+/* Is v, which means e, written as only libmilter writes it?  It says so, and how it is written here. */
+bool plain_is_milters(struct values *r, const struct conf_value *v, const struct endpoint *e);
 /* The next value as the name of a host, an IP address, a name whose first label may be *; NULL: said why not. */
 enum host_form { HOST_NAME, HOST_OR_ADDRESS, HOST_OR_WILDCARD };
 const struct conf_value *plain_take_host(struct values *r, enum host_form form);

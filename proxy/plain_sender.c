@@ -18,18 +18,19 @@
 static const char *const methods[] = { "spf", "dkim", "dmarc", "arc", NULL };
 
 static void
-take_method(struct values *r, struct load *l)
+take_method(struct values *r, struct load *l, unsigned *seen)
 {
 	const struct conf_value *v = values_peek(r);
 	int                      i = values_take_one_of(r, methods, "a method");
 
 	if (i < 0)
 		return;
-	if (l->s->auth.methods & 1u << i)
+	if (*seen & 1u << i)
 		values_error(r, v, "once is enough", "`%s' stands here twice", methods[i]);
 	/* DMARC is half DKIM's. */
 	if (!HAVE_OPENDKIM && (1u << i & (AUTH_DKIM | AUTH_DMARC)))
 		values_error(r, v, NULL, "`%s' is not in this build (libopendkim)", methods[i]);
+	*seen |= 1u << i;
 	l->s->auth.methods |= 1u << i;
 }
 
@@ -97,8 +98,10 @@ plain_authenticate(struct values *r, struct load *l)
 		{ NULL, NULL, 0 },
 	};
 
+	unsigned seen = 0; /* here; a second statement is one mistake */
+
 	do
-		take_method(r, l);
+		take_method(r, l, &seen);
 	while (more_methods(r));
 	values_options(r, options, l);
 }

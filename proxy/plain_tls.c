@@ -53,8 +53,16 @@ tls_key(struct values *r, const struct conf_value *at, void *obj)
 static void
 tls_server_name(struct values *r, const struct conf_value *at, void *obj)
 {
+	const struct conf_value *v = plain_take_host(r, HOST_OR_WILDCARD);
+	struct addr              addr;
+
 	(void)at;
-	((struct certificate_said *)obj)->server_name = plain_take_host(r, HOST_OR_WILDCARD);
+	((struct certificate_said *)obj)->server_name = v;
+	if (v != NULL && addr_parse(v->text, &addr))
+		values_error(r, v,
+		    "a name, such as mx.example.com: who asks for none is shown the first certificate",
+		    "%s is an address: no client asks for one (RFC 6066 3)",
+		    diag_quote(r->a, v->text));
 }
 
 static void

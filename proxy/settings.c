@@ -50,6 +50,23 @@ missing(struct load *l, const char *hint, const char *text)
 }
 
 static void
+spool_too_small(struct load *l, const struct limits *m)
+{
+	static const struct limits none = {
+#define X(field, word, value, unit, about) .field = value,
+		LIMITS(X)
+#undef X
+	};
+	struct strv total = unit_print(l->a, UNIT_SIZE, m->spool_total);
+	struct strv size = unit_print(l->a, UNIT_SIZE, m->message_size);
+
+	diag_add(l->d, DIAG_ERROR, l->limits_pos, SV("spool-total is for all messages in hand"),
+	    "spool-total (%.*s%s) is smaller than message-size (%.*s): such a message could never pass",
+	    (int)total.n, total.p, m->spool_total == none.spool_total ? " by default" : "",
+	    (int)size.n, size.p);
+}
+
+static void
 finish_limits(struct load *l)
 {
 	struct limits *m = &l->s->smtp.limits;
@@ -60,9 +77,7 @@ finish_limits(struct load *l)
 	if (l->limits_pos.src == NULL)
 		return;
 	if (m->spool_total < m->message_size)
-		diag_add(l->d, DIAG_ERROR, l->limits_pos,
-		    SV("spool-total is for all messages in hand"),
-		    "spool-total is smaller than message-size: such a message could never pass");
+		spool_too_small(l, m);
 }
 
 /* What is kept is in nobody's mailbox, and there is room for one message of any size. */

@@ -208,6 +208,23 @@ whose(const struct trial_answer *x)
 	return NULL;
 }
 
+/* The name in HELO or EHLO was refused: what follows hears nothing of that, but what it lacks (command.c). */
+static void
+out_of_order(const struct story *x, struct trial_answer *out, bool mail)
+{
+	bool tls = x->listener->require_tls && !x->listener->tls;
+	bool auth = mail && x->listener->require_auth;
+
+	if (!out->earlier || out->closed)
+		return;
+	out->code = tls || auth ? 530 : 503;
+	memcpy(out->enh, tls || auth ? "5.7.0" : "5.5.1", sizeof("5.x.x"));
+	out->text = tls ? SV("must issue a STARTTLS command first") :
+	    auth        ? SV("authentication required") :
+			  SV("send HELO or EHLO first");
+	out->by = SV("limits");
+}
+
 /* What the client hears; false: the session cannot go on. */
 static bool
 heard(struct telling *t, const struct trial_answer *x)
@@ -259,6 +276,7 @@ enter(struct telling *t, struct trial_session *s)
 		return true;
 	heading(t, "AUTH of ", x->auth, "");
 	trial_auth(s, x->auth, &got);
+	out_of_order(x, &got, false);
 	return heard(t, &got);
 }
 
@@ -295,6 +313,7 @@ envelope(struct telling *t, struct trial_session *s)
 
 	heading(t, bare ? "MAIL FROM:<" : "MAIL FROM:", mail, bare ? ">" : "");
 	trial_mail(s, mail, &got);
+	out_of_order(x, &got, true);
 	if (!heard(t, &got) || got.code >= 400)
 		return;
 	for (unsigned i = 0; i < x->n_rcpt; i++) {

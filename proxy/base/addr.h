@@ -41,6 +41,8 @@ bool addr_parse_literal(struct strv v, struct addr *out);
  */
 struct arena;
 bool endpoint_parse(struct arena *a, struct strv v, struct endpoint *out, const char **why);
+/* Is it written as only libmilter writes it: inet:, inet6:, local:? */
+bool endpoint_is_milters(struct strv v);
 struct strv endpoint_print(const struct endpoint *e, char buf[ENDPOINT_TEXT]);
 
 /* To and from the kernel's form. A unix peer becomes ADDR_UNIX with the path "" (it is not copied). */

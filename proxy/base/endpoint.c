@@ -107,6 +107,13 @@ endpoint_parse(struct arena *a, struct strv v, struct endpoint *out, const char 
 	return good;
 }
 
+bool
+endpoint_is_milters(struct strv v)
+{
+	return strv_starts(v, SV("inet:")) || strv_starts(v, SV("inet6:")) ||
+	    strv_starts(v, SV("local:"));
+}
+
 static char *
 put_text(char *p, struct strv v)
 {

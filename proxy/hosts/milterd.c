@@ -19,8 +19,10 @@
 
 #include "config.h"
 #include "proxy/base/arena.h"
+#include "proxy/base/std.h"
 #include "proxy/drop.h"
 #include "proxy/hosts/callbacks.h"
+#include "proxy/hosts/conn.h"
 #include "proxy/judge.h"
 #include "proxy/options.h"
 
@@ -131,11 +133,15 @@ give_socket(const struct given *g)
 static bool
 open_socket(const struct given *g)
 {
-	mode_t before = umask(0777 & ~MODE);
-	bool   good = smfi_setconn((char *)g->socket) == MI_SUCCESS &&
+	mode_t      before = umask(0777 & ~MODE);
+	const char *why = conn_fault(g->socket);
+	bool        good = why == NULL && smfi_setconn((char *)g->socket) == MI_SUCCESS &&
 	    smfi_setbacklog(QUEUE) == MI_SUCCESS && smfi_opensocket(true) == MI_SUCCESS;
-	const char *why = good ? give_socket(g) : "cannot listen there";
 
+	if (good)
+		why = give_socket(g);
+	else if (why == NULL)
+		why = "cannot listen there";
 	umask(before);
 	if (why != NULL)
 		milterd_fail(g->socket, why);
@@ -214,7 +220,9 @@ static int
 print(const char *text)
 {
 	fputs(text, stdout);
-	return fflush(stdout) == 0 ? EXIT_GOOD : EXIT_MISTAKES;
+	return fflush(stdout) == 0 ?
+	    EXIT_GOOD :
+	    milterd_fail("standard output could not be written", strerror(errno));
 }
 
 static int
@@ -235,6 +243,8 @@ main(int argc, char **argv)
 		.log = { .fd = -1, .pipe = { -1, -1 } } };
 	struct strv           why;
 
+	if (!std_open())
+		return milterd_fail("there is no /dev/null", NULL);
 	ignore_signals();
 	m.a = arena_new(65536, 0);
 	if (!options_take(m.a, argc, argv, options, &m.given, &why))

@@ -5,6 +5,7 @@
  * the object, says on the channel that it listens, and serves until the channel ends: its other end is the master's.
  * The invariant: a thread of ours watches the channel before a line of the plugin's runs.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <malloc.h>
@@ -22,6 +23,8 @@
 
 #include "config.h"
 #include "proxy/base/asan.h"
+#include "proxy/base/std.h"
+#include "proxy/hosts/conn.h"
 #include "proxy/hosts/culprit.h"
 #include "proxy/hosts/hangs.h"
 #include "proxy/hosts/plugind_own.h"
@@ -109,8 +112,13 @@ open_socket(const struct given *g, bool *masters)
 static int
 serve(const struct given *g)
 {
-	bool masters;
+	const char *why = conn_fault(g->socket);
+	bool        masters;
 
+	if (why != NULL) {
+		fprintf(stderr, "%s: it cannot listen at %s: %s\n", g->file, g->socket, why);
+		return EXIT_FAULT;
+	}
 	if (!open_socket(g, &masters)) {
 		fprintf(stderr, "%s: it cannot listen at %s\n", g->file, g->socket);
 		return EXIT_FAULT;
@@ -134,24 +142,34 @@ usage(void)
 }
 
 static int
+print(const char *text)
+{
+	fputs(text, stdout);
+	if (fflush(stdout) == 0)
+		return EXIT_GOOD;
+	fprintf(
+	    stderr, "postern-plugind: standard output could not be written: %s\n", strerror(errno));
+	return EXIT_FAULT;
+}
+
+static int
 help(void)
 {
-	fputs("postern-plugind -- one plugin as a milter, in a process of its own\n"
-	      "\n"
-	      "  postern-plugind [-n NAME] -p SOCKET FILE [ARG ...]\n"
-	      "  postern-plugind --check [-n NAME] FILE [ARG ...]\n"
-	      "\n"
-	      "  FILE ARG ...         the shared object, and what its plugin_args() gets\n"
-	      "  -n, --name NAME      its name, argv[0] of plugin_args(); plugin if not said\n"
-	      "  -p, --socket SOCKET  where to listen: unix:/path or inet:PORT@ADDRESS\n"
-	      "  -c, --check          load it, tell what it hears and may change, and end\n"
-	      "  --help, --version\n"
-	      "\n"
-	      "Postern starts it for each `plugin NAME { load \"FILE\" isolated }'.\n"
-	      "Exit status: 0 it was told to end, or is good, 1 it cannot be loaded or served,\n"
-	      "2 wrong usage.  postern-plugind(8) says more.\n",
-	    stdout);
-	return fflush(stdout) == 0 ? EXIT_GOOD : EXIT_FAULT;
+	return print(
+	    "postern-plugind -- one plugin as a milter, in a process of its own\n"
+	    "\n"
+	    "  postern-plugind [-n NAME] -p SOCKET FILE [ARG ...]\n"
+	    "  postern-plugind --check [-n NAME] FILE [ARG ...]\n"
+	    "\n"
+	    "  FILE ARG ...         the shared object, and what its plugin_args() gets\n"
+	    "  -n, --name NAME      its name, argv[0] of plugin_args(); plugin if not said\n"
+	    "  -p, --socket SOCKET  where to listen: unix:/path or inet:PORT@ADDRESS\n"
+	    "  -c, --check          load it, tell what it hears and may change, and end\n"
+	    "  --help, --version\n"
+	    "\n"
+	    "Postern starts it for each `plugin NAME { load \"FILE\" isolated }'.\n"
+	    "Exit status: 0 it was told to end, or is good, 1 it cannot be loaded or served,\n"
+	    "2 wrong usage.  postern-plugind(8) says more.\n");
 }
 
 static int
@@ -241,10 +259,12 @@ main(int argc, char **argv)
 	struct given           g = { .name = "plugin", .channel = -1, .listening = -1 };
 	const struct smfiDesc *filter;
 
+	if (!std_open())
+		return EXIT_FAULT;
 	if (argc == 2 && strcmp(argv[1], "--help") == 0)
 		return help();
 	if (argc == 2 && strcmp(argv[1], "--version") == 0)
-		return puts("postern-plugind " VERSION) < 0 ? EXIT_FAULT : EXIT_GOOD;
+		return print("postern-plugind " VERSION "\n");
 	if (!take_options(argc, argv, &g))
 		return usage();
 	if (!g.check)

@@ -45,7 +45,7 @@ void room_begin(int serves, void (*little)(void), void (*none)(void));
 void room_look(void);
 enum room room_of(uint64_t size, uint64_t at_first, uint64_t most);
 /*
- * It is little, and most is taken by the threads of sessions, with which it comes back: others had better wait.  Not
+ * It is little, and so many sessions are open that it comes back with them: others had better wait.  Not
  * later: malloc takes 64 MiB at a time.
  */
 bool room_is_crowded(uint64_t size, uint64_t at_first, uint64_t most, unsigned sessions);
@@ -53,5 +53,14 @@ bool room_is_crowded(uint64_t size, uint64_t at_first, uint64_t most, unsigned s
 void room_hold(void);
 bool room_held(void);
 unsigned room_sessions(const char *socket_path);
+
+/*
+ * Threads that libmilter may have at once: plugind_turns.c.  Half of what was free when the plugin was loaded is for their
+ * stacks, stack octets each, the other half for what they take in it.  refused: no thread can be made, for now.
+ */
+void turns_begin(uint64_t loaded, void (*refused)(void));
+unsigned turns_most(uint64_t loaded, uint64_t most, uint64_t stack);
+/* To those who wait for one and may have it by now. */
+void turns_give(void);
 
 #endif

@@ -2,17 +2,15 @@
  * plugind_room -- the address space of a plugin's process: how near its limit it is, and who comes while it ends.
  *
  * The limit (RLIMIT_AS) ends nobody: a plugin that leaks and lives with what malloc refuses it would stay there for ever,
- * and libmilter forgets whom it has no thread for.  So it is looked at before.  We have two names of the C library in
- * front of it, accept and pthread_create, which libmilter calls.  A crowd takes room as well, a stack each: beyond what
- * one process can serve they wait in the queue of the socket, for whoever has room first, this one or its successor.
+ * and whom libmilter has no thread for is not served.  So it is looked at before: accept, which libmilter calls, is ours, in
+ * front of the C library's.  A crowd takes room as well: its stacks are bounded by plugind_turns.c, and where room is
+ * short all the same new sessions wait in the queue of the socket, for whoever has room first, this one or its successor.
  * The invariant: no lock, no memory is taken here.
  */
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -38,7 +36,6 @@ static _Atomic uint64_t
 static int         serving = -1; /* the master's socket; -1: we have one of our own */
 static atomic_bool held;
 static atomic_int  highest = -1; /* descriptor that was accepted */
-static _Thread_local int latest = -1;
 static void (*when_little)(void), (*when_none)(void);
 
 /* ---- looking --------------------------------------------------------------------------------- */
@@ -102,6 +99,14 @@ room_that_stays(void)
 	return room;
 }
 
+/* No thread can be made.  Where there is no room left, all are better served by another process. */
+static void
+none_where_short(void)
+{
+	if (room_now() != ROOM_ENOUGH)
+		when_none();
+}
+
 void
 room_begin(int serves, void (*little)(void), void (*none)(void))
 {
@@ -109,6 +114,7 @@ room_begin(int serves, void (*little)(void), void (*none)(void))
 	when_little = little;
 	when_none = none;
 	base = size_now();
+	turns_begin(base, none_where_short);
 }
 
 void
@@ -156,6 +162,10 @@ room_sessions(const char *socket_path)
 	return n;
 }
 
+/* ---- accept ---------------------------------------------------------------------------------- */
+
+#if !UNDER_ASAN /* which has that name, too, and a process without a limit */
+
 /* Of a leak few sessions are the reason, and nothing is won by waiting.  They are counted only where room is short. */
 static bool
 is_crowded(void)
@@ -174,10 +184,6 @@ is_crowded(void)
 	    room_is_crowded(now, base, r.rlim_cur, room_sessions(un.sun_path));
 }
 
-/* ---- names of the C library ------------------------------------------------------------------ */
-
-#if !UNDER_ASAN /* which has them, too, and a process without a limit */
-
 /* While it is held, the others who have this socket take who comes; a crowd has to wait. */
 int
 accept(int fd, __SOCKADDR_ARG sa, socklen_t *restrict size)
@@ -194,49 +200,9 @@ accept(int fd, __SOCKADDR_ARG sa, socklen_t *restrict size)
 		return -1;
 	}
 	more = accept4(fd, sa, size, 0);
-	latest = more;
 	if (more > highest)
 		highest = more;
 	return more;
-}
-
-static bool
-is_libmilter(const void *caller)
-{
-	Dl_info theirs, it;
-
-	return dladdr(caller, &theirs) != 0 && dladdr(dlsym(RTLD_DEFAULT, "smfi_main"), &it) != 0 &&
-	    theirs.dli_fbase == it.dli_fbase;
-}
-
-/*
- * Whom libmilter has no thread for it never answers.  Where there is no room left, all are better served by another
- * process; else that one connection ends.
- */
-int
-pthread_create(pthread_t *restrict thread, const pthread_attr_t *restrict attr,
-    void *(*run)(void *), void *restrict arg)
-{
-	static int (*theirs)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
-	int rc = EAGAIN;
-
-	if (theirs == NULL)
-		*(void **)&theirs = dlsym(RTLD_NEXT, "pthread_create");
-	if (theirs != NULL)
-		rc = theirs(thread, attr, run, arg);
-	if (rc == 0 || base == 0 || !is_libmilter(__builtin_return_address(0)))
-		return rc;
-	for (int i = 1; i < TRIES && rc != 0; i++) {
-		(void)poll(NULL, 0, TRY_MS);
-		rc = theirs == NULL ? rc : theirs(thread, attr, run, arg);
-	}
-	if (rc == 0)
-		return rc;
-	if (room_now() != ROOM_ENOUGH)
-		when_none();
-	if (latest >= 0)
-		(void)shutdown(latest, SHUT_RDWR);
-	return rc;
 }
 
 #endif

@@ -164,6 +164,7 @@ look(void)
 {
 	end_if_it_hangs();
 	room_look();
+	turns_give();
 }
 
 /* The channel ends when the master has closed it or is no more, however it died. */

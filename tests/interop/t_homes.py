@@ -1,5 +1,7 @@
 """One filter, three homes: a daemon of its own, inside the worker, in a process of its own; and what becomes of the last
 one's plugins when they crash, hang, leak and are killed."""
+import collections
+import concurrent.futures
 import glob
 import os
 import re
@@ -446,6 +448,10 @@ def alive(pid):
     return state is not None and state.group(1) not in "ZX"
 
 
+def threads_of(pid):
+    return int((re.search(r"^Threads:\s+(\d+)", read(f"/proc/{pid}/status"), re.M) or (0, 0))[1])
+
+
 def folder_of(pid):
     """Where its socket lies."""
     words = read(f"/proc/{pid}/cmdline").split("\0")
@@ -755,6 +761,33 @@ def test_isolated_memory(run):
         run.same("an old session and a new one", [send(c).code] + side_by_side(home, [letter()]), [250] * 2)
     run.ok("it ends", home.postern.wait_log("plugin-end", f"pid={pid}"))
     run.same("nobody died", home.postern.count_log(0, "plugin-death"), 0)
+
+
+def test_isolated_crowd(run):
+    """more sessions at the end of a message at once than there is room for stacks: in turn, in the same process"""
+    (home,) = homes(run, ("isolated",), block="timeout 60s")
+    pid, sessions, wait = hosts(home.postern)[-1], 300, 2.5
+    if "unlimited" in re.search(r"Max address space.*", read(f"/proc/{pid}/limits")).group(0):
+        raise Skip("AddressSanitizer's shadow has no room below a limit")
+    with session(home) as c:
+        send(c)
+    size = int(read(f"/proc/{pid}/statm").split()[0]) * 4096
+    resource.prlimit(pid, resource.RLIMIT_AS, (size + (200 << 20), size + (200 << 20)))
+    # libmilter accepts them without a thread each, and then needs one for each.
+    clients = [session(home, source=f"127.0.0.{1 + n % 100}") for n in range(sessions)]
+    with concurrent.futures.ThreadPoolExecutor(sessions) as all_at_once:
+        begun = time.monotonic()
+        codes = all_at_once.map(lambda c: send(c, f"eom wait {wait * 1000:.0f}").code, clients)
+        run.ok("many at a time", until(lambda: threads_of(pid) > 100, wait), threads_of(pid))
+        run.same("what they hear", collections.Counter(codes), {250: sessions})
+    took = time.monotonic() - begun
+    run.ok("in three turns or so", 2 * wait < took < 6 * wait, took)
+    run.same("nobody died", home.postern.lines("plugin-death"), [])
+    run.same("nothing is told again", home.postern.lines("milter-again"), [])
+    run.same("nobody else served", len(hosts(home.postern)), 1)
+    run.ok("the stacks are given back", until(lambda: threads_of(pid) < 20, 10), threads_of(pid))
+    for c in clients:
+        c.close()
 
 
 def test_isolated_spin(run):

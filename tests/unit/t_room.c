@@ -1,5 +1,6 @@
 /*
- * t_room -- the address space of a plugin's process: what is little, who is told, and who comes when there is none left.
+ * t_room -- the address space of a plugin's process: what is little, who is told, and who comes when there is none left;
+ * and how many threads it has at once.
  */
 #include "config.h"
 #include "tests/unit/t.h"
@@ -10,6 +11,7 @@
 
 /* The names of the C library are those of this program then, too: its own calls go through them. */
 #include "proxy/hosts/plugind_room.c"
+#include "proxy/hosts/plugind_turns.c"
 
 #define MIB ((uint64_t)1 << 20)
 
@@ -171,6 +173,148 @@ who_comes(void)
 	(void)unlink(path);
 }
 
+/* ---- threads --------------------------------------------------------------------------------- */
+
+static void
+how_many_threads(void)
+{
+	static const struct {
+		uint64_t at_first, most, stack; /* MiB */
+		unsigned want;
+	} row[] = {
+		{ 24, 1024, 1, 500 },
+		{ 24, 1024, 8, 62 },
+		{ 0, 64, 1, 32 },
+		{ 24, 1024, 64, LEAST }, /* the plugin has asked for that */
+		{ 24, 24, 1, LEAST },
+		{ 24, 0, 1, LEAST },
+		{ 24, 1024, 0, TURNS }, /* nobody can tell */
+		{ 0, 1 << 20, 1, TURNS },
+	};
+
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++)
+		T_EQ_NUM(turns_most(row[i].at_first * MIB, row[i].most * MIB, row[i].stack * MIB),
+		    row[i].want);
+}
+
+#if !UNDER_ASAN
+
+#define JOBS 40
+
+static atomic_uint begun, at_once, peak, out_of_turn;
+static atomic_bool gate;
+
+/* Each third one ends its thread itself; libmilter's detach themselves, too. */
+static void *
+job(void *arg)
+{
+	unsigned now = ++at_once, n = begun++;
+
+	(void)pthread_detach(pthread_self());
+	if (now > peak)
+		peak = now;
+	/* Those that are begun at the same time are in no order. */
+	out_of_turn += (uintptr_t)arg > n + LEAST || n > (uintptr_t)arg + LEAST;
+	while (!gate)
+		(void)poll(NULL, 0, 1);
+	(void)poll(NULL, 0, 2);
+	at_once--;
+	if ((uintptr_t)arg % 3 == 0)
+		pthread_exit(NULL);
+	return NULL;
+}
+
+static bool
+until(unsigned n)
+{
+	for (int i = 0; i < 5000 && begun < n; i++)
+		(void)poll(NULL, 0, 1);
+	return begun == n;
+}
+
+static unsigned refused;
+
+static void
+is_refused(void)
+{
+	refused++;
+}
+
+/* In a process of its own, where all of this program's threads are libmilter's, and there is room for LEAST of them. */
+static int
+crowds(void)
+{
+	struct rlimit r = { 0 };
+	pthread_t     t;
+	int           bad = 0;
+
+	r.rlim_cur = r.rlim_max = size_now() + 2 * LEAST * stack_size() + MIB;
+	if (setrlimit(RLIMIT_AS, &r) != 0)
+		return 1;
+	turns_begin(size_now(), is_refused);
+	libmilter_from = 0;
+	libmilter_to = UINTPTR_MAX;
+	for (uintptr_t i = 0; i < JOBS; i++)
+		bad |= (pthread_create(&t, NULL, job, (void *)i) != 0) << 1;
+	bad |= !until(LEAST) << 2;
+	(void)poll(NULL, 0, 20);
+	bad |= (begun != LEAST || waiting != JOBS - LEAST) << 3;
+	gate = true;
+	bad |= !until(JOBS) << 4;
+	bad |= (peak != LEAST) << 5;
+	bad |= (out_of_turn != 0) << 6;
+	for (int i = 0; i < 1000 && (working != 0 || waiting != 0); i++)
+		(void)poll(NULL, 0, 1);
+	bad |= (working != 0 || waiting != 0 || starting != 0 || refused != 0) << 7;
+	return bad;
+}
+
+/* No thread can be made: whoever waits goes on waiting, and has one as soon as one can be. */
+static int
+waits_for_room(void)
+{
+	struct rlimit r = { 0 };
+	pthread_t     t;
+	int           bad = 0;
+
+	gate = true;
+	turns_begin(size_now(), is_refused);
+	libmilter_from = 0;
+	libmilter_to = UINTPTR_MAX;
+	if (getrlimit(RLIMIT_AS, &r) != 0)
+		return 1;
+	r.rlim_cur = size_now();
+	bad |= (setrlimit(RLIMIT_AS, &r) != 0) << 1;
+	bad |= (pthread_create(&t, NULL, job, (void *)1) != 0 || refused != 1) << 2;
+	bad |= (begun != 0 || waiting != 1 || working != 0 || starting != 0) << 3;
+	r.rlim_cur = r.rlim_max;
+	bad |= (setrlimit(RLIMIT_AS, &r) != 0) << 4;
+	turns_give();
+	bad |= !until(1) << 5;
+	return bad;
+}
+
+static int
+in_a_child(int (*what)(void))
+{
+	int   status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(what());
+	T_CHECK(pid > 0 && waitpid(pid, &status, 0) == pid);
+	return status;
+}
+
+static void
+who_has_a_thread(void)
+{
+	T_EQ_NUM(in_a_child(crowds), 0);
+	T_EQ_NUM(in_a_child(waits_for_room), 0);
+}
+
+#endif
+
 int
 main(int argc, char **argv)
 {
@@ -179,6 +323,10 @@ main(int argc, char **argv)
 	T_RUN(who_is_a_crowd);
 	T_RUN(who_is_told);
 	T_RUN(who_comes);
+	T_RUN(how_many_threads);
+#if !UNDER_ASAN
+	T_RUN(who_has_a_thread);
+#endif
 	return t_end();
 }
 

@@ -278,6 +278,7 @@ static const struct mistake mistakes[] = {
 	{ "authenticate spf, spf", 19, "`spf' stands here twice" },
 	{ "authenticate spf dkim", 18, "a comma is missing in front of `dkim'" },
 	{ "authenticate spf; authenticate dkim", 19, "a second `authenticate'" },
+	{ "authenticate spf; authenticate spf", 19, "a second `authenticate'" },
 	{ "authenticate spf only", 18, "`only' is not an option of `authenticate'" },
 	{ "authenticate spf as", 18, "an authserv-id is missing here" },
 	{ "authenticate spf as \"a b\"", 21, "`a b' cannot be an authserv-id" },

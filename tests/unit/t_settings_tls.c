@@ -75,6 +75,8 @@ static const struct mistake mistakes[] = {
 	{ "tls certificate mx.crt key mx.key server-name *.", 47, "is not the name of a host" },
 	{ "tls certificate mx.crt key mx.key server-name *x.example", 47,
 	    "is not the name of a host" },
+	{ "tls certificate mx.crt key mx.key server-name 192.0.2.1", 47,
+	    "`192.0.2.1' is an address: no client asks for one" },
 	{ "tls certificate mx.crt key mx.key server-name 192.0.2.1:25", 47, "is not the name" },
 	{ "tls certificate none.crt key mx.key", 17,
 	    "cannot read the certificate /etc/postern/none.crt: no such file" },
