@@ -167,7 +167,7 @@ say_full(struct watch *x, int fd, const char *why)
 	if (!x->l->tls)
 		(void)!send(fd, said, sizeof(said) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 	close(fd);
-	counters_add(a->start->counters, a->start->column, COUNTER_SESSIONS_REFUSED, 1);
+	counters_add(a->start->counters, a->start->column, COUNTER_REFUSED_ROOM, 1);
 	a->n_away++;
 	a->why = why;
 	if (a->away.pos == 0)
@@ -288,9 +288,12 @@ listener_ready(void *arg, unsigned what)
 
 /* ---- what the worker asks -------------------------------------------------------------------- */
 
-/* The connections that mail needs towards servers, and some files, must be had when clients have taken theirs. */
+/*
+ * The connections that mail needs towards servers, and some files, must be had when clients have taken theirs, and those
+ * who ask for metrics (so many), whom nothing turns away.
+ */
 static int
-descriptors_for_clients(const struct smtp_conf *conf)
+descriptors_for_clients(const struct smtp_conf *conf, rlim_t metrics)
 {
 	struct rlimit r;
 	rlim_t        reserve = RESERVE;
@@ -301,7 +304,8 @@ descriptors_for_clients(const struct smtp_conf *conf)
 		for (unsigned k = 0; k < conf->pool[i].n_server; k++)
 			reserve += conf->pool[i].server[k].connections +
 			    conf->pool[i].server[k].auth_connections;
-	return (int)(r.rlim_cur - (reserve < r.rlim_cur / 4 ? reserve : r.rlim_cur / 4));
+	reserve = reserve < r.rlim_cur / 4 ? reserve : r.rlim_cur / 4;
+	return (int)(r.rlim_cur - reserve - (metrics < r.rlim_cur / 4 ? metrics : r.rlim_cur / 4));
 }
 
 static void
@@ -336,7 +340,7 @@ acceptor_new(struct arena *arena, const struct worker_start *start, const struct
 	a->metrics = metrics;
 	a->pause = (struct timer){ .fn = pause_over, .arg = a };
 	a->away = (struct timer){ .fn = away_due, .arg = a };
-	a->fd_max = descriptors_for_clients(conf);
+	a->fd_max = descriptors_for_clients(conf, metrics == NULL ? 0 : METRICS_CONNECTIONS);
 	watches_make(a, arena);
 	a->spare = fcntl(start->control, F_DUPFD_CLOEXEC, 0);
 	return a;

@@ -11,6 +11,7 @@
 #include "proxy/base/arena.h"
 #include "proxy/base/counters.h"
 #include "proxy/base/io.h"
+#include "proxy/smtp/smtp.h"
 #include "proxy/worker.h"
 
 #define READS 16 /* of one event; who sends more than that is not answered */
@@ -72,6 +73,8 @@ answer(struct asker *k, enum metrics_ask ask, bool head)
 	buf_init(&out, CONN_OUT_MAX);
 	if (ask == METRICS_PAGE)
 		metrics_page(&page, start->counters, start->generation, k->metrics->conf);
+	if (page.full)
+		ask = METRICS_LARGE;
 	metrics_answer(&out, ask, head, buf_view(&page));
 	(void)conn_queue_last(&k->io, buf_view(&out));
 	conn_flush(&k->io);
@@ -152,7 +155,8 @@ tell(void *arg)
 	struct metrics            *m = arg;
 	const struct worker_start *start = m->start;
 
-	metrics_tell(start->counters, start->column, start->generation, m->conf, m->smtp);
+	if (smtp_look_settled(m->smtp))
+		metrics_tell(start->counters, start->column, start->generation, m->conf, m->smtp);
 	timer_start(m->loop, &m->tell, loop_now(m->loop) + METRICS_TELL_MS);
 }
 

@@ -23,8 +23,8 @@ struct smtp_conf;
 struct worker_start;                    /* worker.h */
 
 /*
- * In `arena'.  From now on this worker tells of its servers once a second.  conf: what the worker has of it.  All that is
- * given outlives it.
+ * In `arena'.  Once it has tried its servers this worker tells of them, every second.  conf: what the worker has of it.
+ * All that is given outlives it.
  */
 struct metrics *metrics_new(struct arena *arena, const struct worker_start *start, const struct smtp_conf *conf,
     struct smtp *smtp, struct loop *loop);
@@ -37,8 +37,12 @@ void metrics_end(struct metrics *m);
 
 /* --- metrics_http.c: pure --- */
 
-/* HEAD as GET.  ELSEWHERE: no such page; METHOD: not GET; LONG: no end within METRICS_REQUEST; BAD: not HTTP/1. */
-enum metrics_ask { METRICS_MORE, METRICS_PAGE, METRICS_ELSEWHERE, METRICS_METHOD, METRICS_LONG, METRICS_BAD };
+/*
+ * HEAD as GET.  ELSEWHERE: no such page; METHOD: not GET; LONG: no end within METRICS_REQUEST; BAD: not HTTP/1.
+ * LARGE is the answer's own.
+ */
+enum metrics_ask { METRICS_MORE, METRICS_PAGE, METRICS_ELSEWHERE, METRICS_METHOD, METRICS_LONG, METRICS_BAD,
+	METRICS_LARGE };
 /* What has come so far.  *head: the body is not wanted.  MORE: the request has not ended. */
 enum metrics_ask metrics_ask(struct strv in, bool *head);
 /* The answer, of the page where that is asked for; out is empty. */

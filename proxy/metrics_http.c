@@ -13,6 +13,7 @@ static const struct {
 	[METRICS_ELSEWHERE] = { "404 Not Found", "what there is is /metrics\n" },
 	[METRICS_METHOD] = { "405 Method Not Allowed\r\nAllow: GET, HEAD", "this is for GET\n" },
 	[METRICS_LONG] = { "431 Request Header Fields Too Large", "this is too long\n" },
+	[METRICS_LARGE] = { "500 Internal Server Error", "the page is too large\n" },
 	[METRICS_BAD] = { "400 Bad Request", "this is not HTTP/1.1\n" },
 };
 

@@ -2,7 +2,8 @@
  * metrics_page -- counters and gauges as Prometheus reads them, and how a worker tells of its servers.
  *
  * Both walk through the same configuration in the same order, which is what a gauge's number means: of each pool but
- * Maildirs how many wait, then of each of its servers four.  What is beyond COUNTERS_GAUGES is left out.
+ * Maildirs how many wait, then of each of its servers four.  What is beyond COUNTERS_GAUGES is left out, and all of them
+ * where no worker tells: 0 would say that all servers are down.
  */
 #include "config.h"
 #include "proxy/base/counters.h"
@@ -159,6 +160,8 @@ page_server(struct buf *out, const struct counters *c, unsigned generation, cons
 	unsigned places;
 	uint64_t sum = counters_gauge_sum(c, generation, first + k, &places);
 
+	if (places == 0)
+		return;
 	buf_printf(out, "postern_%s{", gauges[k].family);
 	page_label(out, "pool", sv->pool);
 	buf_addc(out, ',');
@@ -196,15 +199,18 @@ page_pools(
     struct buf *out, const struct counters *c, unsigned generation, const struct smtp_conf *conf)
 {
 	unsigned at = 0, first, places;
+	uint64_t sum;
 
 	page_head(out, SV("pool_waiting"), "gauge", "sessions that wait for a place at a server");
 	for (unsigned i = 0; i < conf->n_pool; i++) {
 		if (!next_pool(&conf->pool[i], &at, &first))
 			continue;
+		sum = counters_gauge_sum(c, generation, first, &places);
+		if (places == 0)
+			continue;
 		buf_add(out, SV("postern_pool_waiting{"));
 		page_label(out, "pool", conf->pool[i].name);
-		buf_printf(out, "} %llu\n",
-		    (unsigned long long)counters_gauge_sum(c, generation, first, &places));
+		buf_printf(out, "} %llu\n", (unsigned long long)sum);
 	}
 }
 

@@ -260,8 +260,8 @@ warn_of_unseen(struct load *l, const struct tls_context *x)
 	for (unsigned i = 0; i < l->n_certificate; i++)
 		if (!tls_names_show(x, i))
 			diag_add(l->d, DIAG_WARNING, l->certificate[i].chain->pos,
-			    SV("leave out one of them, or put this one in front"),
-			    "the certificate %s is never shown: those above have its names",
+			    SV("leave it out, put it in front, or give it a server-name of its own"),
+			    "the certificate %s is never shown: it has no name of its own",
 			    l->s->certificate[i].path);
 }
 

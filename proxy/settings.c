@@ -7,6 +7,7 @@
  */
 #include "proxy/settings.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "filters/registry.h"
@@ -80,6 +81,22 @@ finish_limits(struct load *l)
 		spool_too_small(l, m);
 }
 
+/* By a link, or another way to it; what is not there yet by its name, with or without slashes at its end. */
+static bool
+same_folder(const char *a, const char *b)
+{
+	size_t      na = strlen(a), nb = strlen(b);
+	struct stat one, st;
+
+	if (stat(a, &one) == 0 && stat(b, &st) == 0)
+		return one.st_dev == st.st_dev && one.st_ino == st.st_ino;
+	while (na > 1 && a[na - 1] == '/')
+		na--;
+	while (nb > 1 && b[nb - 1] == '/')
+		nb--;
+	return strv_eq(strv(a, na), strv(b, nb));
+}
+
 /* What is kept is in nobody's mailbox, and there is room for one message of any size. */
 static void
 finish_quarantine(struct load *l)
@@ -91,7 +108,7 @@ finish_quarantine(struct load *l)
 		return;
 	for (unsigned i = 0; i < s->n_server; i++)
 		if (s->server[i].kind == HOP_MAILDIR && s->server[i].dir != NULL &&
-		    strcmp(s->server[i].dir, s->smtp.quarantine) == 0)
+		    same_folder(s->server[i].dir, s->smtp.quarantine))
 			diag_add(l->d, DIAG_ERROR, l->quarantine_pos,
 			    SV("give it a folder of its own"),
 			    "mail is delivered to this folder: what is kept would be, too");

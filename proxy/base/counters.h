@@ -18,7 +18,9 @@
 #define COUNTERS(X) \
 	X(SESSIONS_OPEN,     "sessions_open", "", "sessions open now") \
 	X(SESSIONS,          "sessions_total", "", "sessions that began") \
-	X(SESSIONS_REFUSED,  "sessions_refused_total", "", "clients told 421 at once, for want of room") \
+	X(REFUSED_ROOM,      "sessions_refused_total", "why=\"room\"", "clients told 421 in place of a greeting") \
+	X(REFUSED_CLIENT,    "sessions_refused_total", "why=\"client\"", "") \
+	X(REFUSED_SERVERS,   "sessions_refused_total", "why=\"servers\"", "") \
 	X(ACCEPTED,          "messages_total", "outcome=\"accepted\"", "messages, by what became of them") \
 	X(QUARANTINED,       "messages_total", "outcome=\"quarantined\"", "") \
 	X(DISCARDED,         "messages_total", "outcome=\"discarded\"", "") \

@@ -38,12 +38,29 @@ tls_names_print(struct arena *a, const struct tls_context *x, unsigned most)
 	return all;
 }
 
+/* The one whose names the group of k goes by. */
+static unsigned
+first_of_group(const struct tls_context *x, unsigned k)
+{
+	unsigned i, at;
+
+	for (i = 0; i < k; i++) {
+		for (at = i; at != k && x->shown[at].also != 0;)
+			at = x->shown[at].also;
+		if (at == k && !x->shown[i].follows)
+			return i;
+	}
+	return k;
+}
+
 bool
 tls_names_show(const struct tls_context *x, unsigned k)
 {
-	bool shown = k == 0 || x->shown[k].follows;
+	unsigned first = first_of_group(x, k);
+	bool     shown = first == 0;
 
+	/* Looked for as a client would: what `server-name' gives comes before what is in certificates. */
 	for (unsigned i = 0; !shown && i < x->n_name; i++)
-		shown = x->name[i].shown == k;
+		shown = tls_names_find(x, strv(x->name[i].p, x->name[i].n)) == (int)first;
 	return shown;
 }

@@ -8,7 +8,7 @@
 
 /* "*.b.example, a.example", at most `most` of them and then "..."; absent: there are none.  In arena a. */
 struct strv tls_names_print(struct arena *a, const struct tls_context *x, unsigned most);
-/* Is the certificate k of a server's context ever shown?  Not if those before it have all of its names. */
+/* Is the certificate k of a server's context ever shown?  Not if others are for all of its names, or it has none. */
 bool tls_names_show(const struct tls_context *x, unsigned k);
 
 #endif

@@ -95,6 +95,8 @@ void tls_names_add(struct tls_context *x, enum tls_name_kind kind, struct strv n
 void tls_names_of(struct tls_context *x, unsigned shown);       /* adds those in the certificate */
 void tls_names_sort(struct tls_context *x);                     /* after the last one, before the first look */
 void tls_names_free(struct tls_context *x);
+/* The first of the group to be shown, or -1: that name is not ours. */
+int tls_names_find(const struct tls_context *x, struct strv name);
 void tls_sni_install(struct tls_context *x);
 
 /* tls_ticket.c */

@@ -143,9 +143,8 @@ find(const struct tls_context *x, enum tls_name_kind kind, char *name, size_t n)
 	return (int)x->name[lo].shown;
 }
 
-/* The first of the group to be shown, or -1: that name is not ours. */
-static int
-names_find(const struct tls_context *x, struct strv name)
+int
+tls_names_find(const struct tls_context *x, struct strv name)
 {
 	char   text[NAME_MAX_OCTETS];
 	size_t dot;
@@ -229,7 +228,7 @@ client_hello(SSL *ssl, int *alert, void *arg)
 {
 	struct tls *t = SSL_get_app_data(ssl);
 	struct strv name = asked_name(ssl);
-	int         at = names_find(t->x, name);
+	int         at = tls_names_find(t->x, name);
 	const bool  first = at <= 0;
 
 	(void)arg;

@@ -156,9 +156,9 @@ session_count_client(struct session *s)
 }
 
 static void
-refuse(struct session *s, struct strv text)
+refuse(struct session *s, enum counter why, struct strv text)
 {
-	counters_add(s->smtp->counters, s->smtp->place, COUNTER_SESSIONS_REFUSED, 1);
+	counters_add(s->smtp->counters, s->smtp->place, why, 1);
 	s->greeted = true;
 	s->client_hash = session_client_key(s);
 	say(s, 421, "4.7.0", text);
@@ -175,9 +175,9 @@ enter(struct session *s)
 	s->hearing = judge_open(m->conf->judge, s->a, &s->client);
 	s->hearing->mail.session = s->id;
 	if (counters_sum(m->counters, COUNTER_SESSIONS_OPEN) > m->conf->limits.sessions)
-		refuse(s, SV("too many sessions, try again later"));
+		refuse(s, COUNTER_REFUSED_ROOM, SV("too many sessions, try again later"));
 	else if (!session_count_client(s))
-		refuse(s, SV("too many sessions from your address"));
+		refuse(s, COUNTER_REFUSED_CLIENT, SV("too many sessions from your address"));
 	else if (s->listener->tls)
 		session_start_tls(s);
 	else

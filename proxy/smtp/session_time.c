@@ -113,6 +113,7 @@ timed_out(struct session *s, uint64_t late)
 		break;
 	case PHASE_GREET:
 		s->greeted = true;
+		counters_add(s->smtp->counters, s->smtp->place, COUNTER_REFUSED_SERVERS, 1);
 		say(s, 421, "4.3.2", SV("no mail server is available now"));
 		session_end(s, "no upstream");
 		break;

@@ -88,6 +88,15 @@ smtp_look_waiting(const struct smtp *m, unsigned pool)
 	return pool_waiting(m->pool[pool]);
 }
 
+bool
+smtp_look_settled(const struct smtp *m)
+{
+	for (unsigned i = 0; i < m->n_pool; i++)
+		if (!pool_settled(m->pool[i]))
+			return false;
+	return true;
+}
+
 void
 smtp_free(struct smtp *m)
 {

@@ -138,6 +138,8 @@ struct server_look {
 };
 struct server_look smtp_look_server(const struct smtp *s, unsigned pool, unsigned server);
 unsigned smtp_look_waiting(const struct smtp *s, unsigned pool);
+/* The first attempt at each server of all pools is over, or took too long: before that none is up, which is no news. */
+bool smtp_look_settled(const struct smtp *s);
 /* No session may be alive and the loop must have run its queue since. Closes pooled connections. */
 void smtp_free(struct smtp *s);
 

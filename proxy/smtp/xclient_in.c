@@ -290,6 +290,7 @@ xclient_run(struct session *s, struct strv rest)
 	s->hearing->mail.session = s->id;
 	log_introduction(s);
 	if (!session_count_client(s)) {
+		counters_add(s->smtp->counters, s->smtp->place, COUNTER_REFUSED_CLIENT, 1);
 		say(s, 421, "4.7.0", SV("too many sessions from your address"));
 		return;
 	}

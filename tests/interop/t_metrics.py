@@ -75,7 +75,7 @@ def test_metrics_count(run):
     def told():
         got.clear()
         got.update(read(run, parse, metrics))
-        return got[("sessions_open",)] == 0 and got[("server_up", "default", f"127.0.0.1:{good.port}")] == 1
+        return got[("sessions_open",)] == 0 and got.get(("server_up", "default", f"127.0.0.1:{good.port}")) == 1
 
     run.ok("all sessions are over, and the server is up", until(told, 10), str(got))
     run.same("sessions", got[("sessions_total",)], 10)
@@ -122,6 +122,58 @@ def test_metrics_over_deaths_and_reloads(run):
     postern.write(conf)
     run.ok("one that is good again", postern.reload())
     run.same("is told, too", read(run, parse, metrics)[("load_good",)], 1)
+    run.same("Postern ends well", postern.stop(), 0)
+
+
+def test_metrics_no_false_alarm(run):
+    """a server that is up is never shown as down: not at the start, not by a reload or who asked before it"""
+    parse = parser()
+    sink, metrics = Sink(run, ""), run.port()
+    postern = Postern(
+        run, pool_of(f"upstream 127.0.0.1:{sink.port}\nmetrics 127.0.0.1:{metrics}\n", workers=1)
+    )
+
+    def shown(seconds=1.5):
+        end, seen = time.monotonic() + seconds, set()
+        while time.monotonic() < end:
+            status, text = page(metrics)
+            seen |= {s.value for f in parse(text) for s in f.samples if s.name == "postern_server_up"}
+            time.sleep(0.02)
+        return seen
+
+    run.same("at the start", shown(), {1})
+    with Client(postern.port) as held, socket.create_connection(("127.0.0.1", metrics), 5) as early:
+        held.ehlo()
+        early.sendall(b"GET /metrics HTTP/1.1\r\n")
+        time.sleep(0.1)
+        run.ok("a reload", postern.reload())
+        run.same("behind it", shown(), {1})
+        early.sendall(b"\r\n")
+        with early.makefile("rb") as f:
+            run.ok("of the old worker's none is down", b"server_up{" not in f.read())
+    run.same("Postern ends well", postern.stop(), 0)
+
+
+def test_metrics_refused_sessions(run):
+    """421 in place of the greeting: why is a label, and what a stranger alone can reach is apart"""
+    parse, metrics, sink = parser(), run.port(), Sink(run, "")
+    conf = pool_of(
+        f"upstream 127.0.0.1:{sink.port}\nmetrics 127.0.0.1:{metrics}\nlimits {{ sessions-per-client 1 }}\n",
+        workers=1,
+    )
+    postern = Postern(run, conf)
+
+    def refused():
+        got = read(run, parse, metrics)
+        return [got[("sessions_refused_total", why)] for why in ("room", "client", "servers")]
+
+    with Client(postern.port):
+        run.same("a second of the same client", send(postern.port), 0)
+    run.same("is counted", refused(), [0, 1, 0])
+    postern.write(conf.replace(f"upstream 127.0.0.1:{sink.port}", f"upstream 127.0.0.1:{run.port()}"))
+    run.ok("a reload", postern.reload())
+    run.same("no server", send(postern.port), 0)
+    run.same("is counted apart", refused(), [0, 1, 1])
     run.same("Postern ends well", postern.stop(), 0)
 
 

@@ -239,7 +239,7 @@ sessions_that_a_limit_refuses(bool is_told)
 	T_CHECK(is_refused(m, 2, 1));
 	T_EQ_NUM(sessions, is_told ? 31 : 6);
 	T_EQ_NUM(counters_sum(c, COUNTER_SESSIONS), 31);
-	T_EQ_NUM(counters_sum(c, COUNTER_SESSIONS_REFUSED), 31);
+	T_EQ_NUM(counters_sum(c, COUNTER_REFUSED_CLIENT), 31);
 	T_EQ_NUM(counters_sum(c, COUNTER_SESSIONS_OPEN), 0);
 	go_on(5000);
 	T_EQ_NUM(n_said, !is_told);

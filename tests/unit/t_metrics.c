@@ -89,6 +89,7 @@ answers(void)
 	says(METRICS_METHOD, false, "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD\r\n",
 	    "this is for GET\n");
 	says(METRICS_LONG, false, "HTTP/1.1 431 ", "this is too long\n");
+	says(METRICS_LARGE, false, "HTTP/1.1 500 ", "the page is too large\n");
 	says(METRICS_BAD, false, "HTTP/1.1 400 ", "this is not HTTP/1.1\n");
 }
 
@@ -190,7 +191,9 @@ shows_what_was_counted(void)
 	    "postern_message_seconds_bucket{le=\"+Inf\"} 4\n"
 	    "postern_message_seconds_sum 61.007\npostern_message_seconds_count 4\n# HELP ");
 	has("\npostern_workers_serving 0\n");
-	has("\npostern_server_up{pool=\"default\",server=\"127.0.0.1:26\"} 0\n");
+	/* Nobody has told of servers: that is not to say that they are down. */
+	T_CHECK(memmem(page.p, page.n, "\npostern_server_", 16) == NULL);
+	T_CHECK(memmem(page.p, page.n, "\npostern_pool_", 14) == NULL);
 	counters_free(c);
 }
 

@@ -153,13 +153,18 @@ warns_of_the_end(void)
 static void
 warns_of_the_unseen(void)
 {
-	static const char one[] = BASE "listen 127.0.0.1:26\ntls certificate mx.crt key mx.key\n";
+	static const char one[] = BASE "listen 127.0.0.1:26\ntls certificate mx.crt key mx.key";
 	static const struct row {
 		const char *next;
-		unsigned    column; /* 0: nothing is said */
+		unsigned    line, column; /* 0: nothing is said */
 	} rows[] = {
-		{ "tls certificate mx.crt key mx.key", 17 },
-		{ "tls certificate mx.crt key mx.key server-name other.example", 0 },
+		{ "\ntls certificate mx.crt key mx.key", 6, 17 },
+		{ "\ntls certificate mx.crt key mx.key server-name other.example", 0, 0 },
+		{ " server-name a.example\ntls certificate mx.crt key mx.key", 0, 0 },
+		/* What is given comes before what is found. */
+		{ " server-name a.example\ntls certificate mx.crt key mx.key server-name *.example.com\n"
+		  "tls certificate mx.crt key mx.key",
+		    7, 17 },
 	};
 
 	T_TABLE(struct row, r, rows)
@@ -173,8 +178,8 @@ warns_of_the_unseen(void)
 		T_EQ_NUM(l.d.errors, 0);
 		T_EQ_NUM(count_level(&l.d, DIAG_WARNING), r->column != 0);
 		if (r->column != 0)
-			T_CHECK(
-			    has_level(&l.d, DIAG_WARNING, 6, r->column, "mx.crt is never shown"));
+			T_CHECK(has_level(
+			    &l.d, DIAG_WARNING, r->line, r->column, "mx.crt is never shown"));
 		unload(&l);
 	}
 }
